@@ -1,0 +1,1 @@
+"""Pixels and calibration in, centimetres out. No network I/O, no database."""

@@ -1,0 +1,1 @@
+"""The synthetic M-mode phantom: physics, screen layouts, DICOM wrapping, exact truth."""

@@ -1,0 +1,1 @@
+"""Data sets, range-extended sampling and fitting of both networks."""

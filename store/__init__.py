@@ -1,0 +1,1 @@
+"""What is durable: files, rows, audit, migrations. Plain values in and out."""
