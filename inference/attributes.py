@@ -1,0 +1,55 @@
+"""Attributes of data sets that nobody has checked yet: values out of them, or None, never a surprise."""
+
+import struct
+from typing import Any
+
+from pydicom import Dataset
+
+from inference.errors import PixelDataError
+
+MALFORMED = (
+    ArithmeticError,  # OverflowError of absurd offsets, decimal.InvalidOperation of DS and IS
+    AttributeError,  # required elements missing, values of an unexpected type
+    EOFError,  # sequences and encapsulated fragments that end early
+    LookupError,  # IndexError and KeyError of look-up tables, offset tables, unknown tags
+    OSError,  # Pillow on truncated images, reads beyond the end
+    RuntimeError,  # "all plugins failed", and NotImplementedError of unsupported VRs and syntaxes
+    TypeError,  # values of the wrong VR
+    ValueError,  # wrong lengths, numbers, characters
+    struct.error,  # elements shorter than their VR
+)
+"""What pydicom and its decoders raise on malformed input."""
+
+
+def attribute(ds: Dataset, keyword: str) -> Any:
+    """Return the value of `keyword`, None where it is absent, empty or unreadable."""
+    try:
+        return ds.get(keyword)
+    except MALFORMED:
+        return None
+
+
+def number(ds: Dataset, keyword: str) -> float | None:
+    """Return the single number under `keyword`; a text is no number, whatever it says."""
+    value = attribute(ds, keyword)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def integer(ds: Dataset, keyword: str) -> int | None:
+    """Return the single whole number under `keyword`."""
+    value = number(ds, keyword)
+    return int(value) if value is not None and value.is_integer() else None
+
+
+def image_size(ds: Dataset) -> tuple[int, int]:
+    """Return (Rows, Columns), each 1 to 65535.
+
+    Raises:
+        PixelDataError: one of them is missing, no number, or out of range.
+    """
+    rows, columns = integer(ds, "Rows"), integer(ds, "Columns")
+    if rows is None or columns is None:
+        raise PixelDataError("Rows or Columns is missing or is no number")
+    if not (0 < rows < 2**16 and 0 < columns < 2**16):
+        raise PixelDataError(f"Rows x Columns is {rows} x {columns}")
+    return rows, columns

@@ -1,0 +1,93 @@
+"""One phantom from one seed: the recipe."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.phantom.lookalikes import LOOKALIKES, WEIGHTS
+from inference.phantom.parameters import Draw
+from inference.phantom.render import render
+from inference.phantom.scene import Beat, Timeline
+from inference.phantom.screen import dress
+from inference.phantom.ventricle import left_ventricle
+from inference.types import Calibration, Landmarks
+
+WALL_MARGIN = 0.12
+"""A cycle box spans the walls plus this share of their height above and below (architecture.md)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CycleTruth:
+    """One cycle of a phantom in strip pixels: box (x0, y0, x1, y1) and its eight landmarks."""
+
+    box_px: tuple[float, float, float, float]
+    landmarks_px: Landmarks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phantom:
+    """A strip and everything that is true of it."""
+
+    kind: str
+    seed: int
+    pixels: NDArray[np.uint8]
+    """(height, width) uint8."""
+    calibration: Calibration
+    cycles: tuple[CycleTruth, ...]
+
+
+def make_phantom(seed: int, kind: str | None = None) -> Phantom:
+    """The phantom that belongs to `seed`: always the same pixels and truth for the same seed and kind.
+
+    `kind` is "LV", one of `LOOKALIKES`, or None for a mix of six left ventricles in ten.
+    """
+    draw = Draw(np.random.default_rng(seed))
+    kind = kind or some_kind(draw)
+    time = timeline(draw)
+    scene = left_ventricle(draw, time) if kind == "LV" else LOOKALIKES[kind](draw, time)
+    height = int(draw("height_px"))
+    pixels = dress(draw, render(draw, scene, time, height), time, draw("rate_bpm"))
+    cm_per_px = scene.depth_cm / height
+    return Phantom(
+        kind=kind,
+        seed=seed,
+        pixels=pixels,
+        calibration=Calibration(cm_per_px_y=cm_per_px, s_per_px_x=time.s_per_px),
+        cycles=tuple(truth(beat, cm_per_px, height) for beat in scene.beats),
+    )
+
+
+def some_kind(draw: Draw) -> str:
+    """A left ventricle in six of ten, else a look-alike, the hard ones most often."""
+    if draw.chance(0.6):
+        return "LV"
+    return str(draw.rng.choice(list(WEIGHTS), p=list(WEIGHTS.values())))
+
+
+def timeline(draw: Draw) -> Timeline:
+    """The time axis: one sweep, or two parted by the black bar where new overwrites old."""
+    width, seconds = int(draw("width_px")), draw("seconds")
+    s_per_px = seconds / width
+    t = np.arange(width) * s_per_px
+    if not draw.chance(0.2):
+        return Timeline(t_s=t, s_per_px=s_per_px)
+    start = int(draw.between(0.05, 0.95) * width)
+    stop = min(width, start + int(draw.between(3, 14)))
+    t[:start] += width * s_per_px + draw.between(0, 0.8)
+    return Timeline(t_s=t, s_per_px=s_per_px, gap_px=(start, stop))
+
+
+def truth(beat: Beat, cm_per_px: float, height: int) -> CycleTruth:
+    """A beat in strip pixels (pixel centres at whole numbers)."""
+    margin = WALL_MARGIN * (beat.bottom_cm - beat.top_cm)
+    top = max((beat.top_cm - margin) / cm_per_px - 0.5, -0.5)
+    bottom = min((beat.bottom_cm + margin) / cm_per_px - 0.5, height - 0.5)
+    d, s = (
+        [(float(x), y / cm_per_px - 0.5) for y in depths]
+        for x, depths in ((beat.diastole_px, beat.diastole_cm), (beat.systole_px, beat.systole_cm))
+    )
+    return CycleTruth(
+        box_px=(beat.start_px, top, beat.end_px, bottom),
+        landmarks_px=Landmarks(diastole=(d[0], d[1], d[2], d[3]), systole=(s[0], s[1], s[2], s[3])),
+    )
