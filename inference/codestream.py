@@ -6,7 +6,8 @@ Decoders allocate by the stream, not by Rows and Columns: a few bytes may ask fo
 import struct
 from dataclasses import dataclass
 
-SOI, EOI = b"\xff\xd8", b"\xff\xd9"
+SOI = b"\xff\xd8"
+MARKER = 0xFF
 J2K_START = b"\xff\x4f\xff\x51"  # SOC, then SIZ, which 15444-1 A.5.1 requires to be next
 # SOF0..15 without DHT, JPG and DAC; DHP of hierarchical streams; SOF55 of JPEG-LS (14495-1)
 FRAME_HEADERS = frozenset({*range(0xC0, 0xD0), 0xDE, 0xF7} - {0xC4, 0xC8, 0xCC})
@@ -44,7 +45,7 @@ def _jpeg_size(stream: bytes) -> StreamSize:
         while stream[offset : offset + 2] == b"\xff\xff":  # fill bytes
             offset += 1
         prefix, marker, length = struct.unpack_from(">BBH", stream, offset)
-        if prefix != 0xFF:
+        if prefix != MARKER:
             raise ValueError("damaged JPEG header")
         if marker in FRAME_HEADERS:
             rows, columns, samples = struct.unpack_from(">HHB", stream, offset + 5)

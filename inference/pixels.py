@@ -20,6 +20,8 @@ from inference.types import MModeRegion, MModeStrip
 MAX_FRAME_BYTES = 64 * 2**20
 MAX_FRAMES = 100_000
 FRAMES_PER_CLIP = 4
+WHITE = 255
+COLOUR_NDIM = 3  # rows, columns, samples
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as YBR_FULL (PS3.3 C.7.6.3.1.2)
 
 
@@ -49,7 +51,7 @@ def strip(ds: Dataset, region: MModeRegion, frame: int = 0) -> MModeStrip:
 def frame_rgb(ds: Dataset, frame: int = 0) -> NDArray[np.uint8]:
     """Return one whole frame as (Rows, Columns, 3) RGB; raises as `strip` does."""
     shown = _shown(ds, frame, (slice(None), slice(None)))
-    return np.repeat(shown[..., np.newaxis], 3, axis=2) if shown.ndim == 2 else shown
+    return shown if shown.ndim == COLOUR_NDIM else np.repeat(shown[..., np.newaxis], 3, axis=2)
 
 
 def frames_to_analyse(ds: Dataset) -> list[int]:
@@ -134,10 +136,10 @@ def _check_stream(ds: Dataset, frame: int) -> None:
 
 
 def _as_displayed(stored: _Stored, ds: Dataset) -> NDArray[np.uint8]:
-    colour = stored.values.ndim == 3
+    colour = stored.values.ndim == COLOUR_NDIM
     match stored.photometric, colour:
         case "MONOCHROME1", False:
-            return 255 - _eight_bits(stored)
+            return WHITE - _eight_bits(stored)
         case ("MONOCHROME2", False) | ("RGB", True):
             return _eight_bits(stored)
         case (("YBR_FULL" | "YBR_FULL_422"), True):
@@ -149,23 +151,26 @@ def _as_displayed(stored: _Stored, ds: Dataset) -> NDArray[np.uint8]:
 
 def _eight_bits(stored: _Stored) -> NDArray[np.uint8]:
     """Return stored values scaled from BitsStored to 0..255, signed ones lifted to start at 0."""
-    if stored.bits == 8 and stored.values.dtype == np.uint8:
-        return np.ascontiguousarray(stored.values)
     full = 2**stored.bits - 1
+    if full == WHITE and stored.values.dtype == np.uint8:
+        return stored.values
     lifted = stored.values.astype(np.float32) + (2 ** (stored.bits - 1) if stored.signed else 0)
-    return np.rint(np.clip(lifted, 0, full) * (255 / full)).astype(np.uint8)
+    return _rounded(np.clip(lifted, 0, full) * (WHITE / full))
 
 
 def _through_palette(values: NDArray[Any], ds: Dataset) -> NDArray[np.uint8]:
     """Return the RGB of palette indices; 16-bit tables keep their high byte (PS3.3 C.7.6.3.1.5)."""
-    rgb = apply_color_lut(values, ds)[..., :3]
-    if rgb.dtype.itemsize < values.dtype.itemsize:
+    rgb: NDArray[Any] = apply_color_lut(values, ds)[..., :COLOUR_NDIM]
+    if rgb.itemsize < values.itemsize:
         raise PixelDataError("an 8-bit palette cannot be indexed by 16-bit pixels")
-    return (rgb >> 8 if rgb.dtype == np.uint16 else rgb).astype(np.uint8)
+    return (rgb >> 8 * (rgb.itemsize - 1)).astype(np.uint8)
 
 
 def _gray(shown: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return (h, w) luma of gray or RGB pixels, in memory of its own."""
-    if shown.ndim == 2:
-        return shown.copy()
-    return np.rint(shown @ LUMA).astype(np.uint8)
+    return _rounded(shown @ LUMA) if shown.ndim == COLOUR_NDIM else shown.copy()
+
+
+def _rounded(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    whole: NDArray[np.uint8] = np.rint(values).astype(np.uint8)
+    return whole
