@@ -1,0 +1,153 @@
+"""One SQLite file, several processes: short transactions, one writer at a time."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import alembic.command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DatabaseError, DisconnectionError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
+
+from store.errors import StoreError, StoreUnavailable
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """The rows of one node; `upgrade` must have run once before anything is read or written.
+
+    Args:
+        url: `sqlite:////absolute/path/of/the.db`, on a local disk.
+        busy_timeout_s: how long to wait for another writer before `StoreUnavailable`.
+
+    Raises:
+        StoreError: the URL names no SQLite file.
+    """
+
+    def __init__(self, url: str, *, busy_timeout_s: float = 15.0) -> None:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+            raise StoreError(f"{parsed.render_as_string()} is not the URL of an SQLite file")
+        self._path = Path(str(parsed.database)).absolute()
+        self._busy_timeout_s = busy_timeout_s
+        # A pool of one is the queue in which the threads of this process wait for their turn to write.
+        self._writer = self._engine("BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
+        self._reader = self._engine("BEGIN", pool_size=5, max_overflow=20, query_only=True)
+
+    def upgrade(self) -> None:
+        """Create the file and its tables, or bring them to this version; several processes may do so at once.
+
+        Raises:
+            StoreUnavailable: the folder cannot be written, or another process holds the database.
+        """
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        config.set_main_option("path_separator", "os")
+        with _translated():
+            self._create()
+            # The whole upgrade is one write transaction: who comes second waits, and finds it done.
+            with self._writer.begin() as connection:
+                config.attributes["connection"] = connection
+                alembic.command.upgrade(config, "head")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session that may write; commits at the end, rolls back on any exception.
+
+        Not re-entrant: a second one inside the first waits for itself until the timeout.
+
+        Raises:
+            StoreUnavailable: database locked, full, read-only, damaged or gone.
+        """
+        with _translated(), Session(self._writer) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that sees one consistent state and cannot write.
+
+        Raises:
+            StoreUnavailable: database damaged or gone, or a write was tried.
+        """
+        with _translated(), Session(self._reader) as session:
+            yield session
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+    def _create(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.touch(mode=0o640)
+        except OSError as error:
+            raise StoreUnavailable(str(error)) from error
+        connection = self._connect()
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        finally:
+            connection.close()
+
+    def _engine(self, begin: str, *, query_only: bool = False, **pool: int) -> Engine:
+        engine = create_engine(
+            "sqlite://",
+            creator=lambda: self._connect(query_only=query_only),
+            poolclass=QueuePool,
+            pool_timeout=self._busy_timeout_s,
+            **pool,
+        )
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        @event.listens_for(engine, "connect")
+        def _remember(_: Any, record: Any) -> None:
+            record.info["inode"] = self._inode()
+
+        @event.listens_for(engine, "checkout")
+        def _still_there(_: Any, record: Any, __: Any) -> None:
+            # SQLite goes on writing happily to a file that was removed or replaced.
+            if record.info["inode"] != self._inode():
+                raise DisconnectionError
+
+        return engine
+
+    def _connect(self, *, query_only: bool = False) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"file:{quote(str(self._path))}?mode=rw",
+            uri=True,
+            timeout=self._busy_timeout_s,
+            isolation_level=None,  # we say BEGIN ourselves
+            check_same_thread=False,  # the pool hands a connection to one thread at a time
+        )
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA query_only={int(query_only)}")
+        return connection
+
+    def _inode(self) -> int | None:
+        try:
+            return self._path.stat().st_ino
+        except OSError:
+            return None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, PoolTimeout, sqlite3.OperationalError) as error:
+        raise StoreUnavailable(str(getattr(error, "orig", error))) from error
+    except DatabaseError as error:
+        if type(error) is not DatabaseError:  # integrity and programming errors are ours, not the disk's
+            raise
+        raise StoreUnavailable(str(error.orig)) from error

@@ -1,0 +1,145 @@
+"""Received instances: one row per SOPInstanceUID, the index of the files."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import Session
+
+from store import audit, studies
+from store.errors import NotFound
+from store.files import check_uid
+from store.schema import instances
+from store.states import InstanceState, check_move
+
+FIRST_STATES = frozenset({InstanceState.RECEIVED, InstanceState.KEPT, InstanceState.OWN})
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewInstance:
+    """An instance whose file is durable and whose row is to be written.
+
+    Raises:
+        InvalidUID: the study or the instance has no valid UID.
+        ValueError: `state` is no state to begin with.
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    study_uid: str
+    series_uid: str
+    transfer_syntax_uid: str
+    path: str
+    """Relative to the data folder."""
+    sha256: str
+    size_bytes: int
+    peer_ae: str | None
+    peer_ip: str | None
+    state: InstanceState
+    """RECEIVED (to be analysed), KEPT or OWN."""
+
+    def __post_init__(self) -> None:
+        check_uid(self.study_uid)
+        check_uid(self.sop_instance_uid)
+        if self.state not in FIRST_STATES:
+            raise ValueError(f"an instance does not begin as {self.state}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """One row: what came, and what became of it."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    study_uid: str
+    series_uid: str
+    transfer_syntax_uid: str
+    path: str
+    """Relative to the data folder."""
+    sha256: str
+    size_bytes: int
+    peer_ae: str | None
+    peer_ip: str | None
+    state: InstanceState
+    reason: str | None
+    """Why it was not measured."""
+    detail: Mapping[str, Any]
+    received_at: datetime
+
+
+def register(session: Session, new: NewInstance, *, now: datetime, event: str = "instance.received") -> bool:
+    """Write the row of a received instance and let its study know; False, and no change, if it has one."""
+    row = {**asdict(new), "detail": audit.canonical_json({}), "received_at": now}
+    query = insert(instances).on_conflict_do_nothing(index_elements=[instances.c.sop_instance_uid])
+    if session.execute(query.returning(instances.c.id), row).one_or_none() is None:
+        return False
+    audit.record(
+        session,
+        event,
+        at=now,
+        peer_ae=new.peer_ae,
+        peer_ip=new.peer_ip,
+        study_uid=new.study_uid,
+        sop_instance_uid=new.sop_instance_uid,
+        detail={
+            key: row[key] for key in ("state", "sop_class_uid", "transfer_syntax_uid", "size_bytes", "sha256")
+        },
+    )
+    # Our own results coming home say nothing about whether the scanner is still sending.
+    if new.state is not InstanceState.OWN:
+        studies.touch(session, new.study_uid, analysable=new.state is InstanceState.RECEIVED, now=now)
+    return True
+
+
+def of_study(session: Session, study_uid: str) -> list[Instance]:
+    """The instances of a study in the order they came."""
+    query = select(instances).where(instances.c.study_uid == study_uid).order_by(instances.c.id)
+    return [_instance(row) for row in session.execute(query).mappings()]
+
+
+def known_paths(session: Session) -> set[str]:
+    """The paths of every instance that has a row."""
+    return set(session.scalars(select(instances.c.path)))
+
+
+def set_outcome(
+    session: Session,
+    sop_instance_uid: str,
+    state: InstanceState,
+    *,
+    reason: str | None,
+    detail: Mapping[str, object],
+    now: datetime,
+) -> None:
+    """Say what the analysis made of an instance: MEASURED, or NOT_MEASURED and why.
+
+    Raises:
+        NotFound: no such instance.
+        IllegalMove: it is KEPT or OWN, or `state` is no outcome.
+    """
+    query = select(instances).where(instances.c.sop_instance_uid == sop_instance_uid)
+    row = session.execute(query).one_or_none()
+    if row is None:
+        raise NotFound(f"no instance {sop_instance_uid}")
+    check_move(row.state, state)
+    values = {"state": state, "reason": reason, "detail": audit.canonical_json(detail)}
+    session.execute(update(instances).where(instances.c.id == row.id), values)
+    measured = state is InstanceState.MEASURED
+    audit.record(
+        session,
+        f"instance.{state.lower()}",
+        "success" if measured else "refused",
+        at=now,
+        study_uid=row.study_uid,
+        sop_instance_uid=sop_instance_uid,
+        detail=detail if measured else {"reason": reason, **detail},
+    )
+
+
+def _instance(row: Mapping[Any, Any]) -> Instance:
+    values = {key: value for key, value in row.items() if key != "id"}
+    return Instance(**{**values, "detail": json.loads(row["detail"])})

@@ -1,0 +1,91 @@
+"""Results: the SR and overlay objects the node made, each with its line in the outbox."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Select, exists, insert, select
+from sqlalchemy.orm import Session
+
+from store import audit
+from store.schema import deliveries, results
+from store.states import DeliveryState
+
+Kind = Literal["sr", "overlay"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewResult:
+    """A result whose file is durable and whose row is to be written."""
+
+    kind: Kind
+    study_uid: str
+    revision: int
+    source_sop_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    path: str
+    """Relative to the data folder."""
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(NewResult):
+    """One result with its row number and time."""
+
+    id: int
+    created_at: datetime
+
+
+def add(session: Session, new: NewResult, *, destinations: Sequence[str], now: datetime) -> bool:
+    """Write a result and one delivery per destination; False, and no change, if it has a row."""
+    if is_own(session, new.sop_instance_uid):
+        return False
+    query = insert(results).values(**asdict(new), created_at=now).returning(results.c.id)
+    number = session.scalar(query)
+    pending = {"result_id": number, "state": DeliveryState.PENDING, "attempts": 0, "next_attempt_at": now}
+    for destination in destinations:
+        session.execute(insert(deliveries), {**pending, "destination": destination})
+    audit.record(
+        session,
+        "result.created",
+        at=now,
+        study_uid=new.study_uid,
+        sop_instance_uid=new.sop_instance_uid,
+        detail={
+            "kind": new.kind,
+            "revision": new.revision,
+            "source_sop_instance_uid": new.source_sop_instance_uid,
+            "sha256": new.sha256,
+            "destinations": list(destinations),
+        },
+    )
+    return True
+
+
+def of_study(session: Session, study_uid: str) -> list[Result]:
+    """The results of a study in the order they were made."""
+    return _fetch(session, select(results).where(results.c.study_uid == study_uid).order_by(results.c.id))
+
+
+def latest(
+    session: Session, *, source_sop_instance_uid: str, kind: Kind, before_revision: int
+) -> Result | None:
+    """The newest earlier result of a source image: what a new revision replaces."""
+    query = select(results).where(
+        results.c.source_sop_instance_uid == source_sop_instance_uid,
+        results.c.kind == kind,
+        results.c.revision < before_revision,
+    )
+    found = _fetch(session, query.order_by(results.c.revision.desc(), results.c.id.desc()).limit(1))
+    return found[0] if found else None
+
+
+def is_own(session: Session, sop_instance_uid: str) -> bool:
+    """Whether this node made the object of that UID."""
+    return bool(session.scalar(select(exists().where(results.c.sop_instance_uid == sop_instance_uid))))
+
+
+def _fetch(session: Session, query: Select[Any]) -> list[Result]:
+    return [Result(**row) for row in session.execute(query).mappings()]
