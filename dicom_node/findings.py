@@ -1,0 +1,65 @@
+"""What became of one image: its strips, and the words and numbers that rows keep of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import Dataset, dcmread
+
+from inference.errors import PixelDataError
+from inference.types import StripResult
+from store.instances import Instance
+
+Analyse = Callable[[Dataset], Sequence[StripResult]]
+
+_NEEDED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+# Numbers of a strip that the audit log repeats; the others follow from these.
+_AUDITED = ("LVIDd_cm", "LVIDs_cm", "EF_percent")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One image of the study and what was found on each of its strips (at least one entry)."""
+
+    image: Instance
+    strips: Sequence[StripResult]
+
+    @property
+    def measured(self) -> bool:
+        """True when at least one strip gave numbers."""
+        return any(strip.measured for strip in self.strips)
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no number, in one word of `inference.errors`; None when measured."""
+        return None if self.measured else next(strip.reason for strip in self.strips)
+
+    def detail(self) -> Mapping[str, object]:
+        """Return what the audit log keeps: one entry per strip, no patient data."""
+        return {"strips": [_audited(strip) for strip in self.strips]}
+
+
+def examine(image: Instance, path: Path, analyse: Analyse) -> Finding:
+    """Read one kept file and measure it; a file that cannot be read is a finding, not an error."""
+    try:
+        dataset = dcmread(path)
+    except Exception as error:  # noqa: BLE001 - hostile bytes make pydicom raise whatever it likes
+        # Not its message, which may quote the patient's data.
+        return _unusable(image, f"the file cannot be read: {type(error).__name__}")
+    missing = [keyword for keyword in _NEEDED if not dataset.get(keyword)]
+    if missing:
+        return _unusable(image, f"no report can refer to it without {', '.join(missing)}")
+    return Finding(image=image, strips=analyse(dataset))
+
+
+def _unusable(image: Instance, detail: str) -> Finding:
+    refusal = StripResult(status="not_measured", reason=PixelDataError.reason, detail=detail)
+    return Finding(image=image, strips=[refusal])
+
+
+def _audited(strip: StripResult) -> Mapping[str, object]:
+    if not strip.measured:
+        return {"frame": strip.frame, "reason": strip.reason, "detail": strip.detail}
+    numbers = {key: round(strip.measurements[key].value, 2) for key in _AUDITED if key in strip.measurements}
+    probability = round(strip.cycles[strip.chosen].box.probability, 3) if strip.cycles else None
+    return {"frame": strip.frame, "cycles": len(strip.used), "probability": probability, **numbers}

@@ -1,0 +1,24 @@
+"""When to try again, or to give up; the caller acts on the answer."""
+
+import zlib
+from datetime import datetime, timedelta
+
+from dicom_node.settings import Delivery as Policy
+
+_JITTER = 0.2
+_MOST_DOUBLINGS = 40
+
+
+def next_attempt(*, attempts: int, now: datetime, policy: Policy, key: str) -> datetime | None:
+    """Return when to try again after `attempts` failures (at least 1), or None to give up.
+
+    The wait doubles from `first_retry_s` up to `max_retry_s`: 5, 10, 20 … 3600 s with the defaults.
+    Up to a fifth is taken off so that what failed together does not come back together; how much
+    depends on `key` and `attempts` only, so that the same record always gives the same answer.
+    """
+    if attempts >= policy.max_attempts:
+        return None
+    doublings = min(attempts - 1, _MOST_DOUBLINGS)
+    wait_s = min(policy.first_retry_s * 2**doublings, policy.max_retry_s)
+    share = zlib.crc32(f"{key}#{attempts}".encode()) / 2**32
+    return now + timedelta(seconds=wait_s * (1 - _JITTER * share))

@@ -1,0 +1,166 @@
+"""One peer, asked to answer or to store: every way it can go is a value, never an exception."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pynetdicom import AE, _config
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.sop_class import Verification
+
+from dicom_node.settings import Destination
+
+# The file's own bytes go out, in pieces: nothing is decoded, and what is sent twice is equal.
+_config.STORE_SEND_CHUNKED_DATASET = True
+
+STATUS_SUCCESS = 0x0000
+STATUS_DUPLICATE_SOP_INSTANCE = 0x0111
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """The peer has it; a status other than 0x0000 is a warning (0xBxxx) or "had it already" (0x0111)."""
+
+    status: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """The peer answered with a failure status (PS3.4 B.2.3, PS3.7 Annex C)."""
+
+    status: int
+    comment: str = ""
+
+    def __str__(self) -> str:
+        return f"refused with status 0x{self.status:04X} {self.comment}".rstrip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreachable:
+    """No answer: no connection, association rejected or aborted, or a timeout."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsupported:
+    """The peer does not take this SOP class in this transfer syntax."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """The file to be sent is missing or no DICOM file."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
+
+
+Outcome = Accepted | Refused | Unreachable | Unsupported | Unreadable
+
+
+def echo(peer: Destination, *, calling_ae: str) -> Outcome:
+    """Ask the peer for a sign of life (C-ECHO)."""
+    with _associated(peer, [build_context(Verification)], calling_ae=calling_ae) as association:
+        if isinstance(association, Unreachable | Unsupported):
+            return association
+        return _outcome(association.send_c_echo())
+
+
+def store(peer: Destination, paths: Sequence[Path], *, calling_ae: str) -> Generator[Outcome]:
+    """Send files in order over one association, yielding what became of each as soon as it is known.
+
+    Exactly the SOP classes and transfer syntaxes of the files are proposed, one presentation
+    context each, so that the peer can refuse one without refusing the others.
+    """
+    contexts = [_context(path) for path in paths]
+    proposals = {_pair(context): context for context in contexts if isinstance(context, PresentationContext)}
+    if not proposals:
+        yield from (context for context in contexts if isinstance(context, Unreadable))
+        return
+    with _associated(peer, list(proposals.values()), calling_ae=calling_ae) as association:
+        for path, context in zip(paths, contexts, strict=True):
+            if isinstance(context, Unreadable):
+                yield context
+            elif isinstance(association, Unreachable | Unsupported):
+                yield association
+            else:
+                yield _send(association, path, context)
+
+
+def _send(association: Association, path: Path, context: PresentationContext) -> Outcome:
+    if not association.is_established:
+        return Unreachable(why="the association ended before this object was sent")
+    if _pair(context) not in {_pair(accepted) for accepted in association.accepted_contexts}:
+        return _not_accepted([context])
+    try:
+        return _outcome(association.send_c_store(path))
+    except RuntimeError:
+        # The peer left between the check above and the request.
+        return Unreachable(why="the association ended before this object was sent")
+
+
+def _outcome(answer: Dataset) -> Outcome:
+    """Sort the answer's status by its class (PS3.7 Annex C); an empty one means that none came."""
+    if "Status" not in answer:
+        return Unreachable(why="the association was aborted or timed out before the answer came")
+    status = int(answer.Status)
+    if status in (STATUS_SUCCESS, STATUS_DUPLICATE_SOP_INSTANCE) or status >> 12 == 0xB:  # noqa: PLR2004 - 0xBxxx
+        return Accepted(status=status)
+    return Refused(status=status, comment=str(answer.get("ErrorComment", "")))
+
+
+def _context(path: Path) -> PresentationContext | Unreadable:
+    try:
+        meta = read_file_meta_info(path)
+        return build_context(meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID)
+    except (OSError, InvalidDicomError, AttributeError, ValueError) as error:
+        return Unreadable(why=f"{type(error).__name__}: {error}")
+
+
+def _pair(context: PresentationContext) -> tuple[str, str]:
+    """SOP class and transfer syntax; a proposal of ours holds one of each."""
+    return str(context.abstract_syntax), str(context.transfer_syntax[0])
+
+
+@contextmanager
+def _associated(
+    peer: Destination, contexts: list[PresentationContext], *, calling_ae: str
+) -> Generator[Association | Unreachable | Unsupported]:
+    """Open an association for the block, or say why there is none."""
+    ae = AE(calling_ae)
+    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = peer.timeout_s
+    association = ae.associate(peer.host, peer.port, contexts, ae_title=peer.ae_title)
+    try:
+        yield association if association.is_established else _why_not(association, peer)
+    finally:
+        if association.is_established:
+            association.release()
+
+
+def _why_not(association: Association, peer: Destination) -> Unreachable | Unsupported:
+    if association.rejected_contexts:
+        return _not_accepted(association.rejected_contexts)
+    if association.is_rejected:
+        answer = association.acceptor.primitive
+        return Unreachable(why=f"association rejected: {answer.result_str}, {answer.reason_str}")
+    return Unreachable(why=f"no association with {peer.ae_title} at {peer.host}:{peer.port}")
+
+
+def _not_accepted(contexts: Sequence[PresentationContext]) -> Unsupported:
+    pairs = [f"{context.abstract_syntax} in {context.transfer_syntax[0]}" for context in contexts]
+    return Unsupported(why=f"not accepted by the peer: {', '.join(pairs)}")
