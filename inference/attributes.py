@@ -1,14 +1,17 @@
 """Attributes of data sets that nobody has checked yet: values out of them, or None, never a surprise."""
 
 import struct
+import warnings
 from typing import Any
 
 from pydicom import Dataset
+from pydicom.errors import BytesLengthException
 
 from inference.errors import PixelDataError
 
 MALFORMED = (
     ArithmeticError,  # OverflowError of absurd offsets, decimal.InvalidOperation of DS and IS
+    BytesLengthException,  # binary numbers of a length their VR cannot have
     AttributeError,  # required elements missing, values of an unexpected type
     EOFError,  # sequences and encapsulated fragments that end early
     LookupError,  # IndexError and KeyError of look-up tables, offset tables, unknown tags
@@ -22,9 +25,14 @@ MALFORMED = (
 
 
 def attribute(ds: Dataset, keyword: str) -> Any:
-    """Return the value of `keyword`, None where it is absent, empty or unreadable."""
+    """Return the value of `keyword`, None where it is absent, empty or unreadable.
+
+    pydicom converts on access and warns of every oddity; ours is to use the value or to refuse it.
+    """
     try:
-        return ds.get(keyword)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ds.get(keyword)
     except MALFORMED:
         return None
 

@@ -6,7 +6,7 @@ Decoders allocate by the stream, not by Rows and Columns: a few bytes may ask fo
 import struct
 from dataclasses import dataclass
 
-SOI = b"\xff\xd8"
+SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 MARKER = 0xFF
 J2K_START = b"\xff\x4f\xff\x51"  # SOC, then SIZ, which 15444-1 A.5.1 requires to be next
 # SOF0..15 without DHT, JPG and DAC; DHP of hierarchical streams; SOF55 of JPEG-LS (14495-1)
@@ -26,8 +26,8 @@ def stream_size(stream: bytes) -> StreamSize:
     """Return the size declared by a JPEG, JPEG-LS or JPEG 2000 stream.
 
     Raises:
-        ValueError: it is none of these, or its header is damaged (struct.error, IndexError where it
-            ends early).
+        ValueError: it is none of these, or damaged, or a JPEG without its end; struct.error where
+            the header itself is cut.
     """
     if stream.startswith(J2K_START):
         x1, y1, x0, y0 = struct.unpack_from(">4I", stream, 8)
@@ -48,6 +48,9 @@ def _jpeg_size(stream: bytes) -> StreamSize:
         if prefix != MARKER:
             raise ValueError("damaged JPEG header")
         if marker in FRAME_HEADERS:
+            # Some decoders fill what is missing of a cut stream with noise and call it a success.
+            if stream.find(EOI, offset) < 0:
+                raise ValueError("the JPEG stream is cut off")
             rows, columns, samples = struct.unpack_from(">HHB", stream, offset + 5)
             return StreamSize(rows=rows, columns=columns, samples=samples)
         offset += 2 + length

@@ -110,7 +110,9 @@ def _frame_count(ds: Dataset) -> int:
 
 
 def _decode(ds: Dataset, frame: int, window: tuple[slice, slice]) -> _Stored:
-    syntax = UID(ds.file_meta.TransferSyntaxUID)
+    syntax = attribute(getattr(ds, "file_meta", Dataset()), "TransferSyntaxUID")
+    if not isinstance(syntax, UID):
+        raise PixelDataError("the transfer syntax is not stated")
     decoder = get_decoder(syntax)
     if syntax.is_compressed and syntax != RLELossless:
         _check_stream(ds, frame)
@@ -161,8 +163,11 @@ def _eight_bits(stored: _Stored) -> NDArray[np.uint8]:
 def _through_palette(values: NDArray[Any], ds: Dataset) -> NDArray[np.uint8]:
     """Return the RGB of palette indices; 16-bit tables keep their high byte (PS3.3 C.7.6.3.1.5)."""
     rgb: NDArray[Any] = apply_color_lut(values, ds)[..., :COLOUR_NDIM]
-    if rgb.itemsize < values.itemsize:
-        raise PixelDataError("an 8-bit palette cannot be indexed by 16-bit pixels")
+    big_endian = not ds.file_meta.TransferSyntaxUID.is_little_endian
+    if rgb.itemsize == 1 and (big_endian or values.itemsize > 1):
+        raise PixelDataError("an 8-bit palette for 16-bit pixels or in big endian is not supported")
+    if big_endian and "RedPaletteColorLookupTableData" in ds:
+        rgb = rgb.byteswap()  # pydicom minds the byte order of segmented tables only
     return (rgb >> 8 * (rgb.itemsize - 1)).astype(np.uint8)
 
 

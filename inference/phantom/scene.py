@@ -78,8 +78,11 @@ class Scene:
 
 
 def borders(scene: Scene, columns: int) -> NDArray[np.float64]:
-    """Depth of every border at every column, (layers + 1, columns) in cm, never crossing."""
+    """Depth of every border at every column, (layers + 1, columns) in cm, never crossing.
+
+    Where two would cross, the upper one gives way: the walls below it are the truth.
+    """
     tops = [np.broadcast_to(layer.top_cm, (columns,)) for layer in scene.layers]
     stacked = np.stack([*tops, np.full(columns, scene.depth_cm)])
     stacked[0] = 0.0
-    return np.clip(np.maximum.accumulate(stacked, axis=0), 0.0, scene.depth_cm)
+    return np.clip(np.minimum.accumulate(stacked[::-1], axis=0)[::-1], 0.0, scene.depth_cm)

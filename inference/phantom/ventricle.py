@@ -99,7 +99,7 @@ def around(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> li
             level_dB=draw("septum_dB") if has_rv else cavity + draw.between(0, 25),
             edge_dB=draw("edge_dB") if has_rv else 0.0,
         ),
-        Layer(top_cm=rv, level_dB=cavity + draw.between(0, 16)),
+        Layer(top_cm=rv, level_dB=cavity + draw.between(0, 28)),
         Layer(top_cm=walls.septum_outer, level_dB=draw("septum_dB"), edge_dB=draw("edge_dB"), edge_cm=0.1),
         Layer(top_cm=walls.septum_inner, level_dB=cavity, edge_dB=draw("edge_dB"), edge_cm=0.07),
         Layer(

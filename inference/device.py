@@ -1,0 +1,32 @@
+"""Which processor computes, and in which precision."""
+
+import logging
+import os
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+log = logging.getLogger(__name__)
+
+
+def pick_device(wanted: str = "auto") -> torch.device:
+    """`auto`, `cpu`, `cuda` or `cuda:N` to a device that works here; CPU with a warning if CUDA does not."""
+    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    device = torch.device("cuda" if wanted == "auto" else wanted)
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        log.warning("device %s does not work (%s): falling back to the CPU", wanted, error)
+        return torch.device("cpu")
+    return device
+
+
+def half_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Mixed precision on CUDA, plain float32 on the CPU."""
+    return torch.autocast("cuda") if device.type == "cuda" else nullcontext()
+
+
+def use_all_cores() -> None:
+    """One torch thread for each core this process may use."""
+    torch.set_num_threads(len(os.sched_getaffinity(0)))

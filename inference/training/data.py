@@ -1,0 +1,43 @@
+"""Training material from the phantom: strips rendered once by several processes, kept in memory."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from inference.phantom.strip import CycleTruth, Phantom, make_phantom
+from inference.types import Landmarks
+
+TRAINING_SEEDS = 1_000_000
+VALIDATION_SEEDS = 2_000_000
+TEST_SEEDS = 3_000_000
+"""First seeds of three ranges that never meet."""
+
+
+def phantoms(first_seed: int, count: int, *, kind: str | None = None, workers: int = 2) -> list[Phantom]:
+    """Phantoms of consecutive seeds, rendered by `workers` processes, in order of seed."""
+    seeds = range(first_seed, first_seed + count)
+    with ProcessPoolExecutor(workers) as pool:
+        rendered = pool.map(partial(make_phantom, kind=kind), seeds, chunksize=16)
+        return list(track(rendered, description="phantoms", total=count, transient=True))
+
+
+def points(landmarks: Landmarks) -> NDArray[np.float64]:
+    """(8, 2) pixels in landmark order."""
+    return np.array([*landmarks.diastole, *landmarks.systole])
+
+
+def all_cycles(strips: Sequence[Phantom]) -> list[tuple[Phantom, CycleTruth]]:
+    """Every labelled cycle with the strip it lies on."""
+    return [(strip, cycle) for strip in strips for cycle in strip.cycles]
+
+
+def endless(rng: np.random.Generator, length: int, batch: int) -> Iterator[NDArray[np.int64]]:
+    """Batches of indices, each epoch in a new order."""
+    while True:
+        order = rng.permutation(length)
+        for start in range(0, length - batch + 1, batch):
+            yield order[start : start + batch]

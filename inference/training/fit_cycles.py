@@ -1,0 +1,115 @@
+"""Trains the cycle detector on phantoms: `echonode train cycles`."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import Progress
+from torch import Tensor
+from torchvision.models.detection import FasterRCNN
+from torchvision.ops import box_iou
+
+from inference.cycles import build_detector, detect, seed_boxes
+from inference.phantom.strip import Phantom
+from inference.preprocess import DETECTOR_HEIGHT_PX, DETECTOR_PX_PER_S, detector_image, whiten
+from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS, endless, phantoms
+from inference.training.sampling import time_window, vary
+from inference.types import MModeRegion, MModeStrip
+from inference.weights import WeightsRecord, save_weights
+
+INPUTS = {"height_px": float(DETECTOR_HEIGHT_PX), "px_per_s": DETECTOR_PX_PER_S}
+FALSE_MEASURE_SHARE = 0.02
+"""The threshold is set so that at most this share of validation look-alikes shows a cycle."""
+
+
+def train_cycles(out: Path, *, strips: int, steps: int, batch: int, seed: int, version: str) -> WeightsRecord:
+    """Renders, fits, validates and writes `cycles.safetensors` with its record into `out`."""
+    torch.manual_seed(seed)
+    train = phantoms(TRAINING_SEEDS, strips)
+    network = build_detector(seed_boxes(input_boxes(train)))
+    fit(network, train, steps=steps, batch=batch, seed=seed)
+    held_out = phantoms(VALIDATION_SEEDS, 400)
+    threshold, measured = validate(network, held_out)
+    return save_weights(
+        out,
+        network.state_dict(),
+        network="cycles",
+        version=version,
+        input=INPUTS,
+        seed_boxes_px=seed_boxes(input_boxes(train)),
+        threshold=threshold,
+        training={"data": "phantom", "strips": strips, "steps": steps, "batch": batch, "seed": seed},
+        measured=measured,
+    )
+
+
+def input_boxes(strips: Sequence[Phantom]) -> np.ndarray:
+    """All cycle boxes of the set in detector pixels, (N, 4)."""
+    boxes = []
+    for strip in strips:
+        _, scale = detector_image(strip.pixels, strip.calibration.s_per_px_x)
+        boxes += [scale.to_input(cycle.box_px) for cycle in strip.cycles]
+    return np.array(boxes)
+
+
+def example(rng: np.random.Generator, strip: Phantom) -> tuple[Tensor, dict[str, Tensor]]:
+    """One augmented image (1, H, W) and its target."""
+    labelled = np.array([cycle.box_px for cycle in strip.cycles]).reshape(-1, 4)
+    pixels, boxes = time_window(rng, strip.pixels, labelled)
+    seconds = strip.calibration.s_per_px_x * rng.uniform(0.85, 1.18)
+    image, scale = detector_image(pixels, seconds)
+    wanted = torch.tensor([scale.to_input(tuple(box)) for box in boxes], dtype=torch.float32).reshape(-1, 4)
+    target = {"boxes": wanted, "labels": torch.ones(len(wanted), dtype=torch.int64)}
+    return torch.from_numpy(whiten(vary(rng, image)))[None], target
+
+
+def fit(network: FasterRCNN, strips: Sequence[Phantom], *, steps: int, batch: int, seed: int) -> None:
+    """Minimises the four Faster R-CNN losses; stops with the seeds named if one is not finite."""
+    rng = np.random.default_rng(seed)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=6e-4, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 6e-4, total_steps=steps, pct_start=0.1)
+    network.train()
+    with Progress() as progress:
+        task = progress.add_task("cycles", total=steps)
+        for step, chosen in zip(range(steps), endless(rng, len(strips), batch), strict=False):
+            images, targets = zip(*(example(rng, strips[i]) for i in chosen), strict=True)
+            loss = sum(network(list(images), list(targets)).values())
+            if not math.isfinite(loss.item()):
+                raise ValueError(f"loss {loss.item()} at step {step} on phantoms {[strips[i].seed for i in chosen]}")
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimizer.step()
+            schedule.step()
+            progress.update(task, advance=1, description=f"cycles loss {loss.item():.3f}")
+
+
+def validate(network: FasterRCNN, strips: Sequence[Phantom]) -> tuple[float, dict[str, float]]:
+    """The threshold that refuses look-alikes, and what it costs: recall and coverage on left ventricles."""
+    network.eval()
+    found = [detect(network, as_strip(strip), torch.device("cpu")) for strip in strips]
+    best = np.array([cycles[0].probability if cycles else 0.0 for cycles in found])
+    is_lv = np.array([bool(strip.cycles) for strip in strips])
+    lookalike = np.array([strip.kind != "LV" for strip in strips])
+    threshold = float(max(0.5, np.quantile(best[lookalike], 1 - FALSE_MEASURE_SHARE)))
+    hits = total = 0
+    for strip, cycles in zip(strips, found, strict=True):
+        truth = torch.tensor([cycle.box_px for cycle in strip.cycles]).reshape(-1, 4)
+        boxes = torch.tensor([c.xyxy for c in cycles if c.probability >= threshold]).reshape(-1, 4)
+        hits += int((box_iou(truth, boxes) > 0.5).any(dim=1).sum()) if len(truth) and len(boxes) else 0
+        total += len(truth)
+    measured = {
+        "recall": hits / max(total, 1),
+        "coverage": float((best[is_lv] >= threshold).mean()),
+        "false_measures": float((best[lookalike] >= threshold).mean()),
+    }
+    return threshold, measured
+
+
+def as_strip(phantom: Phantom) -> MModeStrip:
+    """The phantom as if it were a whole image."""
+    height, width = phantom.pixels.shape
+    region = MModeRegion(x0=0, y0=0, x1=width - 1, y1=height - 1, calibration=phantom.calibration, index=0)
+    return MModeStrip(pixels=phantom.pixels, region=region, frame=0)

@@ -1,0 +1,96 @@
+"""Trains the landmark network on phantoms: `echonode train landmarks`."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import Progress
+from torch import Tensor, nn
+
+from inference.landmarks import LANDMARK_ORDER, LandmarkNet, locate
+from inference.measure import measure
+from inference.phantom.strip import CycleTruth, Phantom
+from inference.preprocess import CROP_SIZE_PX, crop, to_unit, whiten
+from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS, all_cycles, endless, phantoms, points
+from inference.training.fit_cycles import as_strip
+from inference.training.sampling import range_extended_crop, vary
+from inference.types import CycleBox
+from inference.weights import WeightsRecord, save_weights
+
+INPUTS = {"height_px": float(CROP_SIZE_PX[0]), "width_px": float(CROP_SIZE_PX[1])}
+ALONG, ACROSS = 0.25, 1.0
+"""Weight of errors along time and along depth: only depth becomes centimetres."""
+
+
+def train_landmarks(out: Path, *, strips: int, steps: int, batch: int, seed: int, version: str) -> WeightsRecord:
+    """Renders, fits, validates and writes `landmarks.safetensors` with its record into `out`."""
+    torch.manual_seed(seed)
+    network = LandmarkNet()
+    fit(network, all_cycles(phantoms(TRAINING_SEEDS, strips, kind="LV")), steps=steps, batch=batch, seed=seed)
+    measured = validate(network, phantoms(VALIDATION_SEEDS, 300, kind="LV"), np.random.default_rng(seed))
+    return save_weights(
+        out,
+        network.state_dict(),
+        network="landmarks",
+        version=version,
+        input=INPUTS,
+        landmark_order=LANDMARK_ORDER,
+        training={"data": "phantom", "strips": strips, "steps": steps, "batch": batch, "seed": seed},
+        measured=measured,
+    )
+
+
+def examples(
+    rng: np.random.Generator, cycles: Sequence[tuple[Phantom, CycleTruth]]
+) -> tuple[Tensor, Tensor]:
+    """Whitened crops (N, 1, H, W) and unit landmarks (N, 8, 2)."""
+    crops, targets = [], []
+    for strip, cycle in cycles:
+        wanted = points(cycle.landmarks_px)
+        box = range_extended_crop(rng, cycle.box_px, wanted)
+        crops.append(whiten(vary(rng, crop(strip.pixels, box))))
+        targets.append(to_unit(wanted, box))
+    images = torch.from_numpy(np.stack(crops))[:, None]
+    return images, torch.from_numpy(np.stack(targets)).float()
+
+
+def fit(
+    network: nn.Module, cycles: Sequence[tuple[Phantom, CycleTruth]], *, steps: int, batch: int, seed: int
+) -> None:
+    """Minimises a smooth L1 distance in crop units; stops with the seeds named if it is not finite."""
+    rng = np.random.default_rng(seed)
+    network.train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
+    weight = torch.tensor([ALONG, ACROSS])
+    with Progress() as progress:
+        task = progress.add_task("landmarks", total=steps)
+        for step, chosen in zip(range(steps), endless(rng, len(cycles), batch), strict=False):
+            images, targets = examples(rng, [cycles[i] for i in chosen])
+            distance = nn.functional.smooth_l1_loss(network(images), targets, beta=0.01, reduction="none")
+            loss = (distance * weight).mean()
+            if not math.isfinite(loss.item()):
+                raise ValueError(f"loss {loss.item()} at step {step} on phantoms {[cycles[i][0].seed for i in chosen]}")
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            progress.update(task, advance=1, description=f"landmarks loss {loss.item():.4f}")
+
+
+def validate(network: nn.Module, strips: Sequence[Phantom], rng: np.random.Generator) -> dict[str, float]:
+    """Root mean square error of every value, boxes shaken as a detector would shake them."""
+    network.eval()
+    errors: dict[str, list[float]] = {}
+    for strip, cycle in all_cycles(strips)[::4]:
+        shaken = np.array(cycle.box_px) + rng.normal(0, 0.03, 4) * (cycle.box_px[2] - cycle.box_px[0])
+        box = CycleBox(x0=shaken[0], y0=shaken[1], x1=shaken[2], y1=shaken[3], probability=1.0)
+        found = locate(network, as_strip(strip), [box], torch.device("cpu"))[0].mean
+        rr_s = (cycle.box_px[2] - cycle.box_px[0]) * strip.calibration.s_per_px_x
+        mine = measure(found, strip.calibration, rr_s=rr_s)
+        truth = measure(cycle.landmarks_px, strip.calibration, rr_s=rr_s)
+        for name in truth:
+            errors.setdefault(name, []).append(mine[name] - truth[name])
+    return {name: float(np.sqrt(np.mean(np.square(e)))) for name, e in errors.items()}

@@ -1,0 +1,47 @@
+"""Range-extended sampling and light augmentation of strips."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.landmarks import shifted
+from inference.preprocess import Box, to_unit
+
+CONDITION_HALF_LENGTH = 0.25
+"""The sampling-condition region is the middle half of the cycle (patent [0113])."""
+ACROSS = 0.12
+"""How far a crop may slide up or down: further, and a wall would leave it."""
+INSIDE = 0.02
+
+
+def range_extended_crop(rng: np.random.Generator, box: Box, points: NDArray[np.float64]) -> Box:
+    """A crop of 0.9 to 1.1 times the cycle about a centre in its middle half, holding all eight points."""
+    for _ in range(30):
+        along = rng.uniform(-CONDITION_HALF_LENGTH, CONDITION_HALF_LENGTH)
+        candidate = shifted(box, along, rng.uniform(-ACROSS, ACROSS), rng.uniform(0.9, 1.1))
+        unit = to_unit(points, candidate)
+        if INSIDE < unit.min() and unit.max() < 1 - INSIDE:
+            return candidate
+    return box
+
+
+def vary(rng: np.random.Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Another gain curve, some noise, now and then a dark or bright patch: the labels stay true."""
+    values = (pixels / 255.0) ** rng.uniform(0.7, 1.4)
+    values += rng.normal(0, rng.uniform(0, 0.05), values.shape)
+    if rng.random() < 0.3:
+        height, width = values.shape
+        y, x = rng.integers(height), rng.integers(width)
+        values[y : y + height // 8, x : x + width // 8] = rng.choice([0.0, 0.8])
+    return (255 * np.clip(values, 0, 1)).astype(np.uint8)
+
+
+def time_window(
+    rng: np.random.Generator, pixels: NDArray[np.uint8], boxes: NDArray[np.float64]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """A random part of the strip, at least half of it, and the boxes (N, 4) that lie wholly in it."""
+    width = pixels.shape[1]
+    keep = int(width * rng.uniform(0.5, 1.0))
+    start = int(rng.integers(width - keep + 1))
+    moved = boxes - [start, 0, start, 0]
+    whole = (moved[:, 0] >= -0.5) & (moved[:, 2] <= keep - 0.5)
+    return pixels[:, start : start + keep], moved[whole]
