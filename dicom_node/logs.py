@@ -1,0 +1,69 @@
+"""Log lines: structlog over the standard library, one JSON object per line or a console for people.
+
+No line names a patient: the libraries that would print what they read are told not to.
+"""
+
+import logging
+import sys
+
+import pydicom.config
+import pynetdicom._config
+import structlog
+
+MAX_TEXT = 64
+
+
+def configure(*, json: bool | None = None, level: str = "INFO") -> None:
+    """Send every log line of this process to standard error.
+
+    Args:
+        json: one JSON object per line; None: unless standard error is a terminal.
+        level: the lowest level that is shown.
+    """
+    quiet_libraries()
+    as_json = not sys.stderr.isatty() if json is None else json
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    final: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *([structlog.processors.format_exc_info] if as_json else []),
+                final,
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def quiet_libraries() -> None:
+    """Keep patient data out of what pynetdicom and pydicom print, in this process."""
+    pynetdicom._config.LOG_HANDLER_LEVEL = "none"  # noqa: SLF001 - documented settings in a module so named
+    pynetdicom._config.LOG_REQUEST_IDENTIFIERS = False  # noqa: SLF001 - as above
+    pynetdicom._config.LOG_RESPONSE_IDENTIFIERS = False  # noqa: SLF001 - as above
+    for name in ("pynetdicom", "pydicom", "alembic", "apscheduler"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Its warnings quote the odd value, which may be a birth date or a name.
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+
+
+def printable(text: object, limit: int = MAX_TEXT) -> str:
+    """Return what came from the wire as plain ASCII of bounded length, safe in logs and audit rows."""
+    start = str(text)[: limit + 1]
+    clean = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in start)
+    return clean if len(clean) <= limit else f"{clean[: limit - 3]}..."

@@ -1,0 +1,154 @@
+"""Composition root of a receiver process: everything between the port and the store, and no networks."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from pynetdicom import AE
+from pynetdicom.sop_class import Verification
+
+from dicom_node import __version__
+from dicom_node.acceptor import AssociationServer
+from dicom_node.errors import CannotListen, NodeError
+from dicom_node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.ingest import Ingest
+from dicom_node.lifecycle import StopSignal
+from dicom_node.logs import quiet_libraries
+from dicom_node.scp import StorageSCP
+from dicom_node.settings import Settings
+from dicom_node.trail import Trail
+from store.database import Database
+from store.errors import StoreError
+from store.files import FileStore
+
+ACCEPT_POLL_S = 0.05
+DRAIN_POLL_S = 0.02
+ABORT_GRACE_S = 2.0
+"""How long an aborted association may take to disappear."""
+
+log = structlog.get_logger(__name__)
+
+
+class Receiver:
+    """The DICOM side of one process: `start`, then `stop`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database = Database(settings.store_url)
+        self._files = FileStore(settings.node.data_dir)
+        self._trail = Trail(self._database)
+        self._ingest = Ingest(self._database, self._files)
+        self._scp = StorageSCP(settings, self._ingest, self._trail)
+        self._server: AssociationServer | None = None
+
+    def start(self) -> int:
+        """Recover what a crash left behind, listen, and return the port.
+
+        Raises:
+            CannotListen: the port is taken, or not ours to take.
+            StoreUnavailable: disk or database trouble.
+        """
+        quiet_libraries()
+        self._database.upgrade()
+        self._recover()
+        self._server = self._listen()
+        threading.Thread(
+            target=self._server.serve_forever, args=(ACCEPT_POLL_S,), name="accept", daemon=True
+        ).start()
+        port = int(self._server.server_address[1])
+        self._trail.record("node.started", detail={"role": "receiver", "port": port, "version": __version__})
+        return port
+
+    def stop(self) -> None:
+        """Close the port, let associations end by themselves for a while, abort the rest."""
+        if self._server is not None:
+            self._server.stop_listening()
+            self._drain(self._server)
+            self._trail.record("node.stopped", detail={"role": "receiver"})
+        self._database.close()
+
+    def _recover(self) -> None:
+        node = self._settings.node
+        # A sibling on the same port may be in the middle of a file; it writes at least that often.
+        removed = self._files.clear_incoming(
+            untouched_s=node.network_timeout_s if node.receivers > 1 else 0.0
+        )
+        adopted = self._ingest.adopt_orphans()
+        if removed or adopted:
+            log.warning("recovered from a crash", partial_files_removed=removed, files_adopted=adopted)
+
+    def _listen(self) -> AssociationServer:
+        node = self._settings.node
+        entity = AE(ae_title=node.ae_title)
+        entity.maximum_associations = node.max_associations
+        entity.maximum_pdu_size = node.max_pdu
+        entity.acse_timeout = node.acse_timeout_s
+        entity.dimse_timeout = node.dimse_timeout_s
+        entity.network_timeout = node.network_timeout_s
+        entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+        entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        # The storage contexts are made for each proposal, see storage_classes.
+        entity.add_supported_context(Verification)
+        try:
+            server: AssociationServer = entity.make_server(
+                (node.host, node.port),
+                server_class=AssociationServer,
+                evt_handlers=self._scp.handlers,
+                incoming=self._files.incoming,
+                share_port=node.receivers > 1,
+                on_end=self._scp.on_end,
+            )
+        except OSError as error:
+            raise CannotListen(f"{node.host}:{node.port}: {error.strerror or error}") from error
+        return server
+
+    def _drain(self, server: AssociationServer) -> None:
+        def quiet() -> bool:
+            return not server.active_associations
+
+        def nothing_being_stored() -> bool:
+            return not any(self._scp.is_storing(association) for association in server.active_associations)
+
+        if _wait_for(quiet, self._settings.node.drain_seconds):
+            return
+        _wait_for(nothing_being_stored, self._settings.node.dimse_timeout_s)
+        for association in server.active_associations:
+            association.abort(block=False)
+        _wait_for(quiet, ABORT_GRACE_S)
+
+
+def run_receiver(
+    settings: Settings, *, ready: Callable[[int], Any] | None = None, watch_stdin: bool = False
+) -> int:
+    """Receive until told to stop; returns the exit code.
+
+    Args:
+        settings: the node's.
+        ready: called with the port once it listens.
+        watch_stdin: stop too when standard input ends, that is, when the parent is gone.
+    """
+    with StopSignal(watch_stdin=watch_stdin) as stop:
+        try:
+            receiver = Receiver(settings)
+            port = receiver.start()
+        except (NodeError, StoreError) as error:
+            log.error("cannot start", error=str(error))  # noqa: TRY400 - expected, and said in one line
+            return 1
+        log.info("listening", ae_title=settings.node.ae_title, host=settings.node.host, port=port)
+        if ready is not None:
+            ready(port)
+        stop.wait()
+        log.info("stopping", associations_get_s=settings.node.drain_seconds)
+        receiver.stop()
+    return 0
+
+
+def _wait_for(condition: Callable[[], bool], limit_s: float) -> bool:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(DRAIN_POLL_S)
+    return True

@@ -1,0 +1,204 @@
+"""The association side: admission, C-ECHO, C-STORE. Errors become DIMSE status codes here, nowhere else."""
+
+from typing import Any
+
+import structlog
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom import evt
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
+from pynetdicom.sop_class import Verification
+
+from dicom_node.admission import rejection
+from dicom_node.errors import IdentityMismatch, Unparsable
+from dicom_node.ingest import Ingest, Sender
+from dicom_node.logs import printable
+from dicom_node.settings import Settings
+from dicom_node.storage_classes import supported_contexts
+from dicom_node.trail import Trail
+from store.errors import InvalidUID, StoreUnavailable
+from store.files import check_uid
+
+SUCCESS = 0x0000
+PROCESSING_FAILURE = 0x0110
+STATUS_OF: dict[type[Exception], int] = {
+    StoreUnavailable: 0xA700,  # Refused: Out of Resources; the sender keeps its copy and tries again
+    InvalidUID: 0xA900,  # Error: Data Set does not match SOP Class; here for any UID that is none
+    IdentityMismatch: 0xA900,
+    Unparsable: 0xC001,  # Error: Cannot understand (0xC000 to 0xCFFF)
+}
+"""C-STORE status codes of PS3.4 B.2.3."""
+
+STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
+NO_UID = UID("0.0")
+"""Stands in for a UID with which pynetdicom would abort or stay silent."""
+MAX_COMMENT = 64  # Error Comment is LO (PS3.7 C)
+
+log = structlog.get_logger(__name__)
+
+
+class StorageSCP:
+    """Handlers of all events of all associations of one receiver process."""
+
+    def __init__(self, settings: Settings, ingest: Ingest, trail: Trail) -> None:
+        self._settings = settings
+        self._ingest = ingest
+        self._trail = trail
+        self._open: set[Any] = set()
+        self._storing: set[Any] = set()
+
+    @property
+    def handlers(self) -> list[tuple[Any, Any]]:
+        """What pynetdicom calls, and when."""
+        return [
+            (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_SOP_COMMON, self._on_sop_common),
+            (evt.EVT_REJECTED, self._on_rejected),
+            (evt.EVT_ESTABLISHED, self._on_established),
+            (evt.EVT_DIMSE_RECV, self._on_message),
+            (evt.EVT_C_ECHO, lambda _: SUCCESS),
+            (evt.EVT_C_STORE, self._on_store),
+        ]
+
+    def is_storing(self, association: Any) -> bool:
+        """Whether a C-STORE of this association is being kept right now."""
+        return association in self._storing
+
+    def on_end(self, association: Any) -> None:
+        """Clean up after an association, however it ended."""
+        abandoned = association.dimse.discard_unserved()
+        if association not in self._open:
+            return
+        self._open.discard(association)
+        if association.is_released:
+            self._trail.record("association.closed", **_peer(association), detail={})
+        else:
+            detail = {"objects_cut_off": abandoned}
+            self._trail.record("association.aborted", "failure", **_peer(association), detail=detail)
+
+    def _on_requested(self, event: evt.Event) -> None:
+        association = event.assoc
+        request = association.requestor.primitive
+        refused = rejection(
+            self._settings,
+            called_ae=request.called_ae_title,
+            calling_ae=request.calling_ae_title,
+            ip=association.requestor.address,
+        )
+        if refused is None:
+            proposed = request.presentation_context_definition_list
+            association.acceptor.supported_contexts = supported_contexts(proposed)
+            return
+        association.requestor.ae_title = request.calling_ae_title
+        association.acse.send_reject(0x01, 0x01, refused.diagnostic)
+        self._audit_rejection(association, refused.reason)
+        association.kill()
+
+    def _on_rejected(self, event: evt.Event) -> None:
+        """Pynetdicom rejected; the one reason left to it is its limit of associations."""
+        self._audit_rejection(event.assoc, "too many associations")
+
+    def _audit_rejection(self, association: Any, reason: str) -> None:
+        called_ae = printable(association.requestor.primitive.called_ae_title)
+        detail = {"reason": reason, "called_ae": called_ae}
+        self._trail.record("association.rejected", "refused", **_peer(association), detail=detail)
+
+    def _on_sop_common(self, event: evt.Event) -> dict[UID, SOPClassCommonExtendedNegotiation]:
+        """Name the service of each class (PS3.7 D.3.3.6): pynetdicom knows no retired or private ones."""
+        items = {}
+        for context in event.assoc.acceptor.supported_contexts:
+            items[context.abstract_syntax] = _storage_item(context.abstract_syntax)
+        items.pop(Verification)
+        return {**items, NO_UID: _storage_item(NO_UID)}
+
+    def _on_established(self, event: evt.Event) -> None:
+        association = event.assoc
+        self._open.add(association)
+        detail = {
+            "contexts": len(association.accepted_contexts),
+            "contexts_rejected": sorted(
+                {printable(context.abstract_syntax) for context in association.rejected_contexts}
+            ),
+        }
+        self._trail.record("association.opened", **_peer(association), detail=detail)
+
+    def _on_message(self, event: evt.Event) -> None:
+        """Make sure that pynetdicom can answer a C-STORE request, whatever its UIDs are."""
+        if not isinstance(event.message, C_STORE_RQ):
+            return
+        command = event.message.command_set
+        classes = {context.abstract_syntax for context in event.assoc.accepted_contexts}
+        if command.get("AffectedSOPClassUID") not in classes - {Verification}:
+            command.AffectedSOPClassUID = NO_UID
+        try:
+            check_uid(str(command.get("AffectedSOPInstanceUID") or ""))
+        except InvalidUID:
+            command.AffectedSOPInstanceUID = NO_UID
+
+    def _on_store(self, event: evt.Event) -> Dataset:
+        association, spool = event.assoc, event.request.DataSet
+        self._storing.add(association)
+        try:
+            self._store(event)
+        except tuple(STATUS_OF) as error:
+            self._audit_refusal(event, error)
+            return _status(STATUS_OF[type(error)], error)
+        except Exception as error:
+            log.exception("c-store failed", **_peer(association))
+            return _status(PROCESSING_FAILURE, error)
+        finally:
+            spool.discard()
+            self._storing.discard(association)
+        return _status(SUCCESS)
+
+    def _store(self, event: evt.Event) -> None:
+        received = event.request.DataSet.finish()
+        if event.request.AffectedSOPClassUID != event.context.abstract_syntax:
+            raise IdentityMismatch
+        peer = _peer(event.assoc)
+        outcome = self._ingest.receive(
+            received,
+            sop_class_uid=event.request.AffectedSOPClassUID,
+            sop_instance_uid=event.request.AffectedSOPInstanceUID,
+            sender=Sender(ae_title=peer["peer_ae"], ip=peer["peer_ip"]),
+        )
+        log.info(outcome, **peer, sop_instance_uid=event.request.AffectedSOPInstanceUID)
+
+    def _audit_refusal(self, event: evt.Event, error: Exception) -> None:
+        uid = event.request.AffectedSOPInstanceUID
+        # Waiting for a database that is not there would keep the sender waiting twice.
+        write = self._trail.defer if isinstance(error, StoreUnavailable) else self._trail.record
+        write(
+            "instance.refused",
+            "refused",
+            **_peer(event.assoc),
+            sop_instance_uid=None if uid == NO_UID else str(uid),
+            detail={
+                "status": f"0x{STATUS_OF[type(error)]:04X}",
+                "reason": printable(error, 200),
+                "sop_class_uid": printable(event.context.abstract_syntax),
+            },
+        )
+
+
+def _peer(association: Any) -> dict[str, str]:
+    return {
+        "peer_ae": printable(association.requestor.ae_title, 16),
+        "peer_ip": str(association.requestor.address),
+    }
+
+
+def _storage_item(sop_class: UID) -> SOPClassCommonExtendedNegotiation:
+    item = SOPClassCommonExtendedNegotiation()
+    item.sop_class_uid = sop_class
+    item.service_class_uid = UID(STORAGE_SERVICE_CLASS)
+    return item
+
+
+def _status(code: int, error: Exception | None = None) -> Dataset:
+    status = Dataset()
+    status.Status = code
+    if error is not None:
+        status.ErrorComment = printable(type(error).__doc__, MAX_COMMENT)
+    return status

@@ -1,0 +1,138 @@
+"""Incoming data sets go to disk fragment by fragment, so that memory does not grow with their size.
+
+pynetdicom has a chunked mode too, but there a full disk or a malformed UID aborts the association;
+the sender shall get a status (PS3.4 B.2.3) and go on with its next object.
+"""
+
+import os
+import tempfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import FileMetaDataset
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_messages import C_STORE_RQ, DIMSEMessage
+from pynetdicom.dsutils import encode_file_meta
+
+from dicom_node.errors import Unparsable
+from dicom_node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.logs import printable
+from store.errors import InvalidUID, StoreError, StoreUnavailable
+from store.files import check_uid
+
+
+class Spool(BytesIO):
+    """The data set of one message: pynetdicom writes fragments, they land in a DICOM file.
+
+    Trouble does not surface in `write`, which runs in pynetdicom's network thread, but in `finish`.
+    """
+
+    def __init__(self, message: Any, association: Any, folder: Path) -> None:
+        super().__init__()
+        self._message = message
+        self._association = association
+        self._folder = folder
+        self._descriptor: int | None = None
+        self._path: Path | None = None
+        self._trouble: StoreError | None = None
+
+    def write(self, fragment: Any) -> int:
+        """Append a fragment to the file; the first one opens it. Only a C-STORE request has a file."""
+        if isinstance(self._message, C_STORE_RQ) and self._trouble is None:
+            try:
+                self._append(fragment)
+            except OSError as error:
+                self._trouble = StoreUnavailable(f"{error.strerror}: incoming")
+                self.discard()
+            except InvalidUID as error:
+                self._trouble = error
+        return len(fragment)
+
+    def finish(self) -> Path:
+        """Close the file and return its path; the caller moves it away or calls `discard`.
+
+        Raises:
+            StoreUnavailable: the disk did not take it.
+            InvalidUID: the request named no valid SOP class or instance; nothing was written.
+            Unparsable: there was no data set.
+        """
+        self._close()
+        if self._trouble is not None:
+            raise self._trouble
+        if self._path is None:
+            raise Unparsable("the request came without a data set")
+        return self._path
+
+    @property
+    def has_file(self) -> bool:
+        """Whether a file was opened and not yet discarded."""
+        return self._path is not None
+
+    def discard(self) -> bool:
+        """Remove the file if it is still there; says whether it was."""
+        self._close()
+        path, self._path = self._path, None
+        existed = path is not None and path.exists()
+        if path is not None:
+            path.unlink(missing_ok=True)
+        return existed
+
+    def _append(self, fragment: bytes) -> None:
+        if self._descriptor is None:
+            meta = self._file_meta()
+            self._descriptor, name = tempfile.mkstemp(suffix=".part", dir=self._folder)
+            self._path = Path(name)
+            _write_all(self._descriptor, bytes(128) + b"DICM" + encode_file_meta(meta))
+        _write_all(self._descriptor, fragment)
+
+    def _file_meta(self) -> FileMetaDataset:
+        command = self._message.command_set
+        syntaxes = {
+            context.context_id: context.transfer_syntax[0] for context in self._association.accepted_contexts
+        }
+        meta = FileMetaDataset()
+        meta.FileMetaInformationVersion = b"\x00\x01"
+        meta.MediaStorageSOPClassUID = check_uid(str(command.get("AffectedSOPClassUID") or ""))
+        meta.MediaStorageSOPInstanceUID = check_uid(str(command.get("AffectedSOPInstanceUID") or ""))
+        meta.TransferSyntaxUID = syntaxes[self._message.context_id]
+        meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+        meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+        meta.SourceApplicationEntityTitle = printable(self._association.requestor.ae_title, 16).replace(
+            "\\", "?"
+        )
+        return meta
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class SpoolingProvider(DIMSEServiceProvider):
+    """The DIMSE provider of one association, with a spool under every message."""
+
+    def __init__(self, association: Any, folder: Path) -> None:
+        super().__init__(association)
+        self.message: DIMSEMessage | None = None
+        self._folder = folder
+        self._spools: list[Spool] = []
+
+    def receive_primitive(self, primitive: Any) -> None:
+        """Take a P-DATA indication (PS3.8 7.6)."""
+        if self.message is None:
+            message = DIMSEMessage()
+            message.data_set = spool = Spool(message, self.assoc, self._folder)
+            self.message = message
+            self._spools = [*(known for known in self._spools if known.has_file), spool]
+        super().receive_primitive(primitive)
+
+    def discard_unserved(self) -> int:
+        """Remove the files of requests that were never answered; returns how many there were."""
+        return sum([spool.discard() for spool in self._spools])
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

@@ -1,0 +1,50 @@
+"""Which SOP classes and transfer syntaxes the node takes, and which classes it analyses."""
+
+from collections.abc import Iterable
+
+from pydicom.uid import UID, AllTransferSyntaxes
+from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.service_class import ServiceClass, StorageServiceClass
+from pynetdicom.sop_class import Verification, uid_to_service_class
+
+ULTRASOUND_CLASSES = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.6.1",  # Ultrasound Image
+        "1.2.840.10008.5.1.4.1.1.3.1",  # Ultrasound Multi-frame Image
+        "1.2.840.10008.5.1.4.1.1.6.2",  # Enhanced US Volume
+        "1.2.840.10008.5.1.4.1.1.6",  # Ultrasound Image, retired; carts still send it
+        "1.2.840.10008.5.1.4.1.1.3",  # Ultrasound Multi-frame Image, retired
+    }
+)
+"""The classes whose images are analysed."""
+
+COMPOSITE_STORAGE_ARC = "1.2.840.10008.5.1.4.1.1."
+TRANSFER_SYNTAXES = tuple(AllTransferSyntaxes)
+
+
+def is_storage(sop_class: UID) -> bool:
+    """Tell whether a proposed abstract syntax is taken as a storage class.
+
+    All known ones are, and so are retired ones and private ones: an echo study brings them along,
+    and a scanner that is refused one may give up the association.
+    """
+    service = uid_to_service_class(sop_class)
+    if service is ServiceClass:
+        return bool(sop_class.is_private) or sop_class.startswith(COMPOSITE_STORAGE_ARC)
+    return bool(service is StorageServiceClass)
+
+
+def supported_contexts(proposed: Iterable[PresentationContext]) -> list[PresentationContext]:
+    """Return what is supported of a proposal: every storage class, syntaxes in the sender's order.
+
+    One entry per class holds the known transfer syntaxes of all contexts that propose it, because
+    carts propose one class several times with a syntax each. None known: the context is rejected.
+    """
+    supported = [build_context(Verification, list(TRANSFER_SYNTAXES))]
+    syntaxes: dict[UID, list[UID]] = {}
+    for context in proposed:
+        if is_storage(context.abstract_syntax):
+            known = syntaxes.setdefault(context.abstract_syntax, [])
+            known += [uid for uid in context.transfer_syntax if uid in TRANSFER_SYNTAXES and uid not in known]
+    supported += [build_context(uid, known or list(TRANSFER_SYNTAXES)) for uid, known in syntaxes.items()]
+    return supported

@@ -1,0 +1,63 @@
+"""Audit rows that stand for no other change: associations, refusals, start and stop."""
+
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from store import audit
+from store.database import Database
+from store.errors import StoreUnavailable
+
+MAX_WAITING = 10_000
+log = structlog.get_logger(__name__)
+
+
+class Trail:
+    """Writes such rows at once, or, while the database is unavailable, with the next one that works.
+
+    An association must not fail because its audit row cannot be written now.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: list[dict[str, Any]] = []
+        self._writing = threading.Lock()
+
+    def record(
+        self, event: str, outcome: str = "success", *, detail: Mapping[str, object], **about: str | None
+    ) -> None:
+        """Write a row; `about` are the columns peer_ae, peer_ip, study_uid, sop_instance_uid."""
+        self.defer(event, outcome, detail=detail, **about)
+        self.flush()
+
+    def defer(
+        self, event: str, outcome: str = "success", *, detail: Mapping[str, object], **about: str | None
+    ) -> None:
+        """Like `record`, but leave the writing to the next `flush`."""
+        log.info(event, outcome=outcome, **about, **detail)
+        row = {"event": event, "outcome": outcome, "at": datetime.now(UTC), "detail": detail, **about}
+        if len(self._waiting) < MAX_WAITING:
+            self._waiting.append(row)
+        else:
+            log.error("audit row lost, too many wait for the database", lost=event)
+
+    def flush(self) -> None:
+        """Write the rows that wait, unless another thread is doing so."""
+        while self._waiting and self._writing.acquire(blocking=False):
+            try:
+                self._write()
+            except StoreUnavailable as error:
+                log.warning("audit rows wait for the database", waiting=len(self._waiting), error=str(error))
+                return
+            finally:
+                self._writing.release()
+
+    def _write(self) -> None:
+        rows = list(self._waiting)
+        with self._database.transaction() as session:
+            for row in rows:
+                audit.record(session, **row)
+        del self._waiting[: len(rows)]
