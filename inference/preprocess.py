@@ -18,6 +18,10 @@ DETECTOR_WIDTH_PX = (128, 1280)
 CROP_SIZE_PX = (160, 96)
 """(height, width) of the landmark network's input."""
 
+DETECTOR_INPUT = {"height_px": float(DETECTOR_HEIGHT_PX), "px_per_s": DETECTOR_PX_PER_S}
+CROP_INPUT = {"height_px": float(CROP_SIZE_PX[0]), "width_px": float(CROP_SIZE_PX[1])}
+"""What a weights record must say it was made for."""
+
 FloatImage = NDArray[np.float32]
 Box = tuple[float, float, float, float]
 

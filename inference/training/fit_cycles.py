@@ -13,13 +13,12 @@ from torchvision.ops import box_iou
 
 from inference.cycles import build_detector, detect, seed_boxes
 from inference.phantom.strip import Phantom
-from inference.preprocess import DETECTOR_HEIGHT_PX, DETECTOR_PX_PER_S, detector_image, whiten
+from inference.preprocess import DETECTOR_INPUT, detector_image, whiten
 from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS, endless, phantoms
 from inference.training.sampling import time_window, vary
 from inference.types import MModeRegion, MModeStrip
 from inference.weights import WeightsRecord, save_weights
 
-INPUTS = {"height_px": float(DETECTOR_HEIGHT_PX), "px_per_s": DETECTOR_PX_PER_S}
 FALSE_MEASURE_SHARE = 0.02
 """The threshold is set so that at most this share of validation look-alikes shows a cycle."""
 
@@ -37,7 +36,7 @@ def train_cycles(out: Path, *, strips: int, steps: int, batch: int, seed: int, v
         network.state_dict(),
         network="cycles",
         version=version,
-        input=INPUTS,
+        input=DETECTOR_INPUT,
         seed_boxes_px=seed_boxes(input_boxes(train)),
         threshold=threshold,
         training={"data": "phantom", "strips": strips, "steps": steps, "batch": batch, "seed": seed},

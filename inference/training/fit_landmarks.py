@@ -12,14 +12,13 @@ from torch import Tensor, nn
 from inference.landmarks import LANDMARK_ORDER, LandmarkNet, locate
 from inference.measure import measure
 from inference.phantom.strip import CycleTruth, Phantom
-from inference.preprocess import CROP_SIZE_PX, crop, to_unit, whiten
+from inference.preprocess import CROP_INPUT, crop, to_unit, whiten
 from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS, all_cycles, endless, phantoms, points
 from inference.training.fit_cycles import as_strip
 from inference.training.sampling import range_extended_crop, vary
 from inference.types import CycleBox
 from inference.weights import WeightsRecord, save_weights
 
-INPUTS = {"height_px": float(CROP_SIZE_PX[0]), "width_px": float(CROP_SIZE_PX[1])}
 ALONG, ACROSS = 0.25, 1.0
 """Weight of errors along time and along depth: only depth becomes centimetres."""
 
@@ -35,7 +34,7 @@ def train_landmarks(out: Path, *, strips: int, steps: int, batch: int, seed: int
         network.state_dict(),
         network="landmarks",
         version=version,
-        input=INPUTS,
+        input=CROP_INPUT,
         landmark_order=LANDMARK_ORDER,
         training={"data": "phantom", "strips": strips, "steps": steps, "batch": batch, "seed": seed},
         measured=measured,
