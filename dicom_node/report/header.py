@@ -1,0 +1,126 @@
+"""What every result object of ours has in common: patient, study, equipment, times, file meta."""
+
+import io
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sr.coding import Code
+from pydicom.uid import ExplicitVRLittleEndian
+
+from dicom_node import __version__
+from dicom_node.identity import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    MANUFACTURER,
+    MODEL_NAME,
+    derived_uid,
+)
+from dicom_node.report import codes
+from dicom_node.report.source import INHERITED
+from inference.types import ModelIdentity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Production:
+    """Under which circumstances an object is made; equal ones give equal bytes.
+
+    `at` is aware. Times are written in the source's offset from UTC, or, where the source states
+    none, in that of `at`, because then the written times must be those of the clock on the wall.
+    """
+
+    model: ModelIdentity
+    revision: int
+    installation_uid: str
+    at: datetime
+
+    def __post_init__(self) -> None:
+        if self.at.tzinfo is None:
+            raise ValueError("`at` must know its time zone")
+        if self.revision < 1:
+            raise ValueError(f"revisions count from 1, not {self.revision}")
+
+
+def result_header(source: Dataset, production: Production, *, kind: str, part: str = "") -> Dataset:
+    """Return a data set with all that does not depend on the kind of object; `source` is normalised.
+
+    The UIDs derive from the source instance, the model, the kind, the revision and `part`, which
+    tells apart several objects of one kind from one source. Later revisions share the series.
+    """
+    ds = Dataset()
+    ds.SpecificCharacterSet = source.SpecificCharacterSet
+    for keyword in INHERITED:
+        if keyword in source:
+            ds.add(source[keyword])
+    sha256 = production.model.sha256
+    ds.SOPInstanceUID = derived_uid(kind, source.SOPInstanceUID, sha256, str(production.revision), part)
+    ds.SeriesInstanceUID = derived_uid(kind, source.StudyInstanceUID, source.SeriesInstanceUID, sha256)
+    ds.InstanceNumber = 1000 * (production.revision - 1) + int(source.get("InstanceNumber") or 1)
+    _equip(ds, source, production)
+    _date(ds, source, production.at)
+    return ds
+
+
+def code_item(code: Code) -> Dataset:
+    """Return `code` as an item of a code sequence (PS3.3 8.8)."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = (
+        code.value,
+        code.scheme_designator,
+        code.meaning,
+    )
+    return item
+
+
+def reference(source: Dataset) -> Dataset:
+    """Return a reference to the source image (PS3.3 10.8)."""
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.SOPClassUID, source.SOPInstanceUID
+    return item
+
+
+def file_bytes(ds: Dataset) -> bytes:
+    """Return `ds` as a complete DICOM file, Explicit VR Little Endian."""
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    ds.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    stream = io.BytesIO()
+    ds.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def _equip(ds: Dataset, source: Dataset, production: Production) -> None:
+    """Say that we made the object, with which model, and which machine took the source image."""
+    model = production.model
+    ds.Manufacturer, ds.ManufacturerModelName = MANUFACTURER, MODEL_NAME
+    ds.DeviceSerialNumber = production.installation_uid
+    ds.SoftwareVersions = [__version__, f"{model.name} {model.version}", model.sha256]
+    scanner = Dataset()
+    scanner.PurposeOfReferenceCodeSequence = [code_item(codes.ACQUISITION_EQUIPMENT)]
+    scanner.Manufacturer = source.get("Manufacturer", "")
+    for keyword in (
+        "ManufacturerModelName",
+        "DeviceSerialNumber",
+        "SoftwareVersions",
+        "StationName",
+        "InstitutionName",
+    ):
+        if source.get(keyword):
+            scanner.add(source[keyword])
+    if scanner.Manufacturer:  # type 1 in this sequence (PS3.3 C.12.1)
+        ds.ContributingEquipmentSequence = [scanner]
+
+
+def _date(ds: Dataset, source: Dataset, at: datetime) -> None:
+    offset = source.get("TimezoneOffsetFromUTC")
+    local = at
+    if offset:
+        ds.TimezoneOffsetFromUTC = offset
+        minutes = int(offset[1:3]) * 60 + int(offset[3:5])
+        local = at.astimezone(timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes)))
+    day, time = local.strftime("%Y%m%d"), local.strftime("%H%M%S.%f")
+    ds.InstanceCreationDate = ds.ContentDate = day
+    ds.InstanceCreationTime = ds.ContentTime = time

@@ -1,0 +1,57 @@
+"""The names and lengths beside the calipers: in the cavity, never on a landmark."""
+
+from typing import Final
+
+from dicom_node.report.beats import Column, Style, columns
+from dicom_node.report.canvas import Canvas, line_height, text_width
+from dicom_node.report.layout import Box
+from dicom_node.report.quantities import BY_KEY, PHASES
+from inference.types import CycleMeasurement
+
+FURTHEST_LINES: Final = 2.5
+
+
+def draw_labels(canvas: Canvas, cycle: CycleMeasurement, style: Style) -> list[Box]:
+    """Write the six lengths of this beat, each phase in its colour; return the areas written on.
+
+    A phase without a free place stays without labels: the table has every number.
+    """
+    phases = columns(cycle)
+    taken = [Box(column.x, column.rows[0], column.x, column.rows[3]).grown(style.bar) for column in phases]
+    written = []
+    for column in phases:
+        texts = [f"{BY_KEY[key].label} {BY_KEY[key].text(cycle.values[key])}" for key in PHASES[column.phase]]
+        for box in _places(phases, column, texts, style):
+            if box.within(canvas.area) and not any(box.meets(other) for other in taken):
+                _write(canvas, box, texts, column, style)
+                taken.append(box.grown(2))
+                written.append(box)
+                break
+    return written
+
+
+def _places(phases: list[Column], column: Column, texts: list[str], style: Style) -> list[Box]:
+    """Return the boxes to try: diastole left of its line, systole right of its own, or further out."""
+    width = max(text_width(text, style.text) for text in texts)
+    gap = style.bar + style.text * 0.4
+    left, right = phases[0].x - gap - width, phases[-1].x + gap
+    near = [left, right] if column is phases[0] else [right, left]
+    tops = _tops(column, style)
+    bottom = tops[-1] + line_height(style.text)
+    return [Box(x, tops[0], x + width, bottom) for x in (*near, right + width + gap, left - width - gap)]
+
+
+def _tops(column: Column, style: Style) -> list[float]:
+    """Return the tops of three lines spread over the cavity, clear of both walls where it is large."""
+    _, upper, lower, _ = column.rows
+    line = line_height(style.text)
+    middle = (upper + lower - line) / 2
+    spread = max(line, min((lower - upper) / 2 - line, FURTHEST_LINES * line))
+    return [middle - spread, middle, middle + spread]
+
+
+def _write(canvas: Canvas, box: Box, texts: list[str], column: Column, style: Style) -> None:
+    """Write the labels into `box`, flush with the side that faces their caliper."""
+    for text, top in zip(texts, _tops(column, style), strict=True):
+        x = box.x0 if box.x0 > column.x else box.x1 - text_width(text, style.text)
+        canvas.text(x, top, text, colour=column.colour, text_px=style.text)

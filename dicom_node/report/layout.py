@@ -1,0 +1,75 @@
+"""Where on a picture something may be written so that it hides least."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+GRADIENT_OF_FULL_INFORMATION: Final = 60.0
+STEP_PX: Final = 2
+
+
+class Box(NamedTuple):
+    """An upright rectangle between two corners, in edge coordinates."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    def grown(self, margin: float) -> "Box":
+        """Return the box with `margin` added on every side."""
+        return Box(self.x0 - margin, self.y0 - margin, self.x1 + margin, self.y1 + margin)
+
+    def meets(self, other: "Box") -> bool:
+        """Tell whether the two share any area."""
+        return self.x0 < other.x1 and other.x0 < self.x1 and self.y0 < other.y1 and other.y0 < self.y1
+
+    def within(self, other: "Box") -> bool:
+        """Tell whether this one lies wholly inside the other."""
+        return other.x0 <= self.x0 and self.x1 <= other.x1 and other.y0 <= self.y0 and self.y1 <= other.y1
+
+
+class Cost:
+    """What it costs to hide each pixel of a picture."""
+
+    def __init__(self, picture: NDArray[np.uint8]) -> None:
+        gray = picture.astype(np.float32).mean(axis=2)
+        down, across = np.gradient(gray)
+        detail = np.minimum((np.abs(down) + np.abs(across)) / GRADIENT_OF_FULL_INFORMATION, 1)
+        self._cost = detail + gray / 1020
+
+    def add(self, box: Box, cost: float) -> None:
+        """Make every pixel of `box` dearer."""
+        rows, columns = self._cost.shape
+        x0, x1 = (round(min(max(x, 0), columns)) for x in (box.x0, box.x1))
+        y0, y1 = (round(min(max(y, 0), rows)) for y in (box.y0, box.y1))
+        self._cost[y0:y1, x0:x1] += cost
+
+    def cheapest(
+        self, sizes: Sequence[tuple[int, int]], *, near: tuple[float, float]
+    ) -> tuple[int, Box] | None:
+        """Return which of the (width, height) `sizes` to put where, None when none fits.
+
+        Among places that cost about the same, the one closest to `near` wins.
+        """
+        total = np.pad(self._cost, ((1, 0), (1, 0))).cumsum(0, dtype=np.float64).cumsum(1)
+        best: tuple[float, int, Box] | None = None
+        for index, (width, height) in enumerate(sizes):
+            if width > self._cost.shape[1] or height > self._cost.shape[0]:
+                continue
+            sums = (
+                total[height:, width:]
+                - total[:-height, width:]
+                - total[height:, :-width]
+                + total[:-height, :-width]
+            )[::STEP_PX, ::STEP_PX]
+            top, left = np.mgrid[0 : sums.shape[0], 0 : sums.shape[1]] * STEP_PX
+            far = np.hypot(left + width / 2 - near[0], top + height / 2 - near[1])
+            price = sums + far * (width * height) / 1e5
+            row, column = np.unravel_index(np.argmin(price), price.shape)
+            x, y = float(left[row, column]), float(top[row, column])
+            if best is None or price[row, column] < best[0]:
+                best = float(price[row, column]), index, Box(x, y, x + width, y + height)
+        return best and best[1:]

@@ -1,0 +1,67 @@
+"""The picture a cardiologist judges: calipers on the chosen beat, and a table of the results."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicom_node.report.beats import Style, draw_chosen, draw_other, edges
+from dicom_node.report.canvas import Canvas
+from dicom_node.report.labels import draw_labels
+from dicom_node.report.layout import Cost
+from dicom_node.report.panel import panels
+from inference.types import ModelIdentity, StripResult
+
+SMALLEST_TEXT_PX: Final = 7
+# What it costs to hide a pixel, on top of what can be seen in it (0...1).
+STRIP_COST: Final = 0.4
+WALLS_COST: Final = 0.6
+USED_BEAT_COST: Final = 3.0
+NEVER: Final = 100.0
+
+
+def draw_overlay(
+    image_rgb: NDArray[np.uint8], results: Sequence[StripResult], model: ModelIdentity
+) -> NDArray[np.uint8]:
+    """Return `image_rgb` (rows, columns, 3) with every measured strip of this frame drawn on it.
+
+    The matrix stays as it is and nothing of the patient is written.
+    """
+    canvas, cost = Canvas(image_rgb), Cost(image_rgb)
+    style = Style.of(*canvas.size)
+    measured = [result for result in results if result.measured]
+    for result in measured:
+        _draw_beats(canvas, cost, result, style)
+    for result in measured:
+        _draw_panel(canvas, cost, result, model, style)
+    return canvas.picture()
+
+
+def _draw_beats(canvas: Canvas, cost: Cost, result: StripResult, style: Style) -> None:
+    """Draw all used beats, the chosen one last and fully, and make what they show dear to hide."""
+    chosen = result.cycles[result.chosen]
+    for index in result.used:
+        if index != result.chosen:
+            draw_other(canvas, result.cycles[index], style)
+        cost.add(edges(result.cycles[index]), USED_BEAT_COST)
+    draw_chosen(canvas, chosen, style)
+    for box in (edges(chosen), *draw_labels(canvas, chosen, style)):
+        cost.add(box, NEVER)
+    if result.region is not None:
+        x0, y0, x1, y1 = result.region.xyxy_px
+        cost.add(edges(chosen)._replace(x0=x0, x1=x1 + 1), WALLS_COST)
+        cost.add(edges(chosen)._replace(x0=x0, y0=y0, x1=x1 + 1, y1=y1 + 1), STRIP_COST)
+
+
+def _draw_panel(canvas: Canvas, cost: Cost, result: StripResult, model: ModelIdentity, style: Style) -> None:
+    """Put the table where it hides least, smaller where it would not fit."""
+    x0, y0, x1, y1 = edges(result.cycles[result.chosen])
+    for text_px in range(style.text, SMALLEST_TEXT_PX - 1, -1):
+        settings = panels(result, model, text_px)
+        place = cost.cheapest([panel.size for panel in settings], near=((x0 + x1) / 2, (y0 + y1) / 2))
+        if place is not None:
+            index, box = place
+            settings[index].draw(canvas, box)
+            cost.add(box, NEVER)
+            return

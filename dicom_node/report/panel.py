@@ -1,0 +1,76 @@
+"""What the result table of the overlay says."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from dicom_node.report.beats import DIASTOLE, SYSTOLE
+from dicom_node.report.canvas import WHITE
+from dicom_node.report.quantities import BY_KEY, known
+from dicom_node.report.table import GRAY, Block, Panel
+from inference.types import ModelIdentity, StripResult
+
+DISCLAIMER: Final = ("AI measurement, not verified.", "Research use.")
+DERIVED: Final = ("EF_percent", "FS_percent", "EDV_ml", "ESV_ml", "HR_bpm")
+
+
+def panels(result: StripResult, model: ModelIdentity, text_px: int) -> list[Panel]:
+    """Return the table of one strip in a tall, a wide and a snug setting, all saying the same."""
+    lengths, derived = _lengths(result, text_px), _derived(result, text_px)
+    interval, beats, probability = _interval(result), _beats(result), _probability(result)
+    made_by, disclaimer = f"model {model.name} {model.version}", " ".join(DISCLAIMER)
+    small, gap = max(8, round(text_px * 0.85)), text_px // 2
+    tall = _notes([interval, beats, probability, made_by, *DISCLAIMER], small)
+    wide = _notes([f"{interval}, {beats}", f"{probability}, {made_by}", disclaimer], small)
+    snug = _notes([interval, f"{beats}, {probability}", made_by, disclaimer], small)
+    return [
+        Panel(lines=[[lengths], [derived], [tall]], gap=gap),
+        Panel(lines=[[lengths, derived], [wide]], gap=gap),
+        Panel(lines=[[lengths, derived], [snug]], gap=gap),
+    ]
+
+
+def _lengths(result: StripResult, text_px: int) -> Block:
+    head = (("", WHITE), ("d", DIASTOLE), ("s", SYSTOLE), ("", WHITE))
+    rows = [
+        (
+            (wall, WHITE),
+            (_number(result, f"{wall}d_cm"), DIASTOLE),
+            (_number(result, f"{wall}s_cm"), SYSTOLE),
+            ("cm", GRAY),
+        )
+        for wall in ("IVS", "LVID", "LVPW")
+    ]
+    return Block(rows=[head, *rows], align="lrrl", text_px=text_px)
+
+
+def _derived(result: StripResult, text_px: int) -> Block:
+    rows = [
+        ((BY_KEY[key].label, WHITE), (_number(result, key), WHITE), (BY_KEY[key].unit_label, GRAY))
+        for key in DERIVED
+    ]
+    return Block(rows=rows, align="lrl", text_px=text_px)
+
+
+def _notes(lines: Sequence[str], text_px: int) -> Block:
+    return Block(rows=[((line, GRAY),) for line in lines], align="l", text_px=text_px)
+
+
+def _number(result: StripResult, key: str) -> str:
+    value = known(result, BY_KEY[key])
+    return "-" if value is None else BY_KEY[key].text(value)
+
+
+def _interval(result: StripResult) -> str:
+    if known(result, BY_KEY["EF_percent"]) is None:
+        return "no EF"
+    low, high = (BY_KEY["EF_percent"].text(limit) for limit in result.measurements["EF_percent"].ci95)
+    return f"EF 95 % interval {low} to {high} %"
+
+
+def _beats(result: StripResult) -> str:
+    count = len(result.used)
+    return "one beat" if count == 1 else f"mean of {count} beats"
+
+
+def _probability(result: StripResult) -> str:
+    return f"cycle probability {result.cycles[result.chosen].box.probability:.2f}"

@@ -1,0 +1,86 @@
+"""The overlay picture as a Secondary Capture image (PS3.3 A.8)."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    UID,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSNearLossless,
+    SecondaryCaptureImageStorage,
+)
+
+from dicom_node import __version__
+from dicom_node.identity import MANUFACTURER, MODEL_NAME
+from dicom_node.report import codes
+from dicom_node.report.header import Production, code_item, reference, result_header
+
+SERIES_NUMBER = 9003
+LOSSY_SYNTAXES: Final = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless})
+
+
+def secondary_capture(
+    source: Dataset,
+    picture: NDArray[np.uint8],
+    production: Production,
+    *,
+    frame: int,
+    source_syntax: UID | None = None,
+) -> Dataset:
+    """Return `picture` as an image object of the source's study.
+
+    Args:
+        source: the normalised header of the source image.
+        picture: (rows, columns, 3) RGB, the matrix of the source frame.
+        production: who makes it, and when.
+        frame: the source frame that was drawn upon, from 0.
+        source_syntax: the transfer syntax the source came in, which may be a lossy one.
+    """
+    ds = result_header(source, production, kind="overlay", part=str(frame))
+    ds.SOPClassUID, ds.Modality = SecondaryCaptureImageStorage, "US"
+    ds.SeriesNumber, ds.SeriesDescription = SERIES_NUMBER, "M-mode LV measurements (overlay)"
+    ds.ConversionType, ds.ImageType = "WSD", ["DERIVED", "SECONDARY"]
+    ds.SecondaryCaptureDeviceManufacturer = MANUFACTURER
+    ds.SecondaryCaptureDeviceManufacturerModelName = MODEL_NAME
+    ds.SecondaryCaptureDeviceSoftwareVersions = __version__
+    ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = ds.ContentDate, ds.ContentTime
+    # The heart is unpaired: a body part spares the object an empty Laterality (PS3.3 C.7.3.1).
+    ds.BodyPartExamined, ds.PatientOrientation = "HEART", ""
+    _describe_derivation(ds, source, frame)
+    _describe_quality(ds, source, source_syntax)
+    _set_pixels(ds, picture)
+    return ds
+
+
+def _describe_derivation(ds: Dataset, source: Dataset, frame: int) -> None:
+    item = reference(source)
+    if int(source.get("NumberOfFrames") or 1) > 1:
+        item.ReferencedFrameNumber = frame + 1
+    item.PurposeOfReferenceCodeSequence = [code_item(codes.SOURCE_IMAGE)]
+    ds.SourceImageSequence = [item]
+    ds.DerivationDescription = "M-mode calipers and results of an automatic measurement drawn on the image"
+    # The matrix is the source's, so its calibration still holds.
+    if "SequenceOfUltrasoundRegions" in source:
+        ds.add(source["SequenceOfUltrasoundRegions"])
+
+
+def _describe_quality(ds: Dataset, source: Dataset, source_syntax: UID | None) -> None:
+    """Say what the pixels went through; once lossy, always lossy (PS3.3 C.7.6.1.1.5)."""
+    ds.BurnedInAnnotation = "NO" if source.get("BurnedInAnnotation") == "NO" else "YES"
+    ds.RecognizableVisualFeatures = "NO"
+    for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
+        if source.get(keyword):
+            ds.add(source[keyword])
+    if source_syntax in LOSSY_SYNTAXES:
+        ds.LossyImageCompression = "01"
+
+
+def _set_pixels(ds: Dataset, picture: NDArray[np.uint8]) -> None:
+    ds.Rows, ds.Columns = picture.shape[:2]
+    ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PlanarConfiguration = 3, "RGB", 0
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
+    data = picture.tobytes()
+    ds.add_new("PixelData", "OB", data + b"\0" * (len(data) % 2))
