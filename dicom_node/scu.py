@@ -4,6 +4,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
@@ -12,6 +13,7 @@ from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification
+from pynetdicom.transport import AssociationSocket
 
 from dicom_node.settings import Destination
 
@@ -137,19 +139,37 @@ def _pair(context: PresentationContext) -> tuple[str, str]:
     return str(context.abstract_syntax), str(context.transfer_syntax[0])
 
 
+class _AE(AE):
+    """An AE that can close its socket when the connection failed.
+
+    pynetdicom forgets such a socket without closing it, because shutdown() comes first and fails.
+    """
+
+    def _create_socket(self, *args: Any) -> AssociationSocket:
+        made = super()._create_socket(*args)
+        self.raw_socket = made.socket
+        return made
+
+
 @contextmanager
 def _associated(
     peer: Destination, contexts: list[PresentationContext], *, calling_ae: str
 ) -> Generator[Association | Unreachable | Unsupported]:
     """Open an association for the block, or say why there is none."""
-    ae = AE(calling_ae)
+    ae = _AE(calling_ae)
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = peer.timeout_s
-    association = ae.associate(peer.host, peer.port, contexts, ae_title=peer.ae_title)
+    try:
+        association = ae.associate(peer.host, peer.port, contexts, ae_title=peer.ae_title)
+    except OSError as error:
+        yield Unreachable(why=f"{peer.host}: {error.strerror}")
+        return
     try:
         yield association if association.is_established else _why_not(association, peer)
     finally:
         if association.is_established:
             association.release()
+        if association.dul.socket.socket is None:
+            ae.raw_socket.close()
 
 
 def _why_not(association: Association, peer: Destination) -> Unreachable | Unsupported:

@@ -1,0 +1,177 @@
+"""One study: images, strips, numbers, report objects on disk, and rows that say so."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Event
+from typing import TypeVar
+
+from pydicom import dcmread
+from sqlalchemy.orm import Session
+
+from dicom_node.errors import NodeError
+from dicom_node.findings import Analyse, Finding, examine
+from dicom_node.report import Predecessor, ReportObject
+from inference.types import ModelIdentity
+from store import audit, instances, jobs, results, studies
+from store.database import Database
+from store.files import FileStore
+from store.instances import Instance
+from store.jobs import Job
+from store.results import NewResult
+from store.states import InstanceState
+
+Item = TypeVar("Item")
+_ANALYSABLE = {InstanceState.RECEIVED, InstanceState.MEASURED, InstanceState.NOT_MEASURED}
+
+
+class Interrupted(NodeError):
+    """The worker was asked to stop between two images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """The two steps that need networks or highdicom, and what makes the numbers."""
+
+    analyse: Analyse
+    build_results: Callable[..., Sequence[ReportObject]]
+    model: ModelIdentity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """What the recipe works with."""
+
+    database: Database
+    files: FileStore
+    steps: Steps
+    destinations: Sequence[str]
+    installation_uid: str
+    clock: Callable[[], datetime]
+
+
+def run_job(job: Job, pipeline: Pipeline, *, stop: Event) -> None:
+    """Images -> strips -> numbers -> report objects on disk -> all rows in one transaction.
+
+    A crash anywhere repeats the job harmlessly: the objects depend on the job's row and on the
+    image, not on the clock, so the same bytes are written under the same UIDs.
+
+    Raises:
+        Interrupted: `stop` was set between two images; nothing was recorded.
+    """
+    images = images_of(job, pipeline)
+    findings = [find(image, pipeline) for image in unless(stop, images)]
+    reported = [finding for finding in findings if finding.measured and has_news(findings)]
+    reports = [new for finding in unless(stop, reported) for new in report(finding, job, pipeline)]
+    with pipeline.database.transaction() as session:
+        record_outcomes(session, findings, job, pipeline)
+        record_results(session, reports, job, pipeline)
+        jobs.finish(session, job, now=pipeline.clock())
+
+
+def images_of(job: Job, pipeline: Pipeline) -> list[Instance]:
+    """Return the instances that this job analyses: no SR, PR …, nothing of our own.
+
+    None at all when a late image has moved the study on: they belong to the job of that revision.
+    """
+    with pipeline.database.read() as session:
+        if studies.get(session, job.study_uid).revision > job.revision:
+            return []
+        return [each for each in instances.of_study(session, job.study_uid) if each.state in _ANALYSABLE]
+
+
+def find(image: Instance, pipeline: Pipeline) -> Finding:
+    """Measure one image."""
+    return examine(image, pipeline.files.absolute(image.path), pipeline.steps.analyse)
+
+
+def has_news(findings: Sequence[Finding]) -> bool:
+    """Decide whether this revision is worth reports.
+
+    Images that no job has concluded yet are new. If there are some and none could be measured, the
+    reports sent before still say all there is. Without new images, someone asked for a replay.
+    """
+    new = [finding for finding in findings if finding.image.state is InstanceState.RECEIVED]
+    return not new or any(finding.measured for finding in new)
+
+
+def report(finding: Finding, job: Job, pipeline: Pipeline) -> list[NewResult]:
+    """Build the objects of one measured image and make them durable."""
+    image = finding.image
+    objects = pipeline.steps.build_results(
+        dcmread(pipeline.files.absolute(image.path)),
+        finding.strips,
+        model=pipeline.steps.model,
+        revision=job.revision,
+        predecessor=predecessor_of(image, job, pipeline),
+        installation_uid=pipeline.installation_uid,
+        at=job.created_at,
+    )
+    return [keep(each, image, job, pipeline) for each in objects]
+
+
+def predecessor_of(image: Instance, job: Job, pipeline: Pipeline) -> Predecessor | None:
+    """Return the SR of this image that an earlier revision made, for PredecessorDocumentsSequence."""
+    with pipeline.database.read() as session:
+        earlier = results.latest(
+            session,
+            source_sop_instance_uid=image.sop_instance_uid,
+            kind="sr",
+            before_revision=job.revision,
+        )
+    if earlier is None:
+        return None
+    return Predecessor(
+        sop_class_uid=earlier.sop_class_uid,
+        sop_instance_uid=earlier.sop_instance_uid,
+        series_instance_uid=dcmread(pipeline.files.absolute(earlier.path)).SeriesInstanceUID,
+        study_uid=earlier.study_uid,
+    )
+
+
+def keep(new: ReportObject, image: Instance, job: Job, pipeline: Pipeline) -> NewResult:
+    """Write one object to disk and describe its row."""
+    kept = pipeline.files.keep_result(
+        new.data, study_uid=job.study_uid, sop_instance_uid=new.sop_instance_uid
+    )
+    return NewResult(
+        kind=new.kind,
+        study_uid=job.study_uid,
+        revision=job.revision,
+        source_sop_instance_uid=image.sop_instance_uid,
+        sop_instance_uid=new.sop_instance_uid,
+        sop_class_uid=new.sop_class_uid,
+        path=kept.path,
+        sha256=kept.sha256,
+    )
+
+
+def record_outcomes(session: Session, findings: Sequence[Finding], job: Job, pipeline: Pipeline) -> None:
+    """Move every image to MEASURED or NOT_MEASURED, with its numbers or its reason."""
+    made_by = {"revision": job.revision, "model_sha256": pipeline.steps.model.sha256}
+    for finding in findings:
+        instances.set_outcome(
+            session,
+            finding.image.sop_instance_uid,
+            InstanceState.MEASURED if finding.measured else InstanceState.NOT_MEASURED,
+            reason=finding.reason,
+            detail={**made_by, **finding.detail()},
+            now=pipeline.clock(),
+        )
+
+
+def record_results(session: Session, reports: Sequence[NewResult], job: Job, pipeline: Pipeline) -> None:
+    """Put the results into the outbox, or say that this revision has none."""
+    for new in reports:
+        results.add(session, new, destinations=pipeline.destinations, now=pipeline.clock())
+    if not reports:
+        detail = {"revision": job.revision, "because": "no new image could be measured"}
+        audit.record(session, "result.none", at=pipeline.clock(), study_uid=job.study_uid, detail=detail)
+
+
+def unless(stop: Event, items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items; raise Interrupted before the next one once `stop` is set."""
+    for item in items:
+        if stop.is_set():
+            raise Interrupted
+        yield item

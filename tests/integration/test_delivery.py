@@ -1,0 +1,366 @@
+"""The outbox against real peers: what each answer makes of a row, and in which order rows go."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import builders
+import pytest
+from pacs import Pacs
+from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
+
+from dicom_node.delivery import Outbox, deliver_due, park_homeless
+from dicom_node.scu import Accepted, Refused, Unreachable, Unsupported, echo
+from dicom_node.settings import Destination, Node, Settings
+from store import audit, results
+from store.database import Database
+from store.deliveries import Delivery, due
+from store.files import FileStore
+from store.instances import NewInstance, register
+from store.results import NewResult
+from store.states import InstanceState
+
+
+class World:
+    """A data folder with rows to deliver, at a time that the test moves."""
+
+    def __init__(self, folder: Path, *destinations: Destination, max_attempts: int = 3) -> None:
+        self.database = Database(f"sqlite:///{folder}/echonode.db")
+        self.database.upgrade()
+        self.now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+        self.outbox = Outbox(
+            settings=Settings(
+                node=Node(data_dir=folder),
+                destinations=destinations,
+                delivery={"max_attempts": max_attempts, "first_retry_s": 5, "max_retry_s": 3600},
+            ),
+            database=self.database,
+            files=FileStore(folder),
+            clock=lambda: self.now,
+            stop=threading.Event(),
+        )
+
+    def add(self, number: int, *, study: int = 1, kind: str = "sr") -> str:
+        """Put an object of a study into the outbox of every destination; return its UID."""
+        study_uid = f"1.2.3.{study}"
+        make = builders.vendor_sr if kind == "sr" else builders.secondary_capture
+        ds = make(StudyInstanceUID=study_uid, InstanceNumber=number)
+        path = builders.save(ds, self.outbox.files.absolute(f"results/{study_uid}/{number}.dcm"))
+        new = NewResult(
+            kind=kind,
+            study_uid=study_uid,
+            revision=1,
+            source_sop_instance_uid="1.2.3",
+            sop_instance_uid=ds.SOPInstanceUID,
+            sop_class_uid=ds.SOPClassUID,
+            path=str(path.relative_to(self.outbox.files.absolute("."))),
+            sha256="0" * 64,
+        )
+        names = [destination.name for destination in self.outbox.settings.destinations]
+        with self.database.transaction() as session:
+            register(session, _scanned(study_uid), now=self.now)
+            results.add(session, new, destinations=names, now=self.now)
+        return str(ds.SOPInstanceUID)
+
+    def deliver(self) -> int:
+        """Sweep once over every destination."""
+        return sum(deliver_due(self.outbox, each) for each in self.outbox.settings.destinations)
+
+    def waiting(self) -> list[Delivery]:
+        """Return the head of each line, whenever it is due."""
+        with self.database.read() as session:
+            return due(session, now=self.now + timedelta(days=365))
+
+    def events(self, event: str) -> list[audit.AuditEvent]:
+        """Return the audit events of one kind, oldest first."""
+        with self.database.read() as session:
+            return audit.events(session, event=event)
+
+
+def _scanned(study_uid: str) -> NewInstance:
+    return NewInstance(
+        sop_instance_uid=f"{study_uid}.9",
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.6.1",
+        study_uid=study_uid,
+        series_uid="1.2.3",
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        path=f"instances/{study_uid}.dcm",
+        sha256="0" * 64,
+        size_bytes=1,
+        peer_ae=None,
+        peer_ip=None,
+        state=InstanceState.RECEIVED,
+    )
+
+
+@pytest.fixture
+def pacs() -> Iterator[Pacs]:
+    """Start a PACS."""
+    with Pacs() as running:
+        yield running
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_delivers_in_order_and_once(tmp_path: Path, pacs: Pacs) -> None:
+    """Objects of a study arrive in the order they were made, each once, and the rows say so."""
+    world = World(tmp_path, pacs.destination)
+    made = [world.add(1), world.add(2, kind="overlay"), world.add(3)]
+
+    world.deliver()
+    world.deliver()
+
+    assert made == pacs.uids
+    assert world.waiting() == []
+    assert made == [event.sop_instance_uid for event in world.events("delivery.delivered")]
+
+
+def test_sends_the_bytes_of_the_file(tmp_path: Path, pacs: Pacs) -> None:
+    """What arrives is byte for byte the data set on disk."""
+    got: list[bytes] = []
+    pacs.answer = lambda event: got.append(event.request.DataSet.getvalue()) or 0x0000
+    world = World(tmp_path, pacs.destination)
+    world.add(1, kind="overlay")
+    file = next(tmp_path.glob("results/*/1.dcm")).read_bytes()
+
+    world.deliver()
+
+    assert file.endswith(got[0])
+    assert len(got[0]) > 64 * 96
+
+
+def test_negotiates_exactly_what_it_sends(tmp_path: Path, pacs: Pacs) -> None:
+    """Heads of several studies share one association that proposes their SOP classes and nothing else."""
+    world = World(tmp_path, pacs.destination)
+    world.add(1, study=1)
+    world.add(2, study=2, kind="overlay")
+    world.add(3, study=3)
+    explicit_le = "1.2.840.10008.1.2.1"
+
+    world.deliver()
+
+    assert [
+        {(ComprehensiveSRStorage, explicit_le), (SecondaryCaptureImageStorage, explicit_le)}
+    ] == pacs.proposed
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0110, 0x0124])
+def test_a_passing_refusal_is_tried_again_then_parked(tmp_path: Path, pacs: Pacs, status: int) -> None:
+    """Out of resources and the like are retried with growing waits, and parked after max_attempts."""
+    pacs.answer = lambda _: status
+    world = World(tmp_path, pacs.destination, max_attempts=3)
+    world.add(1)
+
+    waits_s = []
+    for _ in range(3):
+        assert world.deliver() == 1
+        assert world.deliver() == 0  # not before it is due
+        for row in world.waiting():
+            waits_s.append((row.next_attempt_at - world.now).total_seconds())
+            assert row.last_status == status
+            world.now = row.next_attempt_at
+
+    assert world.waiting() == []
+    assert 4 <= waits_s[0] <= 5
+    assert 8 <= waits_s[1] <= 10
+    assert f"0x{status:04X}" in world.events("delivery.dead")[0].detail["error"]
+
+
+@pytest.mark.parametrize("status", [0x0122, 0xA900, 0xA9FF, 0xC000, 0xC211])
+def test_a_refusal_of_the_object_parks_it_at_once(tmp_path: Path, pacs: Pacs, status: int) -> None:
+    """The same object would be refused tomorrow: no retry, and the next of the study goes on."""
+    world = World(tmp_path, pacs.destination)
+    refused, other = world.add(1), world.add(2)
+    pacs.answer = lambda event: status if event.request.AffectedSOPInstanceUID == refused else 0x0000
+
+    world.deliver()
+
+    assert [other] == pacs.uids
+    assert [refused] == [event.sop_instance_uid for event in world.events("delivery.dead")]
+
+
+@pytest.mark.parametrize("status", [0xB000, 0xB007, 0x0111])
+def test_a_warning_is_a_delivery(tmp_path: Path, pacs: Pacs, status: int) -> None:
+    """Stored with a warning, or held already, is delivered; the status is noted."""
+    pacs.answer = lambda _: status
+    world = World(tmp_path, pacs.destination)
+    world.add(1)
+
+    world.deliver()
+
+    assert world.waiting() == []
+    assert [f"0x{status:04X}"] == [event.detail["status"] for event in world.events("delivery.delivered")]
+
+
+def test_a_sop_class_that_is_not_negotiated_is_parked(tmp_path: Path) -> None:
+    """The peer takes SR but no overlay: the overlay is parked with that reason, the SR arrives."""
+    with Pacs(sop_classes=[ComprehensiveSRStorage]) as pacs:
+        world = World(tmp_path, pacs.destination)
+        sr, overlay = world.add(1), world.add(2, kind="overlay")
+
+        world.deliver()
+
+        assert [sr] == pacs.uids
+        assert [overlay] == [event.sop_instance_uid for event in world.events("delivery.dead")]
+        assert SecondaryCaptureImageStorage in world.events("delivery.dead")[0].detail["error"]
+
+
+def test_nothing_negotiated_is_no_outage(tmp_path: Path) -> None:
+    """A peer that accepts no presentation context at all is told apart from one that is down."""
+    with Pacs(sop_classes=["1.2.840.10008.5.1.4.1.1.2"]) as pacs:
+        world = World(tmp_path, pacs.destination)
+        world.add(1)
+
+        world.deliver()
+
+        assert world.waiting() == []
+        assert "not accepted" in world.events("delivery.dead")[0].detail["error"]
+
+
+def test_a_pacs_that_is_down_gets_everything_later_in_order(tmp_path: Path) -> None:
+    """While the PACS is down rows wait; when it comes back they arrive in order."""
+    port = free_port()
+    world = World(tmp_path, Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=port))
+    made = [world.add(1), world.add(2)]
+
+    world.deliver()
+
+    assert "no association" in (world.waiting()[0].error or "")
+    world.now += timedelta(seconds=5)
+    with Pacs(port=port) as pacs:
+        world.deliver()
+        assert made == pacs.uids
+
+
+def test_an_association_dropped_half_way_repeats_the_same_bytes(tmp_path: Path, pacs: Pacs) -> None:
+    """The PACS keeps the object and aborts before it answers: it is sent again, equal to the last byte."""
+
+    def keep_and_abort(event: Any) -> int:
+        pacs.answer = lambda _: 0x0000
+        event.assoc.abort()
+        return 0x0000
+
+    pacs.answer = keep_and_abort
+    world = World(tmp_path, pacs.destination)
+    made = world.add(1)
+
+    world.deliver()
+    world.now += timedelta(seconds=5)
+    world.deliver()
+
+    assert [made, made] == pacs.uids
+    assert pacs.contradictions() == {}
+    assert world.waiting() == []
+
+
+def test_a_failing_study_does_not_hold_up_another(tmp_path: Path, pacs: Pacs) -> None:
+    """While one study's object waits for its retry, those of other studies go, its own later ones do not."""
+    world = World(tmp_path, pacs.destination)
+    stuck, behind, other = world.add(1, study=1), world.add(2, study=1), world.add(3, study=2)
+    pacs.answer = lambda event: 0xA700 if event.request.AffectedSOPInstanceUID == stuck else 0x0000
+
+    world.deliver()
+
+    assert [other] == pacs.uids
+    pacs.answer = lambda _: 0x0000
+    world.now += timedelta(seconds=5)
+    world.deliver()
+    assert [other, stuck, behind] == pacs.uids
+
+
+def test_a_destination_taken_out_of_the_settings_is_parked(tmp_path: Path, pacs: Pacs) -> None:
+    """Rows for a destination that no longer exists are parked with that reason, others are not touched."""
+    world = World(tmp_path, pacs.destination)
+    world.add(1)
+    world.outbox = Outbox(**vars(world.outbox) | {"settings": Settings()})
+
+    assert park_homeless(world.outbox) == 1
+
+    assert world.waiting() == []
+    assert "'pacs' is no longer in the settings" in world.events("delivery.dead")[0].detail["error"]
+
+
+def test_a_missing_file_is_parked(tmp_path: Path, pacs: Pacs) -> None:
+    """A result file that somebody deleted is a reason, not a crash, and does not stop the others."""
+    world = World(tmp_path, pacs.destination)
+    world.add(1, study=1)
+    other = world.add(2, study=2)
+    next(tmp_path.glob("results/*/1.dcm")).unlink()
+
+    world.deliver()
+
+    assert [other] == pacs.uids
+    assert "FileNotFoundError" in world.events("delivery.dead")[0].detail["error"]
+
+
+def test_stop_ends_a_delivery_between_two_objects(tmp_path: Path, pacs: Pacs) -> None:
+    """A stop request lets the object under way finish and leaves the others for the next start."""
+    world = World(tmp_path, pacs.destination)
+    made = [world.add(1, study=1), world.add(2, study=2)]
+    pacs.answer = lambda _: world.outbox.stop.set() or 0x0000
+
+    assert world.deliver() == 1
+
+    assert made[:1] == pacs.uids
+    assert made[1:] == [row.sop_instance_uid for row in world.waiting()]
+
+
+def test_no_transaction_is_held_while_the_peer_thinks(tmp_path: Path, pacs: Pacs) -> None:
+    """The database can be written while a C-STORE is under way."""
+    world = World(tmp_path, pacs.destination)
+    world.add(1)
+    other = Database(f"sqlite:///{tmp_path}/echonode.db", busy_timeout_s=0.1)
+
+    def write_meanwhile(_: Any) -> int:
+        with other.transaction() as session:
+            audit.record(session, "node.started", at=world.now)
+        return 0x0000
+
+    pacs.answer = write_meanwhile
+    world.deliver()
+    other.close()
+
+    assert len(pacs.uids) == 1
+    assert len(world.events("node.started")) == 1
+
+
+def test_echo_tells_every_way_it_can_go(pacs: Pacs) -> None:
+    """C-ECHO: an answer, a port nobody listens on, a name nobody has."""
+    nobody = Destination(name="x", ae_title="PACS", host="127.0.0.1", port=free_port())
+
+    nowhere = Destination(name="x", ae_title="PACS", host="no-such-host.invalid", port=104)
+
+    assert echo(pacs.destination, calling_ae="ECHONODE") == Accepted(status=0x0000)
+    assert isinstance(echo(nobody, calling_ae="ECHONODE"), Unreachable)
+    assert isinstance(echo(nowhere, calling_ae="ECHONODE"), Unreachable)
+
+
+def test_a_silent_peer_times_out(tmp_path: Path) -> None:
+    """A peer that accepts the connection and says nothing costs its timeout, no more."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        there = Destination(
+            name="pacs", ae_title="PACS", host="127.0.0.1", port=silent.getsockname()[1], timeout_s=0.5
+        )
+        world = World(tmp_path, there)
+        world.add(1)
+        began_s = time.monotonic()
+
+        world.deliver()
+
+        assert time.monotonic() - began_s < 3
+        assert "no association" in (world.waiting()[0].error or "")
+
+
+def test_outcomes_read_as_sentences() -> None:
+    """What a row keeps as its error can be read by an administrator."""
+    assert str(Refused(status=0xA700, comment="disk full")) == "refused with status 0xA700 disk full"
+    assert str(Unsupported(why="no SR here")) == "no SR here"

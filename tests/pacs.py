@@ -1,0 +1,89 @@
+"""A PACS on a free port of this machine that counts what it gets and misbehaves on demand."""
+
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pynetdicom import AE, evt
+
+from dicom_node.settings import Destination
+
+Answer = Callable[[Any], int]
+
+
+def success(event: Any) -> int:  # noqa: ARG001 - the signature of an answer
+    """Accept whatever comes."""
+    return 0x0000
+
+
+class Pacs:
+    """Accepts SR and Secondary Capture and remembers each object in the order it came.
+
+    `answer` is asked for the status of each C-STORE and may be exchanged at any time.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str = "pacs",
+        port: int = 0,
+        answer: Answer = success,
+        sop_classes: Sequence[str] = (ComprehensiveSRStorage, SecondaryCaptureImageStorage),
+    ) -> None:
+        self.name = name
+        self.answer = answer
+        self.received: list[tuple[str, str]] = []
+        """(SOP Instance UID, sha256 of the data set) of every object answered with success."""
+        self.associations = 0
+        self.proposed: list[set[tuple[str, str]]] = []
+        """Per association, the (SOP class, transfer syntax) pairs that were proposed."""
+        self._lock = threading.Lock()
+        ae = AE("PACS")
+        for sop_class in (*sop_classes, "1.2.840.10008.1.1"):
+            ae.add_supported_context(sop_class, ExplicitVRLittleEndian)
+        handlers = [(evt.EVT_C_STORE, self._on_store), (evt.EVT_REQUESTED, self._on_requested)]
+        self._server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+        self.port: int = self._server.socket.getsockname()[1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.ae.shutdown()
+
+    @property
+    def destination(self) -> Destination:
+        """The settings' entry that leads here."""
+        return Destination(name=self.name, ae_title="PACS", host="127.0.0.1", port=self.port, timeout_s=5)
+
+    @property
+    def uids(self) -> list[str]:
+        """SOP Instance UIDs in the order they came."""
+        return [uid for uid, _ in self.received]
+
+    def contradictions(self) -> dict[str, int]:
+        """UIDs that came with more than one content: what a PACS would hold as a duplicate."""
+        contents = Counter(uid for uid, _ in set(self.received))
+        return {uid: number for uid, number in contents.items() if number > 1}
+
+    def _on_requested(self, event: Any) -> None:
+        contexts = event.assoc.requestor.primitive.presentation_context_definition_list
+        with self._lock:
+            self.associations += 1
+            self.proposed.append(
+                {(str(each.abstract_syntax), str(ts)) for each in contexts for ts in each.transfer_syntax}
+            )
+
+    def _on_store(self, event: Any) -> int:
+        digest = hashlib.sha256(event.request.DataSet.getvalue()).hexdigest()
+        status = self.answer(event)
+        if status == 0x0000:
+            with self._lock:
+                self.received.append((str(event.request.AffectedSOPInstanceUID), digest))
+        return status
