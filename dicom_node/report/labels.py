@@ -8,7 +8,7 @@ from dicom_node.report.layout import Box
 from dicom_node.report.quantities import BY_KEY, PHASES
 from inference.types import CycleMeasurement
 
-FURTHEST_LINES: Final = 2.5
+FURTHEST_LINES: Final = 1.7
 
 
 def draw_labels(canvas: Canvas, cycle: CycleMeasurement, style: Style) -> list[Box]:

@@ -59,9 +59,11 @@ def _draw_panel(canvas: Canvas, cost: Cost, result: StripResult, model: ModelIde
     x0, y0, x1, y1 = edges(result.cycles[result.chosen])
     for text_px in range(style.text, SMALLEST_TEXT_PX - 1, -1):
         settings = panels(result, model, text_px)
-        place = cost.cheapest([panel.size for panel in settings], near=((x0 + x1) / 2, (y0 + y1) / 2))
+        margin = text_px // 2
+        sizes = [(width + 2 * margin, height + 2 * margin) for width, height in (p.size for p in settings)]
+        place = cost.cheapest(sizes, near=((x0 + x1) / 2, (y0 + y1) / 2))
         if place is not None:
             index, box = place
-            settings[index].draw(canvas, box)
+            settings[index].draw(canvas, box.grown(-margin))
             cost.add(box, NEVER)
             return

@@ -30,7 +30,7 @@ def panels(result: StripResult, model: ModelIdentity, text_px: int) -> list[Pane
 
 
 def _lengths(result: StripResult, text_px: int) -> Block:
-    head = (("", WHITE), ("d", DIASTOLE), ("s", SYSTOLE), ("", WHITE))
+    head = (("mean" if len(result.used) > 1 else "", GRAY), ("d", DIASTOLE), ("s", SYSTOLE), ("", WHITE))
     rows = [
         (
             (wall, WHITE),

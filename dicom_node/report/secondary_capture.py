@@ -28,7 +28,7 @@ def secondary_capture(
     production: Production,
     *,
     frame: int,
-    source_syntax: UID | None = None,
+    source_syntax: UID,
 ) -> Dataset:
     """Return `picture` as an image object of the source's study.
 
@@ -67,7 +67,7 @@ def _describe_derivation(ds: Dataset, source: Dataset, frame: int) -> None:
         ds.add(source["SequenceOfUltrasoundRegions"])
 
 
-def _describe_quality(ds: Dataset, source: Dataset, source_syntax: UID | None) -> None:
+def _describe_quality(ds: Dataset, source: Dataset, source_syntax: UID) -> None:
     """Say what the pixels went through; once lossy, always lossy (PS3.3 C.7.6.1.1.5)."""
     ds.BurnedInAnnotation = "NO" if source.get("BurnedInAnnotation") == "NO" else "YES"
     ds.RecognizableVisualFeatures = "NO"
