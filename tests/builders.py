@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -203,8 +204,15 @@ def real_image(name: str, **attributes: Any) -> FileDataset:
 def save(ds: FileDataset, path: Path) -> Path:
     """Write `ds` as a DICOM file and return its path; folders are made as needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    ds.save_as(path, enforce_file_format=True)
+    path.write_bytes(file_bytes(ds))
     return path
+
+
+def file_bytes(ds: FileDataset) -> bytes:
+    """Return `ds` as the bytes of a DICOM file, in the transfer syntax of its file meta."""
+    stream = io.BytesIO()
+    dcmwrite(stream, ds, enforce_file_format=True)
+    return stream.getvalue()
 
 
 def _header(sop_class: UID, **attributes: Any) -> FileDataset:

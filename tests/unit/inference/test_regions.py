@@ -276,13 +276,7 @@ def test_no_value_of_a_region_surprises(values: dict[str, object]) -> None:
     _regions_or_refusal(image(item))
 
 
-def _encoded() -> bytes:
-    stream = io.BytesIO()
-    image(good(), ECG).save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
-
-
-FILE = _encoded()
+FILE = builders.file_bytes(image(good(), ECG))
 SEQUENCE_START = FILE.index(b"\x18\x00\x11\x60SQ")
 SEQUENCE_END = FILE.index(b"\x28\x00\x02\x00US")
 
