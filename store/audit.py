@@ -28,6 +28,10 @@ GENESIS = "0" * 64
 MAX_TEXT = 128
 """Longest peer name or UID kept: what a hostile peer sends may be of any length."""
 
+# Built once: SQLAlchemy takes longer to put a statement together than SQLite to run it.
+LAST = select(audit_events.c.id, audit_events.c.hash).order_by(audit_events.c.id.desc()).limit(1)
+INSERT = insert(audit_events)
+
 
 @dataclass(frozen=True, kw_only=True)
 class AuditEvent:
@@ -60,9 +64,7 @@ def record(
     detail: Mapping[str, object] | None = None,
 ) -> None:
     """Append one event; `detail` must hold nothing that names a patient."""
-    last = session.execute(
-        select(audit_events.c.id, audit_events.c.hash).order_by(audit_events.c.id.desc()).limit(1)
-    ).one_or_none()
+    last = session.execute(LAST).one_or_none()
     number, prev_hash = (last.id + 1, last.hash) if last else (1, GENESIS)
     row = {
         "id": number,
@@ -75,9 +77,7 @@ def record(
         "sop_instance_uid": _bounded(sop_instance_uid),
         "detail": canonical_json(detail or {}),
     }
-    session.execute(
-        insert(audit_events), {**row, "at": at, "prev_hash": prev_hash, "hash": _digest(prev_hash, row)}
-    )
+    session.execute(INSERT, {**row, "at": at, "prev_hash": prev_hash, "hash": _digest(prev_hash, row)})
 
 
 def events(
@@ -125,7 +125,9 @@ def _broken(rows: Iterable[Mapping[Any, Any]]) -> tuple[list[int], int]:
 
 
 def _digest(prev_hash: str, row: Mapping[str, Any]) -> str:
-    return hashlib.sha256(f"{prev_hash}{canonical_json(row)}".encode()).hexdigest()
+    # repr: a tampered row may hold bytes, and must be reported, not stumbled over.
+    text = json.dumps(row, sort_keys=True, separators=(",", ":"), default=repr)
+    return hashlib.sha256(f"{prev_hash}{text}".encode()).hexdigest()
 
 
 def _event(row: RowMapping) -> AuditEvent:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -50,12 +50,11 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         config.set_main_option("path_separator", "os")
-        with _translated():
-            self._create()
-            # The whole upgrade is one write transaction: who comes second waits, and finds it done.
-            with self._writer.begin() as connection:
-                config.attributes["connection"] = connection
-                alembic.command.upgrade(config, "head")
+        self._create()
+        # The whole upgrade is one write transaction: who comes second waits, and finds it done.
+        with _translated(), self._writer.begin() as connection:
+            config.attributes["connection"] = connection
+            alembic.command.upgrade(config, "head")
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -88,13 +87,10 @@ class Database:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.touch(mode=0o640)
-        except OSError as error:
-            raise StoreUnavailable(str(error)) from error
-        connection = self._connect()
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        finally:
-            connection.close()
+            with closing(self._connect()) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise StoreUnavailable(f"{self._path}: {error}") from error
 
     def _engine(self, begin: str, *, query_only: bool = False, **pool: int) -> Engine:
         engine = create_engine(
@@ -129,9 +125,13 @@ class Database:
             isolation_level=None,  # we say BEGIN ourselves
             check_same_thread=False,  # the pool hands a connection to one thread at a time
         )
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute(f"PRAGMA query_only={int(query_only)}")
+        try:
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute(f"PRAGMA query_only={int(query_only)}")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def _inode(self) -> int | None:
@@ -145,7 +145,7 @@ class Database:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, PoolTimeout, sqlite3.OperationalError) as error:
+    except (OperationalError, PoolTimeout) as error:
         raise StoreUnavailable(str(getattr(error, "orig", error))) from error
     except DatabaseError as error:
         if type(error) is not DatabaseError:  # integrity and programming errors are ours, not the disk's

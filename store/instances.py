@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,12 @@ from store.schema import instances
 from store.states import InstanceState, check_move
 
 FIRST_STATES = frozenset({InstanceState.RECEIVED, InstanceState.KEPT, InstanceState.OWN})
+
+INSERT_IF_NEW = (
+    insert(instances)
+    .on_conflict_do_nothing(index_elements=[instances.c.sop_instance_uid])
+    .returning(instances.c.id)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +79,8 @@ class Instance:
 
 def register(session: Session, new: NewInstance, *, now: datetime, event: str = "instance.received") -> bool:
     """Write the row of a received instance and let its study know; False, and no change, if it has one."""
-    row = {**asdict(new), "detail": audit.canonical_json({}), "received_at": now}
-    query = insert(instances).on_conflict_do_nothing(index_elements=[instances.c.sop_instance_uid])
-    if session.execute(query.returning(instances.c.id), row).one_or_none() is None:
+    row = {**vars(new), "reason": None, "detail": "{}", "received_at": now}
+    if session.execute(INSERT_IF_NEW, row).one_or_none() is None:
         return False
     audit.record(
         session,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from store import audit
@@ -12,6 +12,9 @@ from store.jobs import Job, enqueue
 from store.moves import move_study, study_row
 from store.schema import studies
 from store.states import StudyState
+
+STATE = select(studies.c.state).where(studies.c.study_uid == bindparam("uid"))
+SEEN = update(studies).where(studies.c.study_uid == bindparam("uid"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +49,11 @@ def receiving(session: Session) -> list[Study]:
 
 def touch(session: Session, study_uid: str, *, analysable: bool, now: datetime) -> None:
     """An image came: open its study, keep it open, or (if the image is analysable) open it again."""
-    state = session.scalar(select(studies.c.state).where(studies.c.study_uid == study_uid))
+    state = session.scalar(STATE, {"uid": study_uid})
     if state is None:
         _open(session, study_uid, now)
     elif state is StudyState.RECEIVING:
-        session.execute(update(studies).where(studies.c.study_uid == study_uid), {"last_received_at": now})
+        session.execute(SEEN, {"uid": study_uid, "last_received_at": now})
     elif analysable:
         _reopen(session, study_uid, now)
 

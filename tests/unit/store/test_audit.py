@@ -1,0 +1,242 @@
+"""The trail: append-only, chained, and honest about who touched it."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from store import audit
+from store.database import Database
+
+WRITER = """
+import sys
+from datetime import UTC, datetime
+from store import audit
+from store.database import Database
+database = Database(sys.argv[1])
+for number in range(40):
+    with database.transaction() as session:
+        audit.record(session, "node.started", at=datetime.now(UTC), detail={"n": number})
+database.close()
+"""
+ROOT = Path(__file__).parents[3]
+COLUMNS = "id at event outcome peer_ae peer_ip study_uid sop_instance_uid detail prev_hash hash".split()
+
+
+@pytest.fixture
+def trail(database: Database, now: datetime) -> Database:
+    """Return a database with five events, a second apart."""
+    for second in range(5):
+        with database.transaction() as session:
+            audit.record(
+                session,
+                "association.opened" if second % 2 else "association.rejected",
+                "success" if second % 2 else "refused",
+                at=now + timedelta(seconds=second),
+                peer_ae="VIVID",
+                peer_ip="192.0.2.10",
+                study_uid=f"1.{second % 2}",
+                detail={"second": second},
+            )
+    return database
+
+
+@contextmanager
+def _admin(tmp_path: Path, *, disarm: bool = True) -> Iterator[sqlite3.Connection]:
+    """Open the file as an admin who may drop the triggers would."""
+    with closing(sqlite3.connect(tmp_path / "echonode.db")) as connection:
+        if disarm:
+            for verb in ("update", "delete", "replace"):
+                connection.execute(f"DROP TRIGGER audit_events_no_{verb}")
+        yield connection
+        connection.commit()
+
+
+def _wrong(database: Database) -> list[int]:
+    with database.read() as session:
+        return audit.verify(session)
+
+
+def test_the_table_is_what_admins_were_promised(trail: Database, tmp_path: Path) -> None:
+    """Column names, ISO 8601 UTC times and JSON details can be read with plain sqlite3."""
+    with _admin(tmp_path, disarm=False) as connection:
+        cursor = connection.execute("SELECT * FROM audit_events WHERE id = 2")
+        row = cursor.fetchone()
+
+    assert COLUMNS == [column[0] for column in cursor.description]
+    assert (2, "2026-11-22T20:00:01.000000Z", "association.opened", "success", "VIVID") == row[:5]
+    assert {"second": 1} == json.loads(row[8])
+
+
+def test_untouched_is_sound(database: Database, trail: Database) -> None:
+    """An untouched trail has no wrong rows, and neither has an empty one."""
+    assert [] == _wrong(trail)
+
+
+def test_empty_is_sound(database: Database) -> None:
+    """A new database has a sound trail."""
+    assert [] == _wrong(database)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_events SET event = 'x' WHERE id = 3",
+        "DELETE FROM audit_events WHERE id = 3",
+        "INSERT OR REPLACE INTO audit_events SELECT id, at, 'x', outcome, peer_ae, peer_ip, study_uid,"
+        " sop_instance_uid, detail, prev_hash, hash FROM audit_events WHERE id = 3",
+    ],
+    ids=["update", "delete", "replace"],
+)
+def test_append_only(trail: Database, statement: str) -> None:
+    """The database refuses to change, remove or replace an event."""
+    with pytest.raises(IntegrityError, match="append-only"), trail.transaction() as session:
+        session.execute(text(statement))
+
+    assert [] == _wrong(trail)
+
+
+@pytest.mark.parametrize("column", [name for name in COLUMNS if name not in {"id", "outcome"}])
+def test_an_edit_shows(trail: Database, tmp_path: Path, column: str) -> None:
+    """A changed value of any column is found."""
+    with _admin(tmp_path) as connection:
+        connection.execute(f"UPDATE audit_events SET {column} = '0' WHERE id = 3")  # noqa: S608 our own column names
+
+    assert 3 in _wrong(trail)
+
+
+def test_a_changed_outcome_shows(trail: Database, tmp_path: Path) -> None:
+    """A refusal cannot be turned into a success unseen."""
+    with _admin(tmp_path) as connection:
+        connection.execute("UPDATE audit_events SET outcome = 'success' WHERE id = 3")
+
+    assert [3] == _wrong(trail)
+
+
+def test_the_same_moment_in_another_spelling_shows(trail: Database, tmp_path: Path) -> None:
+    """Even a change that means nothing is a change."""
+    with _admin(tmp_path) as connection:
+        connection.execute("UPDATE audit_events SET at = replace(at, 'Z', '+00:00') WHERE id = 3")
+
+    assert [3] == _wrong(trail)
+
+
+def test_odd_types_show(trail: Database, tmp_path: Path) -> None:
+    """A blob where text was does not stop the verification."""
+    with _admin(tmp_path) as connection:
+        connection.execute("UPDATE audit_events SET detail = x'FF00', at = 7 WHERE id = 3")
+
+    assert [3] == _wrong(trail)
+
+
+def test_an_edit_with_a_new_hash_shows(trail: Database, tmp_path: Path) -> None:
+    """Who also renews the hash of the edited row breaks the link of the next."""
+    with _admin(tmp_path) as connection:
+        connection.row_factory = sqlite3.Row
+        row = dict(connection.execute("SELECT * FROM audit_events WHERE id = 3").fetchone())
+        link = row.pop("prev_hash")
+        del row["hash"]
+        row["peer_ae"] = "SOMEONE"
+        forged = audit._digest(link, row)  # noqa: SLF001 the forger knows our recipe
+        connection.execute("UPDATE audit_events SET peer_ae = 'SOMEONE', hash = ? WHERE id = 3", [forged])
+
+    assert [4] == _wrong(trail)
+
+
+@pytest.mark.parametrize(
+    ("removed", "wrong"), [("id = 3", [4]), ("id = 1", [2]), ("id >= 4", [4, 5]), ("id > 0", [1, 2, 3, 4, 5])]
+)
+def test_a_removed_event_shows(trail: Database, tmp_path: Path, removed: str, wrong: list[int]) -> None:
+    """A gap is found: in the middle, at the start, at the end, or everywhere."""
+    with _admin(tmp_path) as connection:
+        connection.execute(f"DELETE FROM audit_events WHERE {removed}")  # noqa: S608 our own conditions
+
+    assert wrong == _wrong(trail)
+
+
+def test_a_changed_order_shows(trail: Database, tmp_path: Path) -> None:
+    """Two events that changed places are found."""
+    with _admin(tmp_path) as connection:
+        for old, new in ((2, 99), (3, 2), (99, 3)):
+            connection.execute("UPDATE audit_events SET id = ? WHERE id = ?", [new, old])
+
+    assert {2, 3} <= set(_wrong(trail))
+
+
+def test_processes_share_one_chain(database: Database, url: str) -> None:
+    """Several processes that write at once make one sound chain without gaps."""
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, url], cwd=ROOT) for _ in range(3)]
+
+    assert [0, 0, 0] == [writer.wait(timeout=60) for writer in writers]
+    assert [] == _wrong(database)
+    with database.read() as session:
+        assert list(range(1, 121)) == [event.id for event in audit.events(session)]
+
+
+def test_a_rolled_back_event_leaves_no_gap(trail: Database, now: datetime) -> None:
+    """An event is as durable as its transaction, and its number is used again."""
+    with pytest.raises(ZeroDivisionError), trail.transaction() as session:
+        audit.record(session, "node.stopped", at=now)
+        _ = 1 / 0
+    with trail.transaction() as session:
+        audit.record(session, "node.stopped", at=now)
+
+    assert [] == _wrong(trail)
+
+
+@pytest.mark.parametrize(
+    ("filters", "seconds"),
+    [
+        ({}, [0, 1, 2, 3, 4]),
+        ({"study_uid": "1.1"}, [1, 3]),
+        ({"event": "association.rejected"}, [0, 2, 4]),
+        ({"outcome": "refused", "limit": 2}, [2, 4]),
+        ({"limit": 3}, [2, 3, 4]),
+        ({"limit": 0}, []),
+        ({"study_uid": "1.1", "outcome": "refused"}, []),
+    ],
+)
+def test_filters(trail: Database, filters: dict[str, object], seconds: list[int]) -> None:
+    """Filters combine; the order is oldest first and a limit keeps the newest."""
+    with trail.read() as session:
+        found = audit.events(session, **filters)
+
+    assert seconds == [event.detail["second"] for event in found]
+
+
+def test_since(trail: Database, now: datetime) -> None:
+    """`since` includes its own moment, in any time zone."""
+    with trail.read() as session:
+        found = audit.events(session, since=now.astimezone() + timedelta(seconds=3))
+
+    assert [now + timedelta(seconds=3), now + timedelta(seconds=4)] == [event.at for event in found]
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 10_000, "a\0b", "\udcff\ud800", "'; DROP TABLE audit_events; --", "Ж"]
+)
+def test_hostile_text(database: Database, now: datetime, text: str) -> None:
+    """Whatever a peer calls itself is kept, bounded, and the chain stays sound."""
+    with database.transaction() as session:
+        audit.record(
+            session, "instance.refused", "refused", at=now, peer_ae=text, study_uid=text, detail={"uid": text}
+        )
+    with database.read() as session:
+        (event,) = audit.events(session)
+
+    assert [] == _wrong(database)
+    assert 0 < len(event.peer_ae or "") <= audit.MAX_TEXT
+
+
+def test_detail_must_be_json(database: Database, now: datetime) -> None:
+    """A number that JSON does not know is a programming error, not a row nobody can read."""
+    with pytest.raises(ValueError, match="JSON"), database.transaction() as session:
+        audit.record(session, "node.started", at=now, detail={"ef": float("nan")})
