@@ -34,9 +34,9 @@ log = structlog.get_logger(__name__)
 class Receiver:
     """The DICOM side of one process: `start`, then `stop`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, database: Database | None = None) -> None:
         self._settings = settings
-        self._database = Database(settings.store_url)
+        self._database = database or Database(settings.store_url)
         self._files = FileStore(settings.node.data_dir)
         self._trail = Trail(self._database)
         self._ingest = Ingest(self._database, self._files)
