@@ -76,12 +76,13 @@ def test_upgrade_is_silent(
     database.upgrade()
     database.close()
 
-    assert ("", "") == tuple(capfd.readouterr())
+    assert tuple(capfd.readouterr()) == ("", "")
     assert not [line for line in caplog.records if line.levelno >= logging.WARNING]
     assert root_handlers == logging.getLogger().handlers
 
 
-def test_migrations_make_the_schema(database: Database, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("database")
+def test_migrations_make_the_schema(tmp_path: Path) -> None:
     """The migrations build exactly the tables, checks and indices that schema.py declares."""
     declared = tmp_path / "declared.db"
     engine = create_engine(f"sqlite:///{declared}")
@@ -91,7 +92,7 @@ def test_migrations_make_the_schema(database: Database, tmp_path: Path) -> None:
     assert _statements(declared) == _statements(tmp_path / "echonode.db")
 
 
-def test_no_column_for_a_patient(database: Database) -> None:
+def test_no_column_for_a_patient() -> None:
     """No column is made for a patient's name, id or birth date."""
     names = {column.name for table in metadata.tables.values() for column in table.c}
 
@@ -101,15 +102,15 @@ def test_no_column_for_a_patient(database: Database) -> None:
 def test_upgrade_by_several_processes(url: str) -> None:
     """Processes that start at the same moment all find the database upgraded."""
     processes = [_python(UPGRADE, url) for _ in range(3)]
-    assert ["ready"] * 3 == [_first_line(process) for process in processes]
+    assert [_first_line(process) for process in processes] == ["ready"] * 3
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
     output = [process.communicate(timeout=60) for process in processes]
 
-    assert [("", "")] * 3 == output
-    assert [0] * 3 == [process.returncode for process in processes]
+    assert output == [("", "")] * 3
+    assert [process.returncode for process in processes] == [0] * 3
 
 
 def test_upgrade_is_all_or_nothing(url: str, tmp_path: Path) -> None:
@@ -133,14 +134,19 @@ def test_pragmas(database: Database) -> None:
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
 
-    assert {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10000} == found
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10000}
 
 
 def test_an_exception_rolls_back(database: Database) -> None:
     """What a failed transaction wrote is not there."""
-    with pytest.raises(ZeroDivisionError), database.transaction() as session:
-        session.execute(text("INSERT INTO studies VALUES ('1.2', 'READY', 1, 'a', 'b')"))
-        _ = 1 / 0
+
+    def write_and_fail() -> None:
+        with database.transaction() as session:
+            session.execute(text("INSERT INTO studies VALUES ('1.2', 'READY', 1, 'a', 'b')"))
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        write_and_fail()
     with database.read() as session, pytest.raises(NotFound):
         studies.get(session, "1.2")
 
@@ -180,7 +186,8 @@ def test_naive_times_are_refused(database: Database, now: datetime) -> None:
         session.execute(insert(metadata.tables["studies"]), row)
 
 
-def test_a_lock_held_elsewhere(url: str, database: Database, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("database")
+def test_a_lock_held_elsewhere(url: str, tmp_path: Path) -> None:
     """A writer waits for another process no longer than the timeout; readers do not wait at all."""
     impatient = Database(url, busy_timeout_s=0.2)
     holder = _python(HOLD, str(tmp_path / "echonode.db"))
@@ -195,7 +202,8 @@ def test_a_lock_held_elsewhere(url: str, database: Database, tmp_path: Path) -> 
     impatient.close()
 
 
-def test_a_thread_waits_no_longer_than_the_timeout(url: str, database: Database) -> None:
+@pytest.mark.usefixtures("database")
+def test_a_thread_waits_no_longer_than_the_timeout(url: str) -> None:
     """A second writer of the same process gets StoreUnavailable, too."""
     impatient = Database(url, busy_timeout_s=0.1)
     with impatient.transaction() as first:
@@ -227,7 +235,7 @@ def test_not_upgraded(url: str, tmp_path: Path) -> None:
         studies.receiving(session)
     database.close()
 
-    assert [] == list(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_garbage_instead_of_a_database(url: str, tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 import io
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +14,6 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 from store.errors import InvalidUID, StoreError, StoreUnavailable
 from store.files import FileStore, check_uid
 
-ROOT = Path(__file__).parents[3]
 STUDY, SOP = "1.2.826.1", "1.2.826.1.7"
 HOSTILE = [
     "",
@@ -141,7 +138,7 @@ def test_the_same_instance_over_two_associations(store: FileStore, arrive: Calla
     with ThreadPoolExecutor(8) as pool:
         outcomes = sorted(pool.map(keep, paths))
 
-    assert ["duplicate"] * 15 + ["new"] == outcomes
+    assert outcomes == ["duplicate"] * 15 + ["new"]
     assert {f"instances/{STUDY}/{SOP}.dcm": dicom()} == _content(store)
 
 
@@ -163,7 +160,7 @@ def test_durable_before_it_returns(
     root = store.absolute(".")
 
     def fsync(descriptor: int) -> None:
-        trace.append("fsync " + os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), root))
+        trace.append(f"fsync {Path(f'/proc/self/fd/{descriptor}').readlink().relative_to(root)}")
         real_fsync(descriptor)
 
     def link(source: Path, target: Path) -> None:
@@ -180,7 +177,7 @@ def test_durable_before_it_returns(
     assert ["fsync incoming/arriving", "link", f"fsync {folder}"] == trace
     trace.clear()
     store.keep_instance(arrive(dicom("b")), study_uid=STUDY, sop_instance_uid=SOP)
-    assert ["link", "fsync conflicts"] == trace[-2:]
+    assert trace[-2:] == ["link", "fsync conflicts"]
 
 
 def test_a_folder_removed_by_hand(store: FileStore, arrive: Callable[..., Path]) -> None:
@@ -189,7 +186,7 @@ def test_a_folder_removed_by_hand(store: FileStore, arrive: Callable[..., Path])
     store.absolute(first.path).unlink()
     store.absolute(first.path).parent.rmdir()
 
-    assert "new" == store.keep_instance(arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP).outcome
+    assert store.keep_instance(arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP).outcome == "new"
 
 
 def test_results(store: FileStore) -> None:
@@ -201,7 +198,7 @@ def test_results(store: FileStore) -> None:
         store.keep_result(dicom("b"), study_uid=STUDY, sop_instance_uid=SOP)
 
     assert (f"results/{STUDY}/{SOP}.dcm", len(data), "new") == (first.path, first.size_bytes, first.outcome)
-    assert "duplicate" == again.outcome
+    assert again.outcome == "duplicate"
     assert {first.path: data} == _content(store)
 
 
@@ -211,7 +208,7 @@ def test_a_result_after_a_crash(store: FileStore) -> None:
     folder.mkdir()
     (folder / f"{SOP}.part").write_bytes(dicom()[:50])
 
-    assert "new" == store.keep_result(dicom(), study_uid=STUDY, sop_instance_uid=SOP).outcome
+    assert store.keep_result(dicom(), study_uid=STUDY, sop_instance_uid=SOP).outcome == "new"
     assert {f"results/{STUDY}/{SOP}.dcm": dicom()} == _content(store)
 
 
@@ -228,9 +225,9 @@ def test_clear_incoming(store: FileStore, arrive: Callable[..., Path]) -> None:
         arrive(b"half", name)
     os.utime(store.incoming / "a", (0, 0))
 
-    assert 1 == store.clear_incoming(untouched_s=3600)
-    assert 1 == store.clear_incoming()
-    assert 0 == store.clear_incoming()
+    assert store.clear_incoming(untouched_s=3600) == 1
+    assert store.clear_incoming() == 1
+    assert store.clear_incoming() == 0
 
 
 def test_instance_paths(store: FileStore, arrive: Callable[..., Path]) -> None:

@@ -41,7 +41,7 @@ def test_the_first_image_opens_its_study(
         received.study_uid,
         received.sop_instance_uid,
     )
-    assert ["instance.received", "study.receiving"] == _events(database)
+    assert _events(database) == ["instance.received", "study.receiving"]
     study = _study(database, new.study_uid)
     assert (StudyState.RECEIVING, 1, now, now) == (
         study.state,
@@ -73,7 +73,7 @@ def test_the_next_image_prolongs_the_wait(
     study = _study(database, study_uid)
 
     assert (now, now + SECOND, 1) == (study.first_received_at, study.last_received_at, study.revision)
-    assert ["instance.received", "study.receiving", "instance.received"] == _events(database)
+    assert _events(database) == ["instance.received", "study.receiving", "instance.received"]
 
 
 def test_a_kept_object_opens_a_study(
@@ -101,7 +101,7 @@ def test_our_own_object_is_only_a_row(
 @pytest.mark.parametrize("state", [s for s in StudyState if s is not StudyState.RECEIVING])
 def test_a_late_image_makes_a_new_revision(
     database: Database,
-    in_state: Callable[..., None],
+    in_state: Callable[..., str],
     receive: Callable[..., bool],
     now: datetime,
     state: StudyState,
@@ -112,16 +112,16 @@ def test_a_late_image_makes_a_new_revision(
     receive(2, at=later)
     study = _study(database, study_uid)
 
-    assert (StudyState.RECEIVING, 2) == (study.state, study.revision)
+    assert (study.state, study.revision) == (StudyState.RECEIVING, 2)
     assert (later, later) == (study.first_received_at, study.last_received_at)
-    assert ["instance.received", "study.reopened"] == _events(database)[-2:]
+    assert _events(database)[-2:] == ["instance.received", "study.reopened"]
 
 
 @pytest.mark.parametrize("late", [InstanceState.KEPT, InstanceState.OWN])
 @pytest.mark.parametrize("state", [s for s in StudyState if s is not StudyState.RECEIVING])
 def test_a_late_object_without_pixels_changes_nothing(
     database: Database,
-    in_state: Callable[..., None],
+    in_state: Callable[..., str],
     receive: Callable[..., bool],
     state: StudyState,
     late: InstanceState,
@@ -143,7 +143,7 @@ def test_adoption_is_its_own_event(
             session, new_instance(peer_ae=None, peer_ip=None), now=now, event="instance.adopted"
         )
 
-    assert ["instance.adopted", "study.receiving"] == _events(database)
+    assert _events(database) == ["instance.adopted", "study.receiving"]
 
 
 def test_known_paths(
@@ -177,7 +177,7 @@ def test_outcomes(
     """An analysis says what became of an instance, and a later one may say otherwise."""
     receive(1)
     uid = new_instance(1).sop_instance_uid
-    steps = [
+    steps: list[tuple[InstanceState, str | None, dict[str, object]]] = [
         (InstanceState.NOT_MEASURED, "no_cycle", {"strips": 1}),
         (InstanceState.NOT_MEASURED, "implausible", {}),
         (InstanceState.MEASURED, None, {"EF_percent": 61.5}),

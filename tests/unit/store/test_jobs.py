@@ -68,7 +68,7 @@ def test_claim(database: Database, queued: Make, now: datetime, study_uid: str) 
     assert job is not None
     assert (waiting.id, JobState.RUNNING, 1) == (job.id, job.state, job.attempts)
     assert StudyState.PROCESSING is _study_state(database, study_uid)
-    assert ["job.claimed", "study.processing"] == _last_events(database, 2)
+    assert _last_events(database, 2) == ["job.claimed", "study.processing"]
     assert _claim(database, now) is None
 
 
@@ -89,7 +89,7 @@ def test_not_before(database: Database, running: Make, now: datetime) -> None:
     assert _claim(database, now + LATER - timedelta(microseconds=1)) is None
     again = _claim(database, now + LATER)
     assert again is not None
-    assert (2, "no weights") == (again.attempts, again.error)
+    assert (again.attempts, again.error) == (2, "no weights")
 
 
 def test_threads_claim_distinct_jobs(database: Database, queued: Make, now: datetime) -> None:
@@ -115,6 +115,7 @@ def test_threads_claim_distinct_jobs(database: Database, queued: Make, now: date
 
 @pytest.mark.parametrize(("ending", "job_state", "study_state", "attempts", "events"), ENDINGS)
 def test_endings(
+    *,
     database: Database,
     running: Make,
     now: datetime,
@@ -181,6 +182,7 @@ def test_a_worker_that_lost_its_job(database: Database, running: Make, now: date
 
 @pytest.mark.parametrize("ending", [ending for ending, *_ in ENDINGS])
 def test_a_late_image_wins(
+    *,
     database: Database,
     running: Make,
     receive: Callable[..., bool],
@@ -227,7 +229,7 @@ def test_an_old_revision_leaves_the_study_alone(
     job = _claim(database, now)
 
     assert job is not None
-    assert (1, StudyState.RECEIVING) == (job.revision, _study_state(database, study_uid))
+    assert (job.revision, _study_state(database, study_uid)) == (1, StudyState.RECEIVING)
 
 
 def test_crashed_worker(database: Database, running: Make, now: datetime, study_uid: str) -> None:
@@ -238,7 +240,7 @@ def test_crashed_worker(database: Database, running: Make, now: datetime, study_
 
     assert (job.id, JobState.QUEUED, 1) == (back.id, back.state, back.attempts)
     assert StudyState.READY is _study_state(database, study_uid)
-    assert ["job.requeued", "study.ready"] == _last_events(database, 2)
+    assert _last_events(database, 2) == ["job.requeued", "study.ready"]
 
 
 def test_a_job_that_kills_workers(database: Database, running: Make, now: datetime, study_uid: str) -> None:
@@ -252,7 +254,7 @@ def test_a_job_that_kills_workers(database: Database, running: Make, now: dateti
         assert jobs.requeue_running(session, now=now, max_attempts=3) == []
 
     assert StudyState.FAILED is _study_state(database, study_uid)
-    assert ["job.dead", "study.failed"] == _last_events(database, 2)
+    assert _last_events(database, 2) == ["job.dead", "study.failed"]
 
 
 def test_nothing_crashed(database: Database, queued: Make, now: datetime) -> None:

@@ -78,7 +78,7 @@ def test_add_again(database: Database, add_result: Add) -> None:
         before = audit.events(session)
 
     assert not add_result(1, to=("pacs", "archive"))
-    assert {"PENDING": 1, "DELIVERED": 0, "DEAD": 0} == _states(database)
+    assert _states(database) == {"PENDING": 1, "DELIVERED": 0, "DEAD": 0}
     with database.read() as session:
         assert before == audit.events(session)
 
@@ -107,7 +107,7 @@ def test_latest(database: Database, add_result: Add, study_uid: str) -> None:
             found = results.latest(
                 session, source_sop_instance_uid=source, kind=kind, before_revision=revision
             )
-        return found and found.sop_instance_uid
+        return found.sop_instance_uid if found else None
 
     assert before(1) is None
     assert before(2) == f"{study_uid}.9.1"
@@ -153,7 +153,7 @@ def test_a_parked_head_lets_the_line_go(
     _answer(database, head, "park", now)
 
     assert [("pacs", f"{study_uid}.9.2")] == _lines(_due(database, now))
-    assert {"PENDING": 1, "DELIVERED": 0, "DEAD": 1} == _states(database)
+    assert _states(database) == {"PENDING": 1, "DELIVERED": 0, "DEAD": 1}
 
 
 def test_limit(database: Database, add_result: Add, now: datetime) -> None:
@@ -161,7 +161,7 @@ def test_limit(database: Database, add_result: Add, now: datetime) -> None:
     for study in ("1.3", "1.4", "1.5"):
         add_result(1, study=study)
 
-    assert ["1.3", "1.4"] == [delivery.study_uid for delivery in _due(database, now, limit=2)]
+    assert [delivery.study_uid for delivery in _due(database, now, limit=2)] == ["1.3", "1.4"]
 
 
 @pytest.mark.parametrize(
@@ -178,6 +178,7 @@ def test_limit(database: Database, add_result: Add, now: datetime) -> None:
     ],
 )
 def test_answers_are_recorded(
+    *,
     database: Database,
     add_result: Add,
     now: datetime,
@@ -223,4 +224,4 @@ def test_an_unknown_delivery(database: Database, add_result: Add, now: datetime)
 
 def test_counts_of_nothing(database: Database) -> None:
     """An empty outbox counts zero in every state."""
-    assert {"PENDING": 0, "DELIVERED": 0, "DEAD": 0} == _states(database)
+    assert _states(database) == {"PENDING": 0, "DELIVERED": 0, "DEAD": 0}

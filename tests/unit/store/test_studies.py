@@ -33,7 +33,7 @@ def test_receiving_lists_open_studies(
     receive(1, study="1.6", at=now)
     queued(study="1.7")
     with database.read() as session:
-        assert ["1.6", "1.5"] == [study.study_uid for study in studies.receiving(session)]
+        assert [study.study_uid for study in studies.receiving(session)] == ["1.6", "1.5"]
 
 
 def test_ready(database: Database, receive: Callable[..., bool], study_uid: str, now: datetime) -> None:
@@ -44,7 +44,7 @@ def test_ready(database: Database, receive: Callable[..., bool], study_uid: str,
         study = studies.get(session, study_uid)
         events = [event.event for event in audit.events(session, limit=2)]
 
-    assert (StudyState.READY, 1) == (study.state, study.revision)
+    assert (study.state, study.revision) == (StudyState.READY, 1)
     assert (study_uid, 1, JobState.QUEUED, 0, now) == (
         job.study_uid,
         job.revision,
@@ -52,7 +52,7 @@ def test_ready(database: Database, receive: Callable[..., bool], study_uid: str,
         job.attempts,
         job.not_before,
     )
-    assert ["study.ready", "job.queued"] == events
+    assert events == ["study.ready", "job.queued"]
 
 
 @pytest.mark.parametrize("state", [s for s in StudyState if s is not StudyState.RECEIVING])
@@ -73,7 +73,7 @@ def test_replay(database: Database, in_state: Callable[..., str], now: datetime,
         job = studies.replay(session, study_uid, now=now)
         study = studies.get(session, study_uid)
 
-    assert (StudyState.READY, 2, 2) == (study.state, study.revision, job.revision)
+    assert (study.state, study.revision, job.revision) == (StudyState.READY, 2, 2)
 
 
 @pytest.mark.parametrize("state", [s for s in StudyState if s not in FINISHED])
@@ -97,4 +97,4 @@ def test_a_reopened_study_becomes_ready_again(
     with database.transaction() as session:
         job = studies.mark_ready(session, study_uid, now=now)
 
-    assert 2 == job.revision
+    assert job.revision == 2
