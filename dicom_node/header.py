@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import dcmread
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset, read_file_meta_info
-from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dicom_node.errors import Unparsable
 from dicom_node.identity import is_own
-from store.files import check_uid
+from store.files import META_START_BYTES, check_uid
 
 TAGS: list[Any] = [
     "SOPClassUID",
@@ -69,7 +68,7 @@ def read_header(path: Path) -> Header:
     """
     try:
         meta = read_file_meta_info(path)
-        ds = _read(path, deflated=meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian)
+        ds = _read_deflated(path, meta) if meta.TransferSyntaxUID.is_deflated else _read(path)
         uids = {keyword: str(ds.get(keyword) or "") for keyword in TAGS[:4]}
         own = is_own(ds)
     except PARSER_ERRORS as error:
@@ -88,10 +87,12 @@ def read_header(path: Path) -> Header:
     )
 
 
-def _read(path: Path, *, deflated: bool) -> Dataset:
-    if not deflated:
-        return dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
+def _read(path: Path) -> Dataset:
+    return dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
+
+
+def _read_deflated(path: Path, meta: FileMetaDataset) -> Dataset:
     with path.open("rb") as file:
-        read_file_meta_info(file)
+        file.seek(META_START_BYTES + meta.FileMetaInformationGroupLength)
         inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(), MAX_INFLATED_BYTES)
     return read_dataset(BytesIO(inflated), is_implicit_VR=False, is_little_endian=True)

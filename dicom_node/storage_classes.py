@@ -35,10 +35,10 @@ def is_storage(sop_class: UID) -> bool:
 
 
 def supported_contexts(proposed: Iterable[PresentationContext]) -> list[PresentationContext]:
-    """Return what is supported of a proposal: every storage class, syntaxes in the sender's order.
+    """Return what is supported of a proposal: every storage class, with the sender's known syntaxes.
 
-    One entry per class holds the known transfer syntaxes of all contexts that propose it, because
-    carts propose one class several times with a syntax each. None known: the context is rejected.
+    Carts propose one class in several contexts, with a syntax or two each; pynetdicom wants one
+    entry per class, so that holds them all. A context with no known syntax is rejected.
     """
     supported = [build_context(Verification, list(TRANSFER_SYNTAXES))]
     syntaxes: dict[UID, list[UID]] = {}
