@@ -23,7 +23,7 @@ def installation_uid(data_dir: Path) -> str:
 
 
 def _publish(uid: str, path: Path) -> None:
-    draft = path.with_name(f"{_FILE_NAME}.{os.getpid()}")
+    draft = path.with_name(f"{_FILE_NAME}.{uid}")
     with draft.open("w", encoding="ascii") as file:
         file.write(f"{uid}\n")
         file.flush()

@@ -105,7 +105,8 @@ def report(finding: Finding, job: Job, pipeline: Pipeline) -> list[NewResult]:
         revision=job.revision,
         predecessor=predecessor_of(image, job, pipeline),
         installation_uid=pipeline.installation_uid,
-        at=job.created_at,
+        # Of the durable row, so equal on every attempt; DICOM times are local ones (PS3.3 C.12.1.1.8).
+        at=job.created_at.astimezone(),
     )
     return [keep(each, image, job, pipeline) for each in objects]
 

@@ -1,0 +1,147 @@
+"""A node in real processes, for acceptance tests: its folder, its settings, its scanner, its rows."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage
+from pynetdicom import AE
+
+from dicom_node.settings import Destination
+from store import audit, deliveries, instances
+from store.database import Database
+from store.states import DeliveryState
+
+TESTS = Path(__file__).parent
+ROLE = TESTS / "role.py"
+PATIENCE_S = 30.0
+
+
+def wait_for(condition: Callable[[], Any], what: str, *, limit_s: float = PATIENCE_S) -> Any:
+    """Return what `condition` says as soon as it is true; fail the test when it takes too long."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"still waiting after {limit_s} s: {what}")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Rig:
+    """One node: `start` its roles, `send` to it, ask its database."""
+
+    def __init__(self, folder: Path, destinations: Sequence[Destination] = (), **study: float) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.config = folder / "echonode.toml"
+        self.config.write_text(self._toml(destinations, {"quiet_seconds": 0.5, **study}))
+        self.database = Database(f"sqlite:///{folder}/data/echonode.db")
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a process of the node; its log goes to a file in the folder."""
+        path = os.pathsep.join([str(TESTS.parent), str(TESTS)])
+        with (self.folder / "node.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": path, **environment},
+            )
+        self.processes.append(process)
+        return process
+
+    def role(self, name: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a role with stand-in steps (see role.py)."""
+        return self.start(str(ROLE), name, str(self.config), **environment)
+
+    def close(self) -> None:
+        """End whatever still runs, children of a supervisor included."""
+        for process in self.processes:
+            for child in children_of(process):
+                kill(child)
+            process.kill()
+            process.wait()
+        self.database.close()
+
+    def listening(self) -> bool:
+        """Tell whether somebody accepts connections on the DICOM port."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def send(self, ds: Dataset) -> bool:
+        """Send one object over an association of its own; True if it was acknowledged."""
+        ae = AE("SCANNER")
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = 10
+        ae.add_requested_context(UltrasoundImageStorage, ExplicitVRLittleEndian)
+        association = ae.associate("127.0.0.1", self.port, ae_title="ECHONODE")
+        if not association.is_established:
+            return False
+        answer = association.send_c_store(ds)
+        if association.is_established:
+            association.release()
+        return bool("Status" in answer and answer.Status == 0x0000)
+
+    def events(self, event: str) -> list[audit.AuditEvent]:
+        """Return the audit events of one kind, oldest first."""
+        with self.database.read() as session:
+            return audit.events(session, event=event)
+
+    def broken_audit_rows(self) -> list[int]:
+        """Return the audit rows whose hash or link is wrong."""
+        with self.database.read() as session:
+            return audit.verify(session)
+
+    def instances(self, study_uid: str) -> dict[str, instances.Instance]:
+        """Return the instances of a study by UID."""
+        with self.database.read() as session:
+            return {each.sop_instance_uid: each for each in instances.of_study(session, study_uid)}
+
+    def deliveries(self) -> Mapping[str, int]:
+        """Return how many deliveries are in each state."""
+        with self.database.read() as session:
+            return deliveries.counts(session)
+
+    def delivered(self) -> int:
+        """Return how many objects were delivered."""
+        return self.deliveries()[DeliveryState.DELIVERED]
+
+    def _toml(self, destinations: Sequence[Destination], study: Mapping[str, float]) -> str:
+        lines = ["[node]", 'host = "127.0.0.1"', f"port = {self.port}", f'data_dir = "{self.folder}/data"']
+        lines += ["[study]", *(f"{key} = {value}" for key, value in study.items())]
+        lines += ["[delivery]", "max_attempts = 50", "first_retry_s = 0.2", "max_retry_s = 1.0"]
+        for each in destinations:
+            lines += ["[[destinations]]", f'name = "{each.name}"', f'ae_title = "{each.ae_title}"']
+            lines += [f'host = "{each.host}"', f"port = {each.port}", f"timeout_s = {each.timeout_s}"]
+        return "\n".join(lines)
+
+
+def children_of(process: subprocess.Popen[bytes]) -> list[int]:
+    """Return the process ids of the children."""
+    try:
+        text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+    except FileNotFoundError:
+        return []
+    return [int(number) for number in text.split()]
+
+
+def kill(pid: int) -> None:
+    """Send SIGKILL to a process that may have gone."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,74 @@
+"""Run a role of the node with stand-in steps, and die by SIGKILL at a named moment.
+
+    python tests/role.py receive|work|serve CONFIG [--watch-stdin]
+
+DIE_AT="module:name" kills the process when that function is called, "module:name:after" when it has
+returned. It happens once: the file named by DIED_ONCE is made first, and its presence prevents it.
+"""
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import standin
+
+from dicom_node import logs
+from dicom_node.receive import run_receiver
+from dicom_node.serve import Child, supervise
+from dicom_node.settings import Settings
+from dicom_node.work import run_worker
+from store.database import Database
+
+
+def arm(moment: str, marker: Path) -> None:
+    """Put the SIGKILL around the function that `moment` names."""
+    module, path, *when = moment.split(":")
+    *owners, name = path.split(".")
+    owner: Any = importlib.import_module(module)
+    for each in owners:
+        owner = getattr(owner, each)
+    setattr(owner, name, _deadly(getattr(owner, name), marker, after=when == ["after"]))
+
+
+def _deadly(function: Callable[..., Any], marker: Path, *, after: bool) -> Callable[..., Any]:
+    def wrapper(*args: Any, **options: Any) -> Any:
+        returned = function(*args, **options) if after else None
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return returned if after else function(*args, **options)
+
+    return wrapper
+
+
+def serve(settings: Settings, config: str) -> int:
+    """Supervise this script's own roles as `dicom_node.serve` does with the command's."""
+    database = Database(settings.store_url)
+    database.upgrade()
+    program = [sys.executable, __file__]
+    children = [Child(role, [*program, role, config, "--watch-stdin"]) for role in ("receive", "work")]
+    exit_code = supervise(children, database)
+    database.close()
+    return exit_code
+
+
+def main() -> int:
+    """Do what the command line says."""
+    role, config, *options = sys.argv[1:]
+    logs.configure()
+    settings = Settings.load(Path(config))
+    if "DIE_AT" in os.environ:
+        arm(os.environ["DIE_AT"], Path(os.environ["DIED_ONCE"]))
+    if role == "serve":
+        return serve(settings, config)
+    if role == "receive":
+        return run_receiver(settings, watch_stdin=bool(options))
+    return run_worker(settings, watch_stdin=bool(options), load_steps=standin.steps)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

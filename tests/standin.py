@@ -1,0 +1,79 @@
+"""Stand-ins for the two steps that need networks and highdicom, for tests of everything around them.
+
+The ImageComments of an image say what the stand-in analysis makes of it: "refuse" finds no cycle,
+"raise" is a bug, "slow" takes a second; anything else is measured.
+"""
+
+import io
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+import builders
+from pydicom import Dataset, dcmwrite
+
+from dicom_node.identity import derived_uid
+from dicom_node.pipeline import Steps
+from dicom_node.report import Predecessor, ReportObject
+from dicom_node.settings import Settings
+from inference.errors import NoCycle
+from inference.types import ModelIdentity, StripResult, Value
+
+MODEL = ModelIdentity(name="stand-in", version="1", sha256="5" * 64)
+
+
+class BuggyError(Exception):
+    """What the stand-in analysis raises when it is told to."""
+
+
+def steps(settings: Settings | None = None) -> Steps:  # noqa: ARG001 - the signature of `load_steps`
+    """Return the stand-ins as the pipeline wants them."""
+    return Steps(analyse=analyse, build_results=build_results, model=MODEL)
+
+
+def analyse(dataset: Dataset) -> list[StripResult]:
+    """Do what ImageComments says."""
+    told = dataset.get("ImageComments", "")
+    if told == "raise":
+        raise BuggyError(f"told to, by {dataset.PatientName}")
+    if told == "refuse":
+        return [StripResult(status="not_measured", reason=NoCycle.reason, detail="told to")]
+    if told == "slow":
+        time.sleep(1)
+    ef = Value(value=61.5, ci95=(58.0, 65.0))
+    return [StripResult(status="measured", measurements={"EF_percent": ef})]
+
+
+def build_results(
+    source: Dataset,
+    results: Sequence[StripResult],  # noqa: ARG001 - the signature of the real one
+    *,
+    model: ModelIdentity,
+    revision: int,
+    predecessor: Predecessor | None,
+    installation_uid: str,
+    at: datetime,
+) -> list[ReportObject]:
+    """Return an SR and an overlay whose bytes depend on every argument."""
+    made = []
+    for kind, build in (("sr", builders.vendor_sr), ("overlay", builders.secondary_capture)):
+        ds = build(
+            StudyInstanceUID=source.StudyInstanceUID,
+            SeriesInstanceUID=derived_uid(str(source.StudyInstanceUID), kind),
+            SOPInstanceUID=derived_uid(str(source.SOPInstanceUID), model.sha256, kind, str(revision)),
+            ContentDate=at.strftime("%Y%m%d"),
+            ContentTime=at.strftime("%H%M%S.%f"),
+            DeviceUID=installation_uid,
+            ImageComments=str(predecessor),
+        )
+        file = io.BytesIO()
+        dcmwrite(file, ds, enforce_file_format=True)
+        made.append(
+            ReportObject(
+                kind=kind,
+                sop_instance_uid=str(ds.SOPInstanceUID),
+                sop_class_uid=str(ds.SOPClassUID),
+                data=file.getvalue(),
+            )
+        )
+    return made
