@@ -19,7 +19,15 @@ from inference.pixels import frames_to_analyse, strip
 from inference.preprocess import CROP_INPUT, DETECTOR_INPUT
 from inference.quality import agreeing, check_cycle, crosses_gap
 from inference.regions import mmode_regions
-from inference.types import CycleBox, CycleMeasurement, MModeRegion, MModeStrip, ModelIdentity, StripResult, Value
+from inference.types import (
+    CycleBox,
+    CycleMeasurement,
+    MModeRegion,
+    MModeStrip,
+    ModelIdentity,
+    StripResult,
+    Value,
+)
 from inference.weights import SHIPPED, identity, load_weights
 
 MOST_CYCLES = 12

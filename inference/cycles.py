@@ -6,8 +6,6 @@ adjustment, non-maximum suppression. Built from torchvision's parts.
 """
 
 from collections.abc import Sequence
-from typing import cast
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -54,7 +52,7 @@ class Backbone(nn.Module):
         fine = self.stage2(self.stem(images))
         coarse = self.lateral3(self.stage3(fine))
         upsampled = nn.functional.interpolate(coarse, size=fine.shape[-2:], mode="nearest")
-        return cast(Tensor, nn.functional.relu(self.lateral2(fine) + upsampled))
+        return nn.functional.relu(self.lateral2(fine) + upsampled)
 
 
 def build_detector(seed_boxes_px: Sequence[tuple[float, float]]) -> FasterRCNN:

@@ -29,7 +29,7 @@ Box = tuple[float, float, float, float]
 def whiten(pixels: NDArray[np.uint8]) -> FloatImage:
     """(height, width) uint8 to float32 with mean 0 and deviation 1; a flat image becomes zeros."""
     values = pixels.astype(np.float32)
-    return (values - values.mean()) / max(float(values.std()), 1.0)
+    return np.asarray((values - values.mean()) / max(float(values.std()), 1.0), dtype=np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ def check_cycle(landmarks: Landmarks, lengths_cm: dict[str, float], *, rr_s: flo
     if lengths_cm["LVIDs_cm"] >= lengths_cm["LVIDd_cm"]:
         raise Implausible("the cavity does not narrow in systole")
     _between("RR_s", rr_s, *RR_S)
-    delay_px = np.mean([p[0] for p in landmarks.systole]) - np.mean([p[0] for p in landmarks.diastole])
+    delay_px = float(np.mean(landmarks.systole, axis=0)[0] - np.mean(landmarks.diastole, axis=0)[0])
     _between("share of the beat from end diastole to end systole", delay_px * s_per_px / rr_s, *SYSTOLE_SHARE)
 
 
@@ -55,7 +55,9 @@ def agreeing(cycles: Sequence[CycleMeasurement]) -> tuple[int, ...]:
     middle_LVIDd, middle_EF = np.median(LVIDd), np.median(EF)
     near = (np.abs(LVIDd / middle_LVIDd - 1) <= AGREE_LVIDd) & (np.abs(EF - middle_EF) <= AGREE_EF_POINTS)
     if 2 * near.sum() < len(cycles) or not near.any():
-        raise LowAgreement(f"{near.sum()} of {len(cycles)} cycles agree: EF " + ", ".join(f"{e:.0f}" for e in EF))
+        raise LowAgreement(
+            f"{near.sum()} of {len(cycles)} cycles agree: EF " + ", ".join(f"{e:.0f}" for e in EF)
+        )
     return tuple(int(i) for i in np.flatnonzero(near))
 
 

@@ -58,7 +58,9 @@ def _compact(name: str, value: Tensor) -> Tensor:
     return (value if keep else value.half()).contiguous()
 
 
-def load_weights(folder: Path, network: str, inputs: Mapping[str, float]) -> tuple[dict[str, Tensor], WeightsRecord]:
+def load_weights(
+    folder: Path, network: str, inputs: Mapping[str, float]
+) -> tuple[dict[str, Tensor], WeightsRecord]:
     """The weights of `network` and their record.
 
     Raises:
@@ -72,14 +74,20 @@ def load_weights(folder: Path, network: str, inputs: Mapping[str, float]) -> tup
         raise WeightsMismatch(f"no usable {network} weights in {folder}: {error}") from error
     found = hashlib.sha256(data).hexdigest()
     if found != record.sha256:
-        raise WeightsMismatch(f"{network}.safetensors is {found[:12]}…, its record says {record.sha256[:12]}…")
+        raise WeightsMismatch(
+            f"{network}.safetensors is {found[:12]}…, its record says {record.sha256[:12]}…"
+        )
     if dict(record.input) != dict(inputs):
         raise WeightsMismatch(f"{network} weights were made for {dict(record.input)}, not {dict(inputs)}")
-    return {name: value.float() if value.dtype == torch.half else value for name, value in load(data).items()}, record
+    return {
+        name: value.float() if value.dtype == torch.half else value for name, value in load(data).items()
+    }, record
 
 
 def identity(cycles: WeightsRecord, landmarks: WeightsRecord) -> ModelIdentity:
     """Name, version and one sha256 for the pair of networks."""
     both = hashlib.sha256((cycles.sha256 + landmarks.sha256).encode()).hexdigest()
-    version = cycles.version if cycles.version == landmarks.version else f"{cycles.version}+{landmarks.version}"
+    version = (
+        cycles.version if cycles.version == landmarks.version else f"{cycles.version}+{landmarks.version}"
+    )
     return ModelIdentity(name=MODEL_NAME, version=version, sha256=both)

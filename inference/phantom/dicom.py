@@ -37,12 +37,12 @@ def screen(phantom: Phantom) -> NDArray[np.uint8]:
     image.paste(Image.fromarray(phantom.pixels), (x, y))
     pen = ImageDraw.Draw(image)
     sector(pen, centre=(x + width // 2, 8), radius=y - 24, seed=phantom.seed)
-    for cm in range(0, int(height * phantom.calibration.cm_per_px_y) + 1):
+    for cm in range(int(height * phantom.calibration.cm_per_px_y) + 1):
         at = y + cm / phantom.calibration.cm_per_px_y
         pen.line((x + width, at, x + width + (8 if cm % 5 == 0 else 3), at), fill=GRAY)
         if cm % 5 == 0:
             pen.text((x + width + 12, at - 6), str(cm), fill=GRAY)
-    for second in range(0, int(width * phantom.calibration.s_per_px_x) + 1):
+    for second in range(int(width * phantom.calibration.s_per_px_x) + 1):
         at = x + second / phantom.calibration.s_per_px_x
         pen.line((at, y + height, at, y + height + 6), fill=GRAY)
     return np.array(image)
@@ -53,7 +53,9 @@ def sector(pen: ImageDraw.ImageDraw, *, centre: tuple[int, int], radius: int, se
     rng = np.random.default_rng(seed)
     for r in range(6, radius, 3):
         box = (centre[0] - r, centre[1] - r, centre[0] + r, centre[1] + r)
-        gray = int(30 + 60 * rng.random() + (90 if r in (radius // 2 // 3 * 3, radius * 4 // 5 // 3 * 3) else 0))
+        gray = int(
+            30 + 60 * rng.random() + (90 if r in (radius // 2 // 3 * 3, radius * 4 // 5 // 3 * 3) else 0)
+        )
         pen.arc(box, 52, 128, fill=(gray, gray, gray), width=3)
     pen.line((*centre, centre[0], centre[1] + radius), fill=(120, 120, 60))
 

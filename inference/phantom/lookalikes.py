@@ -38,14 +38,21 @@ def leaflet_opening(draw: Draw, walls: Walls, time: Timeline) -> Curve:
     open_at = draw.between(0.38, 0.5)
     knots: list[tuple[float, float]] = []
     for r, rr in zip(beats.r_s[:-1], beats.rr_s, strict=True):
-        shape = [(0.03, 0), (open_at, 0), (open_at + 0.07, 1), (open_at + 0.2, mid), (0.82, mid), (0.9, a_wave)]
+        shape = [
+            (0.03, 0),
+            (open_at, 0),
+            (open_at + 0.07, 1),
+            (open_at + 0.2, mid),
+            (0.82, mid),
+            (0.9, a_wave),
+        ]
         knots += [(r + phase * rr, value) for phase, value in shape]
     times, values = np.array(knots).T
     return np.asarray(np.interp(time.t_s, times, values))
 
 
 def aorta(draw: Draw, time: Timeline) -> Scene:
-    """Aortic root and left atrium: two thick parallel walls that move together, box-like valve, still far wall."""
+    """Aortic root and left atrium: two parallel walls that move together, box-like valve, still far wall."""
     t = time.t_s
     beats = rhythm(draw, float(t.max()))
     moved = contraction(draw).curve(beats, t)
@@ -68,7 +75,9 @@ def aorta(draw: Draw, time: Timeline) -> Scene:
         Layer(top_cm=end + draw("pericardium_cm"), level_dB=draw("far_dB")),
     ]
     lines = cusps(draw, beats_open=moved > draw.between(0.05, 0.3), front=front + wall, back=back)
-    return Scene(kind="aorta", depth_cm=float(end.max()) + draw("depth_margin_cm"), layers=layers, lines=lines)
+    return Scene(
+        kind="aorta", depth_cm=float(end.max()) + draw("depth_margin_cm"), layers=layers, lines=lines
+    )
 
 
 def cusps(draw: Draw, *, beats_open: np.ndarray, front: Curve, back: Curve) -> list[Line]:
@@ -96,9 +105,22 @@ def annulus(draw: Draw, time: Timeline) -> Scene:
     layers = [
         Layer(top_cm=0 * t, level_dB=draw("near_field_dB"), still=True),
         Layer(top_cm=0 * t + draw("near_field_cm"), level_dB=draw("chest_wall_dB"), still=draw.chance(0.4)),
-        Layer(top_cm=upper - draw.between(0.1, 0.5) * excursion * moved, level_dB=draw("septum_dB"), edge_dB=draw("edge_dB")),
-        Layer(top_cm=upper + draw.between(0.6, 2.4) - draw.between(0.3, 0.8) * excursion * moved, level_dB=cavity, edge_dB=draw("edge_dB")),
-        Layer(top_cm=ring, level_dB=draw("posterior_wall_dB"), edge_dB=draw("edge_dB"), edge_cm=draw.between(0.08, 0.4)),
+        Layer(
+            top_cm=upper - draw.between(0.1, 0.5) * excursion * moved,
+            level_dB=draw("septum_dB"),
+            edge_dB=draw("edge_dB"),
+        ),
+        Layer(
+            top_cm=upper + draw.between(0.6, 2.4) - draw.between(0.3, 0.8) * excursion * moved,
+            level_dB=cavity,
+            edge_dB=draw("edge_dB"),
+        ),
+        Layer(
+            top_cm=ring,
+            level_dB=draw("posterior_wall_dB"),
+            edge_dB=draw("edge_dB"),
+            edge_cm=draw.between(0.08, 0.4),
+        ),
         Layer(top_cm=ring + band, level_dB=cavity, edge_dB=draw("edge_dB")),
         Layer(top_cm=ring + band + draw.between(1.0, 4.0) + 0.5 * excursion * moved, level_dB=draw("far_dB")),
     ]
@@ -133,7 +155,10 @@ def lung(draw: Draw, time: Timeline) -> Scene:
     depth = draw.between(4.0, 14.0)
     bands = sorted(draw.between(0.2, pleura) for _ in range(4))
     layers = [Layer(top_cm=0 * t, level_dB=draw("near_field_dB"), still=True)]
-    layers += [Layer(top_cm=0 * t + b, level_dB=draw.between(-40, -8), edge_dB=draw("edge_dB"), still=True) for b in bands]
+    layers += [
+        Layer(top_cm=0 * t + b, level_dB=draw.between(-40, -8), edge_dB=draw("edge_dB"), still=True)
+        for b in bands
+    ]
     layers += [
         Layer(top_cm=0 * t + pleura, level_dB=draw.between(-8, 4), edge_dB=6.0, still=True),
         Layer(top_cm=0 * t + pleura + 0.2, level_dB=draw.between(-36, -14), still=draw.chance(0.5)),
@@ -164,11 +189,15 @@ def doppler(draw: Draw, time: Timeline) -> Scene:
     baseline = depth * draw.between(0.25, 0.75)
     reach = draw.between(0.3, 0.9) * min(baseline, depth - baseline)
     dark, level = draw("cavity_dB"), draw.between(-34, -10)
-    above = draw.chance(0.5)
+    above, flat = draw.chance(0.5), 0 * t + 0.05
     layers = [
         Layer(top_cm=0 * t, level_dB=dark),
-        Layer(top_cm=baseline - (reach * envelope if above else 0.05), level_dB=level, edge_dB=draw.between(0, 10)),
-        Layer(top_cm=baseline + (0.05 if above else reach * envelope), level_dB=dark),
+        Layer(
+            top_cm=baseline - (reach * envelope if above else flat),
+            level_dB=level,
+            edge_dB=draw.between(0, 10),
+        ),
+        Layer(top_cm=baseline + (flat if above else reach * envelope), level_dB=dark),
     ]
     return Scene(kind="doppler", depth_cm=depth, layers=layers)
 
@@ -182,5 +211,13 @@ LOOKALIKES: dict[str, Callable[[Draw, Timeline], Scene]] = {
     "noise": noise,
     "doppler": doppler,
 }
-WEIGHTS = {"mitral": 0.28, "aorta": 0.26, "TAPSE": 0.22, "IVC": 0.09, "lung": 0.05, "noise": 0.05, "doppler": 0.05}
+WEIGHTS = {
+    "mitral": 0.28,
+    "aorta": 0.26,
+    "TAPSE": 0.22,
+    "IVC": 0.09,
+    "lung": 0.05,
+    "noise": 0.05,
+    "doppler": 0.05,
+}
 """How often each kind is drawn when the kind is free: hard ones most."""

@@ -83,4 +83,4 @@ def wander(draw: Draw, t_s: Curve, amplitude: float, period_s: float) -> Curve:
     """A slow smooth wander (respiration, drifting probe) of about this amplitude."""
     phases = [draw.between(0, 2 * np.pi) for _ in range(3)]
     waves = [np.sin(2 * np.pi * t_s * k / period_s + p) / k for k, p in enumerate(phases, start=1)]
-    return amplitude * 0.6 * np.sum(waves, axis=0)
+    return np.asarray(amplitude * 0.6 * np.sum(waves, axis=0), dtype=np.float64)

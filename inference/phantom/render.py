@@ -21,7 +21,9 @@ def speckle_field(lateral_px: float, seed: int) -> FloatImage:
     """Fully developed speckle in dB (mean about 0): log of a Rayleigh field, correlated along time."""
     rng = np.random.default_rng(seed)
     parts = [
-        gaussian_filter(rng.standard_normal((FIELD_ROWS, FIELD_COLUMNS), dtype=np.float32), (1.6, lateral_px), mode="wrap")
+        gaussian_filter(
+            rng.standard_normal((FIELD_ROWS, FIELD_COLUMNS), dtype=np.float32), (1.6, lateral_px), mode="wrap"
+        )
         for _ in range(2)
     ]
     power = parts[0] ** 2 + parts[1] ** 2
@@ -72,7 +74,9 @@ def tissue_dB(draw: Draw, scene: Scene, time: Timeline, height: int) -> FloatIma
     return np.asarray(profile[rows] + texture, dtype=np.float32)
 
 
-def level_profile(draw: Draw, scene: Scene, rest_cm: NDArray[np.float64]) -> tuple[FloatImage, NDArray[np.bool_]]:
+def level_profile(
+    draw: Draw, scene: Scene, rest_cm: NDArray[np.float64]
+) -> tuple[FloatImage, NDArray[np.bool_]]:
     """Mean echo level (dB) and stillness of the tissue at rest, one entry per `FIELD_CM` of depth."""
     depth = np.arange(int(np.ceil(scene.depth_cm / FIELD_CM)) + 2) * FIELD_CM
     index = np.clip(np.searchsorted(rest_cm, depth, side="right") - 1, 0, len(scene.layers) - 1)

@@ -30,8 +30,10 @@ def dress(draw: Draw, pixels: NDArray[np.uint8], time: Timeline, rate_bpm: float
 
 def ecg(draw: Draw, pen: ImageDraw.ImageDraw, time: Timeline, size: tuple[int, int], rate_bpm: float) -> None:
     """A made-up trace anywhere in the strip. Its R waves need not fit: the network must not lean on it."""
-    width, height = size
-    base = height * draw.rng.choice([draw.between(0.02, 0.15), draw.between(0.85, 0.98), draw.between(0.1, 0.95)])
+    height = size[1]
+    base = height * draw.rng.choice(
+        [draw.between(0.02, 0.15), draw.between(0.85, 0.98), draw.between(0.1, 0.95)]
+    )
     tall = height * draw.between(0.03, 0.12)
     phase = (time.t_s * rate_bpm / 60 + draw.between(0, 1)) % 1
     trace = _bump(phase, 0.3, 0.05, 0.25) + _bump(phase, 0.0, 0.012, 1.0) + _bump(phase, 0.86, 0.03, 0.15)

@@ -69,7 +69,7 @@ def timeline(draw: Draw) -> Timeline:
     """The time axis: one sweep, or two parted by the black bar where new overwrites old."""
     width, seconds = int(draw("width_px")), draw("seconds")
     s_per_px = seconds / width
-    t = np.arange(width) * s_per_px
+    t = np.arange(width, dtype=np.float64) * s_per_px
     if not draw.chance(0.2):
         return Timeline(t_s=t, s_per_px=s_per_px)
     start = int(draw.between(0.05, 0.95) * width)

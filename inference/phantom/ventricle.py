@@ -45,7 +45,9 @@ def left_ventricle(draw: Draw, time: Timeline) -> Scene:
     walls, top_cm = moving_walls(draw, time, size)
     depth_cm = float(walls.posterior_outer.max()) + size * draw("depth_margin_cm")
     layers = around(draw, walls, top_cm, size)
-    lines = [chorda(draw, walls, size) for _ in range(draw.rng.choice([0, 1, 2, 3], p=[0.3, 0.3, 0.25, 0.15]))]
+    lines = [
+        chorda(draw, walls, size) for _ in range(draw.rng.choice([0, 1, 2, 3], p=[0.3, 0.3, 0.25, 0.15]))
+    ]
     beats = measurable_beats(walls, time)
     return Scene(kind="LV", depth_cm=depth_cm, layers=layers, lines=lines, beats=beats)
 
@@ -93,7 +95,9 @@ def around(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> li
     has_rv = draw.chance(0.75)
     layers = [
         Layer(top_cm=np.zeros(columns), level_dB=draw("near_field_dB"), still=True),
-        Layer(top_cm=np.full(columns, above["chest"]), level_dB=draw("chest_wall_dB"), still=draw.chance(0.5)),
+        Layer(
+            top_cm=np.full(columns, above["chest"]), level_dB=draw("chest_wall_dB"), still=draw.chance(0.5)
+        ),
         Layer(
             top_cm=rv_wall,
             level_dB=draw("septum_dB") if has_rv else cavity + draw.between(0, 25),

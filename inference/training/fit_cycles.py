@@ -19,6 +19,7 @@ from inference.training.sampling import time_window, vary
 from inference.types import MModeRegion, MModeStrip
 from inference.weights import WeightsRecord, save_weights
 
+HIT_IOU = 0.5
 FALSE_MEASURE_SHARE = 0.02
 """The threshold is set so that at most this share of validation look-alikes shows a cycle."""
 
@@ -76,7 +77,9 @@ def fit(network: FasterRCNN, strips: Sequence[Phantom], *, steps: int, batch: in
             images, targets = zip(*(example(rng, strips[i]) for i in chosen), strict=True)
             loss = sum(network(list(images), list(targets)).values())
             if not math.isfinite(loss.item()):
-                raise ValueError(f"loss {loss.item()} at step {step} on phantoms {[strips[i].seed for i in chosen]}")
+                raise ValueError(
+                    f"loss {loss.item()} at step {step} on phantoms {[strips[i].seed for i in chosen]}"
+                )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -97,7 +100,7 @@ def validate(network: FasterRCNN, strips: Sequence[Phantom]) -> tuple[float, dic
     for strip, cycles in zip(strips, found, strict=True):
         truth = torch.tensor([cycle.box_px for cycle in strip.cycles]).reshape(-1, 4)
         boxes = torch.tensor([c.xyxy for c in cycles if c.probability >= threshold]).reshape(-1, 4)
-        hits += int((box_iou(truth, boxes) > 0.5).any(dim=1).sum()) if len(truth) and len(boxes) else 0
+        hits += int((box_iou(truth, boxes) > HIT_IOU).any(dim=1).sum()) if len(truth) and len(boxes) else 0
         total += len(truth)
     measured = {
         "recall": hits / max(total, 1),

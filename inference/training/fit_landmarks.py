@@ -23,7 +23,9 @@ ALONG, ACROSS = 0.25, 1.0
 """Weight of errors along time and along depth: only depth becomes centimetres."""
 
 
-def train_landmarks(out: Path, *, strips: int, steps: int, batch: int, seed: int, version: str) -> WeightsRecord:
+def train_landmarks(
+    out: Path, *, strips: int, steps: int, batch: int, seed: int, version: str
+) -> WeightsRecord:
     """Renders, fits, validates and writes `landmarks.safetensors` with its record into `out`."""
     torch.manual_seed(seed)
     network = LandmarkNet()
@@ -41,9 +43,7 @@ def train_landmarks(out: Path, *, strips: int, steps: int, batch: int, seed: int
     )
 
 
-def examples(
-    rng: np.random.Generator, cycles: Sequence[tuple[Phantom, CycleTruth]]
-) -> tuple[Tensor, Tensor]:
+def examples(rng: np.random.Generator, cycles: Sequence[tuple[Phantom, CycleTruth]]) -> tuple[Tensor, Tensor]:
     """Whitened crops (N, 1, H, W) and unit landmarks (N, 8, 2)."""
     crops, targets = [], []
     for strip, cycle in cycles:
@@ -71,7 +71,9 @@ def fit(
             distance = nn.functional.smooth_l1_loss(network(images), targets, beta=0.01, reduction="none")
             loss = (distance * weight).mean()
             if not math.isfinite(loss.item()):
-                raise ValueError(f"loss {loss.item()} at step {step} on phantoms {[cycles[i][0].seed for i in chosen]}")
+                raise ValueError(
+                    f"loss {loss.item()} at step {step} on phantoms {[cycles[i][0].seed for i in chosen]}"
+                )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

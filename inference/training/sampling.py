@@ -11,6 +11,10 @@ CONDITION_HALF_LENGTH = 0.25
 ACROSS = 0.12
 """How far a crop may slide up or down: further, and a wall would leave it."""
 INSIDE = 0.02
+PATCHED = 0.3
+"""Share of crops that get a patch."""
+LEFT_EDGE = -0.5
+"""A box may begin at the outer edge of the first pixel."""
 
 
 def range_extended_crop(rng: np.random.Generator, box: Box, points: NDArray[np.float64]) -> Box:
@@ -19,7 +23,7 @@ def range_extended_crop(rng: np.random.Generator, box: Box, points: NDArray[np.f
         along = rng.uniform(-CONDITION_HALF_LENGTH, CONDITION_HALF_LENGTH)
         candidate = shifted(box, along, rng.uniform(-ACROSS, ACROSS), rng.uniform(0.9, 1.1))
         unit = to_unit(points, candidate)
-        if INSIDE < unit.min() and unit.max() < 1 - INSIDE:
+        if unit.min() > INSIDE and unit.max() < 1 - INSIDE:
             return candidate
     return box
 
@@ -28,7 +32,7 @@ def vary(rng: np.random.Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint
     """Another gain curve, some noise, now and then a dark or bright patch: the labels stay true."""
     values = (pixels / 255.0) ** rng.uniform(0.7, 1.4)
     values += rng.normal(0, rng.uniform(0, 0.05), values.shape)
-    if rng.random() < 0.3:
+    if rng.random() < PATCHED:
         height, width = values.shape
         y, x = rng.integers(height), rng.integers(width)
         values[y : y + height // 8, x : x + width // 8] = rng.choice([0.0, 0.8])
@@ -43,5 +47,5 @@ def time_window(
     keep = int(width * rng.uniform(0.5, 1.0))
     start = int(rng.integers(width - keep + 1))
     moved = boxes - [start, 0, start, 0]
-    whole = (moved[:, 0] >= -0.5) & (moved[:, 2] <= keep - 0.5)
+    whole = (moved[:, 0] >= LEFT_EDGE) & (moved[:, 2] <= keep - 0.5)
     return pixels[:, start : start + keep], moved[whole]

@@ -1,0 +1,103 @@
+"""`echonode check`: is everything in place before the first study comes?"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from dicom_node.scu import Accepted, echo
+from dicom_node.settings import Settings
+from store.database import Database
+from store.errors import StoreError
+
+LOW_DISK_BYTES = 5 * 2**30
+MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failed": "[red]failed[/]"}
+
+
+class Finding(NamedTuple):
+    """One line of the report."""
+
+    what: str
+    verdict: str
+    """`ok`, `warning` or `failed`."""
+    detail: str
+
+
+def run_checks(settings: Settings) -> int:
+    """Prints one line per check; 0 unless one failed."""
+    table = Table("check", "verdict", "detail")
+    failed = False
+    for finding in findings(settings):
+        table.add_row(finding.what, MARKS[finding.verdict], finding.detail)
+        failed |= finding.verdict == "failed"
+    Console().print(table)
+    return 1 if failed else 0
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """Every check in turn."""
+    yield Finding("settings", "ok", f"{settings.node.ae_title} on port {settings.node.port}")
+    yield peers(settings)
+    yield disk(settings)
+    yield database(settings)
+    yield weights(settings)
+    yield from destinations(settings)
+
+
+def peers(settings: Settings) -> Finding:
+    """Who may connect."""
+    if not settings.peers:
+        return Finding("peers", "warning", "none listed: any machine on the network may send")
+    return Finding("peers", "ok", ", ".join(f"{peer.ae_title} at {peer.host}" for peer in settings.peers))
+
+
+def disk(settings: Settings) -> Finding:
+    """The data folder can be written and has room."""
+    folder = settings.node.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Finding("disk", "failed", f"{folder}: {error.strerror}")
+    if not os.access(folder, os.W_OK):
+        return Finding("disk", "failed", f"{folder}: cannot be written")
+    detail = f"{free / 2**30:.1f} GiB free in {folder}"
+    return Finding("disk", "warning" if free < LOW_DISK_BYTES else "ok", detail)
+
+
+def database(settings: Settings) -> Finding:
+    """The database opens and has the tables of this version."""
+    try:
+        opened = Database(settings.store_url)
+        opened.upgrade()
+        opened.close()
+    except StoreError as error:
+        return Finding("database", "failed", str(error))
+    return Finding("database", "ok", settings.store_url)
+
+
+def weights(settings: Settings) -> Finding:
+    """The networks are what their records say, and compute on the device that was asked for."""
+    from inference.analyse import load_model  # noqa: PLC0415 - torch takes seconds to load
+    from inference.errors import WeightsMismatch  # noqa: PLC0415 - with it
+
+    try:
+        model = load_model(settings.inference.weights, settings.inference.device)
+    except WeightsMismatch as error:
+        return Finding("weights", "failed", str(error))
+    detail = f"{model.identity.name} {model.identity.version} {model.identity.sha256[:12]} on {model.device}"
+    return Finding("weights", "ok", detail)
+
+
+def destinations(settings: Settings) -> Iterator[Finding]:
+    """A C-ECHO to each destination."""
+    if not settings.destinations:
+        yield Finding("destinations", "warning", "none listed: results stay on this machine")
+    for peer in settings.destinations:
+        answer = echo(peer, calling_ae=settings.node.ae_title)
+        verdict = "ok" if isinstance(answer, Accepted) else "failed"
+        detail = "answers C-ECHO" if verdict == "ok" else str(answer)
+        yield Finding(f"destination {peer.name}", verdict, detail)

@@ -1,0 +1,222 @@
+"""The commands. Bodies live elsewhere and are imported when called: torch takes seconds to load."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dicom_node import __version__
+from dicom_node.errors import SettingsError
+from dicom_node.settings import Settings
+
+app = typer.Typer(help="A DICOM node that measures the left ventricle in M-mode echo.", no_args_is_help=True)
+audit_app = typer.Typer(help="Print the audit log, or verify that nobody changed it.")
+train_app = typer.Typer(help="Train one of the two networks.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
+app.add_typer(train_app, name="train")
+
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML); none: defaults.")]
+WatchStdin = Annotated[bool, typer.Option("--watch-stdin", hidden=True)]
+Weights = Annotated[str, typer.Option(help="Weights folder; empty: the shipped ones.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Since = Annotated[datetime | None, typer.Option(help="Only events since this time (UTC).")]
+
+
+def main() -> None:
+    """Entry point of the `echonode` command."""
+    try:
+        app()
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def version(*, show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Show the version."""
+    if show:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def serve(config: Config = None) -> None:
+    """Run the receiver and the worker under one supervisor."""
+    from dicom_node.logs import configure
+    from dicom_node.serve import run_supervisor
+
+    configure()
+    raise typer.Exit(run_supervisor(Settings.load(config), config))
+
+
+@app.command()
+def receive(config: Config = None, *, watch_stdin: WatchStdin = False) -> None:
+    """Run the receiver alone: C-ECHO and C-STORE, no networks loaded."""
+    from dicom_node.logs import configure
+    from dicom_node.receive import run_receiver
+
+    configure()
+    raise typer.Exit(run_receiver(Settings.load(config), watch_stdin=watch_stdin))
+
+
+@app.command()
+def work(config: Config = None, *, watch_stdin: WatchStdin = False) -> None:
+    """Run the worker alone: analysis, reports, delivery."""
+    from dicom_node.logs import configure
+    from dicom_node.work import run_worker
+
+    configure()
+    raise typer.Exit(run_worker(Settings.load(config), watch_stdin=watch_stdin))
+
+
+@app.command()
+def check(config: Config = None) -> None:
+    """Check settings, disk, database, weights, and C-ECHO to every destination."""
+    from dicom_node.checkup import run_checks
+    from dicom_node.logs import quiet_libraries
+
+    quiet_libraries()
+    raise typer.Exit(run_checks(Settings.load(config)))
+
+
+@app.command()
+def demo() -> None:
+    """Push a phantom study through a node of its own to a PACS of its own, and show what comes out."""
+    from dicom_node.demo import run_demo
+
+    raise typer.Exit(run_demo())
+
+
+@app.command()
+def measure(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.", exists=True)],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    overlay: Annotated[Path | None, typer.Option(help="Write overlays as PNG into this folder.")] = None,
+    weights: Weights = "",
+    device: Device = "auto",
+) -> None:
+    """Measure files offline: no network, no database."""
+    from dicom_node.logs import quiet_libraries
+    from dicom_node.offline import run_measure
+
+    quiet_libraries()
+    raise typer.Exit(run_measure(paths, as_json=as_json, overlays=overlay, weights=weights, device=device))
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    *,
+    count: Annotated[int, typer.Option(min=1)] = 1,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    kind: Annotated[
+        str | None, typer.Option(help="LV, mitral, aorta, TAPSE, IVC, lung, noise, doppler.")
+    ] = None,
+) -> None:
+    """Write phantom images (DICOM) with their truth beside them (JSON)."""
+    from dicom_node.phantoms import write_phantoms
+
+    for path in write_phantoms(out, count=count, seed=seed, kind=kind):
+        typer.echo(str(path))
+
+
+@train_app.command("cycles")
+def train_cycles(
+    out: Annotated[Path, typer.Option(help="Folder for weights and record.")],
+    *,
+    strips: int = 3600,
+    steps: int = 2200,
+    batch: int = 6,
+    seed: int = 1,
+    version: Annotated[str, typer.Option(help="Version written into the record.")] = "2026.11",
+) -> None:
+    """Train the cycle detector on phantoms; the defaults are how the shipped weights were made."""
+    from inference.training.fit_cycles import train_cycles as train
+
+    typer.echo(
+        train(out, strips=strips, steps=steps, batch=batch, seed=seed, version=version).model_dump_json()
+    )
+
+
+@train_app.command("landmarks")
+def train_landmarks(
+    out: Annotated[Path, typer.Option(help="Folder for weights and record.")],
+    *,
+    strips: int = 2500,
+    steps: int = 1250,
+    batch: int = 32,
+    seed: int = 1,
+    version: Annotated[str, typer.Option(help="Version written into the record.")] = "2026.11",
+) -> None:
+    """Train the landmark network on phantoms; the defaults are how the shipped weights were made."""
+    from inference.training.fit_landmarks import train_landmarks as train
+
+    typer.echo(
+        train(out, strips=strips, steps=steps, batch=batch, seed=seed, version=version).model_dump_json()
+    )
+
+
+@app.command()
+def evaluate(
+    *,
+    count: Annotated[int, typer.Option(min=1, help="Left ventricles.")] = 200,
+    lookalikes: Annotated[int, typer.Option(min=1, help="Strips of each other kind.")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="Offset into the test seeds.")] = 0,
+    weights: Weights = "",
+    device: Device = "auto",
+) -> None:
+    """Measure phantoms of unseen seeds and print the errors as JSON."""
+    import json
+
+    from inference.analyse import load_model
+    from inference.training.evaluate import evaluate as judge_all
+
+    report = judge_all(load_model(weights, device), count=count, lookalikes=lookalikes, seed=seed)
+    typer.echo(json.dumps(report, indent=2))
+
+
+@audit_app.callback(invoke_without_command=True)
+def audit(
+    context: typer.Context,
+    *,
+    config: Config = None,
+    study: Annotated[str | None, typer.Option(help="Study Instance UID.")] = None,
+    since: Since = None,
+    event: Annotated[str | None, typer.Option(help="Such as delivery.delivered.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="success, refused or failure.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only the newest events.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
+) -> None:
+    """Filter and print the audit log."""
+    context.obj = config
+    if context.invoked_subcommand is not None:
+        return
+    from dicom_node.audit_log import Filter, print_events
+
+    wanted = Filter(study_uid=study, since=since, event=event, outcome=outcome, limit=last)
+    how = "json" if as_json else "csv" if as_csv else "table"
+    raise typer.Exit(print_events(Settings.load(config), wanted, how))
+
+
+@audit_app.command("verify")
+def audit_verify(context: typer.Context, config: Config = None) -> None:
+    """Check the hash chain; exit 1 and name the rows when somebody changed it."""
+    from dicom_node.audit_log import verify_chain
+
+    raise typer.Exit(verify_chain(Settings.load(config or context.obj)))
+
+
+@app.command()
+def replay(study_uid: str, config: Config = None) -> None:
+    """Analyse a study again, as a new revision."""
+    from dicom_node.replay import replay_study
+
+    raise typer.Exit(replay_study(Settings.load(config), study_uid))
+
+
+if __name__ == "__main__":
+    main()

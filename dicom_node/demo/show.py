@@ -1,0 +1,73 @@
+"""What the demo prints."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from PIL import Image
+from pydicom import Dataset, dcmread
+from pydicom.uid import ComprehensiveSRStorage
+from rich.console import Console
+from rich.table import Table
+
+from dicom_node.demo.study import STUDY_UID, Study
+from dicom_node.demo.verdict import CONCEPTS, numbers, of_class
+from store import audit, instances
+from store.database import Database
+
+LAST_EVENTS = 14
+UNITS = {"cm": "cm", "ml": "ml", "percent": "%"}
+
+
+def show_instances(console: Console, database: Database, study: Study) -> None:
+    """What each instance of the study became, and why."""
+    with database.read() as session:
+        rows = {row.sop_instance_uid: row for row in instances.of_study(session, STUDY_UID)}
+    table = Table("instance", "became", "because", title="The study, as the node sees it")
+    for path, name in study.names.items():
+        row = next(row for uid, row in rows.items() if uid == uid_of(path))
+        because = row.reason or {"kept": "no ultrasound image: kept, not analysed"}.get(row.state, "")
+        table.add_row(name, row.state, because)
+    console.print(table)
+
+
+def uid_of(path: Path) -> str:
+    """SOP Instance UID of a file of the demo."""
+    return str(dcmread(path, stop_before_pixels=True).SOPInstanceUID)
+
+
+def show_measurements(console: Console, study: Study, received: Mapping[Path, Dataset]) -> None:
+    """IVSd … EF as the SR at the PACS reports them, beside the phantom's truth."""
+    reports = of_class(received.values(), ComprehensiveSRStorage)
+    found = numbers(reports[0]) if reports else {}
+    table = Table("", "SR at the PACS", "phantom's truth", "unit", title="The left ventricle")
+    for name in CONCEPTS.values():
+        quantity, unit = name.rsplit("_", 1)
+        digits = 2 if unit == "cm" else 0
+        reported = f"{found[name]:.{digits}f}" if name in found else "missing"
+        table.add_row(quantity, reported, f"{study.truth[name]:.{digits}f}", UNITS[unit])
+    console.print(table)
+
+
+def show_objects(console: Console, folder: Path, received: Mapping[Path, Dataset]) -> None:
+    """The objects that arrived, with their paths; pictures also as PNG."""
+    table = Table("object at the PACS", "file", title="What came back")
+    for path, dataset in received.items():
+        table.add_row(dataset.SOPClassUID.name, str(path))
+        if "PixelData" in dataset:
+            picture = folder / "overlay.png"
+            Image.fromarray(dataset.pixel_array).save(picture)
+            table.add_row("the same as a picture", str(picture))
+    console.print(table)
+
+
+def show_audit(console: Console, database: Database) -> None:
+    """The last audit events."""
+    with database.read() as session:
+        found = audit.events(session, limit=LAST_EVENTS)
+    table = Table("at (UTC)", "event", "outcome", "instance", "detail", title="The last audit events")
+    for event in found:
+        detail = json.dumps(event.detail, ensure_ascii=False) if event.detail else ""
+        instance = f"…{event.sop_instance_uid[-8:]}" if event.sop_instance_uid else ""
+        table.add_row(f"{event.at:%H:%M:%S}", event.event, event.outcome, instance, detail)
+    console.print(table)

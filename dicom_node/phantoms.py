@@ -1,0 +1,19 @@
+"""Phantom files for commissioning a site: DICOM, and the truth as JSON beside each."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from inference.phantom.dicom import as_dataset, truth_document
+from inference.phantom.strip import make_phantom
+
+
+def write_phantoms(out: Path, *, count: int, seed: int, kind: str | None) -> Iterator[Path]:
+    """Writes `count` phantoms of consecutive seeds and yields the DICOM paths."""
+    out.mkdir(parents=True, exist_ok=True)
+    for each in range(seed, seed + count):
+        made = make_phantom(each, kind)
+        path = out / f"{made.kind}_{each}.dcm"
+        as_dataset(made).save_as(path, enforce_file_format=True)
+        path.with_suffix(".json").write_text(json.dumps(truth_document(made), indent=2) + "\n")
+        yield path
