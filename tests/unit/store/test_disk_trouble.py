@@ -67,6 +67,9 @@ def note():
     with database.transaction() as session:
         audit.record(session, "node.started", at=now, detail={"filler": "x" * 20000})
 
+def result(data):
+    return files.keep_result(data, study_uid="1.4", sop_instance_uid="1.4.1")
+
 def fill():
     with open(root / "ballast", "wb", 0) as ballast:
         try:
@@ -79,7 +82,7 @@ keep(files, 1)
 note()
 fill()
 said = {
-    "result": unavailable(lambda: files.keep_result(source + bytes(100000), study_uid="1.4", sop_instance_uid="1.4.1")),
+    "result": unavailable(lambda: result(source + bytes(100000))),
     "row": next((text for _ in range(100) if (text := unavailable(note))), None),
     "half": [str(path) for path in root.rglob("*.part")],
 }
@@ -87,7 +90,7 @@ said = {
 note()
 with database.read() as session:
     said["wrong"] = audit.verify(session)
-said["after"] = files.keep_result(source, study_uid="1.4", sop_instance_uid="1.4.1").outcome
+said["after"] = result(source).outcome
 said["kept"] = list(files.instance_paths())
 database.close()
 print(json.dumps(said))
@@ -178,9 +181,8 @@ def own_mounts() -> tuple[str, ...]:
     prefix = ("unshare", "--map-root-user", "--mount")
     if shutil.which("unshare") is None:
         pytest.skip("unshare is not installed")
-    if subprocess.run(
-        [*prefix, "mount", "-t", "tmpfs", "none", "/mnt"], check=False, capture_output=True
-    ).returncode:
+    mount = [*prefix, "mount", "-t", "tmpfs", "none", "/mnt"]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("this user may not mount a tmpfs")
     return prefix
 
@@ -197,7 +199,7 @@ def test_full_disk(own_mounts: tuple[str, ...], source: Path, volume: Path) -> N
 
 
 def test_read_only_disk(own_mounts: tuple[str, ...], source: Path, volume: Path) -> None:
-    """On a read-only disk files and rows are refused, the received file stays where it is, and a remount cures it."""
+    """On a read-only disk files and rows are refused, the received file stays, and a remount cures it."""
     said = _said(_child(READ_ONLY, volume, source, prefix=own_mounts))
 
     assert "Read-only" in said["file"]

@@ -220,16 +220,30 @@ def test_one_revision_at_a_time(
     assert StudyState.PROCESSING is _study_state(database, study_uid)
 
 
+@pytest.mark.parametrize("complete", [False, True])
 def test_an_old_revision_leaves_the_study_alone(
-    database: Database, queued: Make, receive: Callable[..., bool], now: datetime, study_uid: str
+    *,
+    database: Database,
+    queued: Make,
+    receive: Callable[..., bool],
+    now: datetime,
+    study_uid: str,
+    complete: bool,
 ) -> None:
-    """Claiming the job of revision 1 does not touch a study that waits for images of revision 2."""
+    """The job of revision 1 moves a study that is at revision 2 neither at its claim nor at its end."""
     queued()
     receive(2)
+    if complete:
+        with database.transaction() as session:
+            studies.mark_ready(session, study_uid, now=now)
+    state = _study_state(database, study_uid)
     job = _claim(database, now)
-
     assert job is not None
-    assert (job.revision, _study_state(database, study_uid)) == (1, StudyState.RECEIVING)
+    assert job.revision == 1
+    assert _study_state(database, study_uid) is state
+    _end(database, job, "finish", now)
+
+    assert _study_state(database, study_uid) is state
 
 
 def test_crashed_worker(database: Database, running: Make, now: datetime, study_uid: str) -> None:
