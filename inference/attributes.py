@@ -13,7 +13,6 @@ MALFORMED = (
     ArithmeticError,  # OverflowError of absurd offsets, decimal.InvalidOperation of DS and IS
     BytesLengthException,  # binary numbers of a length their VR cannot have
     AttributeError,  # required elements missing, values of an unexpected type
-    EOFError,  # sequences and encapsulated fragments that end early
     LookupError,  # IndexError and KeyError of look-up tables, offset tables, unknown tags
     OSError,  # Pillow on truncated images, reads beyond the end
     RuntimeError,  # "all plugins failed", and NotImplementedError of unsupported VRs and syntaxes
