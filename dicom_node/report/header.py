@@ -97,7 +97,8 @@ def _equip(ds: Dataset, source: Dataset, production: Production) -> None:
     model = production.model
     ds.Manufacturer, ds.ManufacturerModelName = MANUFACTURER, MODEL_NAME
     ds.DeviceSerialNumber = production.installation_uid
-    ds.SoftwareVersions = [__version__, f"{model.name} {model.version}", model.sha256]
+    # The digest has all 64 characters an LO may have: it is not last, so that padding cannot make it 65.
+    ds.SoftwareVersions = [__version__, model.sha256, f"{model.name} {model.version}"]
     scanner = Dataset()
     scanner.PurposeOfReferenceCodeSequence = [code_item(codes.ACQUISITION_EQUIPMENT)]
     scanner.Manufacturer = source.get("Manufacturer", "")

@@ -1,14 +1,10 @@
 """The names and lengths beside the calipers: in the cavity, never on a landmark."""
 
-from typing import Final
-
 from dicom_node.report.beats import Column, Style, columns
 from dicom_node.report.canvas import Canvas, line_height, text_width
 from dicom_node.report.layout import Box
 from dicom_node.report.quantities import BY_KEY, PHASES
 from inference.types import CycleMeasurement
-
-FURTHEST_LINES: Final = 1.7
 
 
 def draw_labels(canvas: Canvas, cycle: CycleMeasurement, style: Style) -> list[Box]:
@@ -42,12 +38,11 @@ def _places(phases: list[Column], column: Column, texts: list[str], style: Style
 
 
 def _tops(column: Column, style: Style) -> list[float]:
-    """Return the tops of three lines spread over the cavity, clear of both walls where it is large."""
+    """Return the tops of three lines in mid cavity, as far from all borders as they can be."""
     _, upper, lower, _ = column.rows
     line = line_height(style.text)
     middle = (upper + lower - line) / 2
-    spread = max(line, min((lower - upper) / 2 - line, FURTHEST_LINES * line))
-    return [middle - spread, middle, middle + spread]
+    return [middle - line, middle, middle + line]
 
 
 def _write(canvas: Canvas, box: Box, texts: list[str], column: Column, style: Style) -> None:

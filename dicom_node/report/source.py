@@ -4,6 +4,7 @@ Identity is copied, never retyped: only what cannot be legal in a new object is 
 """
 
 import re
+import warnings
 from copy import deepcopy
 from datetime import datetime
 from typing import Final
@@ -12,6 +13,8 @@ import structlog
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+
+from inference.attributes import MALFORMED
 
 log = structlog.get_logger()
 
@@ -80,9 +83,15 @@ TYPE_2: Final = (
 TYPE_1: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 
 _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d(([0-5]\d|60)(\.\d{1,6})?)?)?")
+_INTEGER = re.compile(r"[+-]?\d{1,9}")
+_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _LEGAL: Final = {
     "PatientSex": re.compile(r"[MFO]"),
     "PatientAge": re.compile(r"\d{3}[DWMY]"),
+    "PatientSize": _DECIMAL,
+    "PatientWeight": _DECIMAL,
+    "InstanceNumber": _INTEGER,
+    "NumberOfFrames": _INTEGER,
     "PatientIdentityRemoved": re.compile(r"YES|NO"),
     "StudyTime": _TIME,
     "PatientBirthTime": _TIME,
@@ -124,9 +133,11 @@ def _copy(source: Dataset, header: Dataset, keyword: str) -> None:
     if tag is None or tag not in source:
         return
     try:
-        element = _decoded(source, tag)
-        legal = _is_legal(keyword, element.value)
-    except (ValueError, OverflowError):  # what pydicom and strptime raise for numbers and days that are none
+        with warnings.catch_warnings():  # pydicom warns of every oddity; ours is to copy it or to leave it
+            warnings.simplefilter("ignore")
+            element = _decoded(source, tag)
+            legal = _is_legal(keyword, element.value)
+    except MALFORMED:
         legal = False
     if legal:
         header.add(element)

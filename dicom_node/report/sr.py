@@ -42,7 +42,8 @@ def structured_report(
     ds.PreliminaryFlag, ds.VerificationFlag = "PRELIMINARY", "UNVERIFIED"
     ds.ReferencedPerformedProcedureStepSequence = []
     ds.PerformedProcedureCodeSequence = []
-    ds.ReferencedRequestSequence = _requests(source)
+    if requests := _requests(source):
+        ds.ReferencedRequestSequence = requests
     ds.CurrentRequestedProcedureEvidenceSequence = [
         _document_reference(source.StudyInstanceUID, source.SeriesInstanceUID, reference(source))
     ]
