@@ -6,7 +6,6 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
 from inference.phantom.strip import CycleTruth, Phantom, make_phantom
 from inference.types import Landmarks
@@ -22,7 +21,7 @@ def phantoms(first_seed: int, count: int, *, kind: str | None = None, workers: i
     seeds = range(first_seed, first_seed + count)
     with ProcessPoolExecutor(workers) as pool:
         rendered = pool.map(partial(make_phantom, kind=kind), seeds, chunksize=16)
-        return list(track(rendered, description="phantoms", total=count, transient=True))
+        return list(rendered)
 
 
 def points(landmarks: Landmarks) -> NDArray[np.float64]:

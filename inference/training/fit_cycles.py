@@ -1,12 +1,11 @@
 """Trains the cycle detector on phantoms: `echonode train cycles`."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import Progress
+from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 from torchvision.ops import box_iou
@@ -15,10 +14,12 @@ from inference.cycles import build_detector, detect, seed_boxes
 from inference.phantom.strip import Phantom
 from inference.preprocess import DETECTOR_INPUT, detector_image, whiten
 from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS, endless, phantoms
+from inference.training.optimise import optimise
 from inference.training.sampling import time_window, vary
 from inference.types import MModeRegion, MModeStrip
 from inference.weights import WeightsRecord, save_weights
 
+LEARNING_RATE = 6e-4
 HIT_IOU = 0.5
 FALSE_MEASURE_SHARE = 0.02
 """The threshold is set so that at most this share of validation look-alikes shows a cycle."""
@@ -66,26 +67,21 @@ def example(rng: np.random.Generator, strip: Phantom) -> tuple[Tensor, dict[str,
 
 
 def fit(network: FasterRCNN, strips: Sequence[Phantom], *, steps: int, batch: int, seed: int) -> None:
-    """Minimises the four Faster R-CNN losses; stops with the seeds named if one is not finite."""
+    """Minimises the four Faster R-CNN losses."""
     rng = np.random.default_rng(seed)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=6e-4, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 6e-4, total_steps=steps, pct_start=0.1)
-    network.train()
-    with Progress() as progress:
-        task = progress.add_task("cycles", total=steps)
-        for step, chosen in zip(range(steps), endless(rng, len(strips), batch), strict=False):
-            images, targets = zip(*(example(rng, strips[i]) for i in chosen), strict=True)
-            loss = sum(network(list(images), list(targets)).values())
-            if not math.isfinite(loss.item()):
-                raise ValueError(
-                    f"loss {loss.item()} at step {step} on phantoms {[strips[i].seed for i in chosen]}"
-                )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimizer.step()
-            schedule.step()
-            progress.update(task, advance=1, description=f"cycles loss {loss.item():.3f}")
+
+    def loss_of(chosen: NDArray[np.int64]) -> Tensor:
+        images, targets = zip(*(example(rng, strips[i]) for i in chosen), strict=True)
+        return torch.stack(list(network(list(images), list(targets)).values())).sum()
+
+    optimise(
+        network,
+        endless(rng, len(strips), batch),
+        loss_of,
+        steps=steps,
+        learning_rate=LEARNING_RATE,
+        seeds_of=lambda chosen: [strips[i].seed for i in chosen],
+    )
 
 
 def validate(network: FasterRCNN, strips: Sequence[Phantom]) -> tuple[float, dict[str, float]]:

@@ -1,12 +1,11 @@
 """Trains the landmark network on phantoms: `echonode train landmarks`."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import Progress
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inference.landmarks import LANDMARK_ORDER, LandmarkNet, locate
@@ -15,10 +14,12 @@ from inference.phantom.strip import CycleTruth, Phantom
 from inference.preprocess import CROP_INPUT, crop, to_unit, whiten
 from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS, all_cycles, endless, phantoms, points
 from inference.training.fit_cycles import as_strip
+from inference.training.optimise import optimise
 from inference.training.sampling import range_extended_crop, vary
 from inference.types import CycleBox
 from inference.weights import WeightsRecord, save_weights
 
+LEARNING_RATE = 1e-3
 ALONG, ACROSS = 0.25, 1.0
 """Weight of errors along time and along depth: only depth becomes centimetres."""
 
@@ -58,27 +59,23 @@ def examples(rng: np.random.Generator, cycles: Sequence[tuple[Phantom, CycleTrut
 def fit(
     network: nn.Module, cycles: Sequence[tuple[Phantom, CycleTruth]], *, steps: int, batch: int, seed: int
 ) -> None:
-    """Minimises a smooth L1 distance in crop units; stops with the seeds named if it is not finite."""
+    """Minimises a smooth L1 distance in crop units."""
     rng = np.random.default_rng(seed)
-    network.train()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
     weight = torch.tensor([ALONG, ACROSS])
-    with Progress() as progress:
-        task = progress.add_task("landmarks", total=steps)
-        for step, chosen in zip(range(steps), endless(rng, len(cycles), batch), strict=False):
-            images, targets = examples(rng, [cycles[i] for i in chosen])
-            distance = nn.functional.smooth_l1_loss(network(images), targets, beta=0.01, reduction="none")
-            loss = (distance * weight).mean()
-            if not math.isfinite(loss.item()):
-                raise ValueError(
-                    f"loss {loss.item()} at step {step} on phantoms {[cycles[i][0].seed for i in chosen]}"
-                )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            progress.update(task, advance=1, description=f"landmarks loss {loss.item():.4f}")
+
+    def loss_of(chosen: NDArray[np.int64]) -> Tensor:
+        images, targets = examples(rng, [cycles[i] for i in chosen])
+        distance = nn.functional.smooth_l1_loss(network(images), targets, beta=0.01, reduction="none")
+        return (distance * weight).mean()
+
+    optimise(
+        network,
+        endless(rng, len(cycles), batch),
+        loss_of,
+        steps=steps,
+        learning_rate=LEARNING_RATE,
+        seeds_of=lambda chosen: [cycles[i][0].seed for i in chosen],
+    )
 
 
 def validate(network: nn.Module, strips: Sequence[Phantom], rng: np.random.Generator) -> dict[str, float]:
