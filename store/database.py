@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import alembic.command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DatabaseError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -46,15 +47,19 @@ class Database:
 
         Raises:
             StoreUnavailable: the folder cannot be written, or another process holds the database.
+            StoreError: the tables are those of a newer version.
         """
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         config.set_main_option("path_separator", "os")
         self._create()
-        # The whole upgrade is one write transaction: who comes second waits, and finds it done.
-        with _translated(), self._writer.begin() as connection:
-            config.attributes["connection"] = connection
-            alembic.command.upgrade(config, "head")
+        try:
+            # The whole upgrade is one write transaction: who comes second waits, and finds it done.
+            with _translated(), self._writer.begin() as connection:
+                config.attributes["connection"] = connection
+                alembic.command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreError(f"{self._path} was not made by this version or an older one: {error}") from error
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

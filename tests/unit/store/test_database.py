@@ -126,6 +126,14 @@ def test_upgrade_is_all_or_nothing(url: str, tmp_path: Path) -> None:
     assert {"jobs"} == set(_statements(path))
 
 
+def test_tables_of_a_newer_version(database: Database) -> None:
+    """An older program refuses tables it does not know."""
+    with database.transaction() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match="not made by this version"):
+        database.upgrade()
+
+
 def test_pragmas(database: Database) -> None:
     """Connections are durable, check foreign keys, and the file is in WAL mode."""
     with database.transaction() as session:

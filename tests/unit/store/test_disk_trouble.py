@@ -188,7 +188,7 @@ def own_mounts() -> tuple[str, ...]:
 
 
 def test_full_disk(own_mounts: tuple[str, ...], source: Path, volume: Path) -> None:
-    """On a full disk files and rows are refused, what was kept stays, and space cures it without a restart."""
+    """On a full disk files and rows are refused, what was kept stays, and space cures it at once."""
     said = _said(_child(FULL, volume, source, prefix=own_mounts))
 
     assert "No space left" in said["result"]
