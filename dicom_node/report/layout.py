@@ -6,7 +6,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-GRADIENT_OF_FULL_INFORMATION: Final = 60.0
+# What hiding one pixel costs: up to 1 for detail, up to a quarter for brightness alone, and so little
+# for distance that it decides only between places that hide about the same.
+FULL_DETAIL_GRADIENT: Final = 60.0
+BRIGHTNESS_COST: Final = 0.25
+DISTANCE_COST_PER_PX: Final = 1e-5
 STEP_PX: Final = 2
 
 
@@ -37,8 +41,8 @@ class Cost:
     def __init__(self, picture: NDArray[np.uint8]) -> None:
         gray = picture.astype(np.float32).mean(axis=2)
         down, across = np.gradient(gray)
-        detail = np.minimum((np.abs(down) + np.abs(across)) / GRADIENT_OF_FULL_INFORMATION, 1)
-        self._cost = detail + gray / 1020
+        detail = np.minimum((np.abs(down) + np.abs(across)) / FULL_DETAIL_GRADIENT, 1)
+        self._cost = detail + BRIGHTNESS_COST * gray / 255
 
     def add(self, box: Box, cost: float) -> None:
         """Make every pixel of `box` dearer."""
@@ -67,7 +71,7 @@ class Cost:
             )[::STEP_PX, ::STEP_PX]
             top, left = np.mgrid[0 : sums.shape[0], 0 : sums.shape[1]] * STEP_PX
             far = np.hypot(left + width / 2 - near[0], top + height / 2 - near[1])
-            price = sums + far * (width * height) / 1e5
+            price = sums + far * width * height * DISTANCE_COST_PER_PX
             row, column = np.unravel_index(np.argmin(price), price.shape)
             x, y = float(left[row, column]), float(top[row, column])
             if best is None or price[row, column] < best[0]:

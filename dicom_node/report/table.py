@@ -8,7 +8,7 @@ from dicom_node.report.canvas import BLACK, Canvas, Colour, line_height, text_wi
 from dicom_node.report.layout import Box
 
 GRAY: Final[Colour] = (190, 190, 190)
-PLATE_OPACITY: Final = 0.72
+PLATE_OPACITY: Final = 0.8
 
 Cell = tuple[str, Colour]
 

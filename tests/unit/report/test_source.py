@@ -75,6 +75,15 @@ def test_an_unreadable_number_is_left_out(keyword: str, vr: str, value: bytes) -
     assert keyword not in normalised_header(ds)
 
 
+def test_an_unreadable_value_deep_inside_is_found() -> None:
+    """A sequence that cannot be written again is left out whole, not found out while writing."""
+    ds = image()
+    tag = Tag("PhysicalDeltaX")
+    ds.SequenceOfUltrasoundRegions[0][tag] = RawDataElement(tag, "FD", 4, b"0.04", 0, False, True)
+
+    assert "SequenceOfUltrasoundRegions" not in normalised_header(ds)
+
+
 @pytest.mark.parametrize(
     "keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"]
 )
