@@ -64,5 +64,7 @@ def agreeing(cycles: Sequence[CycleMeasurement]) -> tuple[int, ...]:
 def crosses_gap(pixels: NDArray[np.uint8], x0_px: float, x1_px: float) -> bool:
     """True when the black sweep bar, where new overwrites old, stands between two columns of a strip."""
     inside = pixels[:, max(0, round(x0_px)) : max(0, round(x1_px)) + 1]
-    dark = (inside.max(axis=0) <= GAP_GRAY).astype(np.int64) if inside.size else np.zeros(0, np.int64)
-    return bool(np.convolve(dark, np.ones(GAP_PX, np.int64)).max(initial=0) >= GAP_PX)
+    if inside.shape[1] < GAP_PX:
+        return False
+    dark = (inside.max(axis=0) <= GAP_GRAY).astype(np.int64)
+    return bool(np.convolve(dark, np.ones(GAP_PX, np.int64), mode="valid").max() == GAP_PX)

@@ -1,0 +1,101 @@
+"""Phantoms: always the same for a seed, and true."""
+
+import numpy as np
+import pytest
+
+from inference.measure import lengths_cm
+from inference.phantom.dicom import as_dataset, mean_truth, strip_origin, truth_document
+from inference.phantom.lookalikes import LOOKALIKES, WEIGHTS
+from inference.phantom.strip import make_phantom
+from inference.pixels import strip
+from inference.quality import check_cycle
+from inference.regions import mmode_regions
+from inference.training.data import TEST_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS
+
+
+@pytest.mark.parametrize("kind", ["LV", *LOOKALIKES])
+def test_a_seed_is_a_phantom(kind: str) -> None:
+    """The same seed and kind give the same pixels; another seed gives others."""
+    once, again, other = make_phantom(11, kind), make_phantom(11, kind), make_phantom(12, kind)
+
+    assert np.array_equal(once.pixels, again.pixels)
+    assert once.cycles == again.cycles
+    assert once.pixels.shape != other.pixels.shape or not np.array_equal(once.pixels, other.pixels)
+
+
+@pytest.mark.parametrize("seed", range(30, 42))
+def test_the_truth_is_a_possible_heart_inside_the_strip(seed: int) -> None:
+    """Every labelled beat lies on the strip, in order, and passes the node's own plausibility rules."""
+    phantom = make_phantom(seed, "LV")
+    height, width = phantom.pixels.shape
+    for cycle in phantom.cycles:
+        x0, y0, x1, y1 = cycle.box_px
+        points = [*cycle.landmarks_px.diastole, *cycle.landmarks_px.systole]
+
+        assert -0.5 <= x0 < x1 <= width - 0.5
+        assert -0.5 <= y0 < y1 <= height - 0.5
+        assert all(x0 <= x <= x1 and y0 <= y <= y1 for x, y in points)
+        check_cycle(
+            cycle.landmarks_px,
+            lengths_cm(cycle.landmarks_px, phantom.calibration),
+            rr_s=(x1 - x0) * phantom.calibration.s_per_px_x,
+            s_per_px=phantom.calibration.s_per_px_x,
+        )
+
+
+def contrast(seed: int) -> list[float]:
+    """Mean gray of the true septum less that of the true cavity at each end diastole of a phantom."""
+    phantom = make_phantom(seed, "LV")
+    differences = []
+    for cycle in phantom.cycles:
+        (x, outer), (_, inner), (_, opposite), _ = cycle.landmarks_px.diastole
+        column = phantom.pixels[:, round(x)].astype(float)
+        septum = column[round(outer) + 1 : round(inner)].mean()
+        cavity = column[round(inner + 0.2 * (opposite - inner)) : round(opposite - 0.2 * (opposite - inner))]
+        differences.append(septum - cavity.mean())
+    return differences
+
+
+def test_the_walls_are_where_the_truth_says() -> None:
+    """The true septum is brighter than the true cavity in nearly every beat of many phantoms."""
+    differences = [difference for seed in range(200, 225) for difference in contrast(seed)]
+
+    assert np.mean(np.array(differences) > 0) > 0.9
+
+
+@pytest.mark.parametrize("kind", LOOKALIKES)
+def test_lookalikes_have_no_cycle_to_find(kind: str) -> None:
+    """What is no left ventricle has no truth to measure."""
+    assert make_phantom(3, kind).cycles == ()
+
+
+def test_the_dicom_phantom_reads_back_as_its_strip() -> None:
+    """The region and pixels that the node extracts from a phantom file are the phantom's."""
+    phantom = make_phantom(5, "LV")
+    dataset = as_dataset(phantom)
+
+    (region,) = mmode_regions(dataset)
+    found = strip(dataset, region)
+
+    assert (region.x0, region.y0) == strip_origin(phantom)
+    assert region.calibration.cm_per_px_y == pytest.approx(phantom.calibration.cm_per_px_y)
+    assert np.abs(found.pixels.astype(int) - phantom.pixels).max() <= 1
+
+
+def test_truth_beside_a_file_is_in_image_pixels() -> None:
+    """Boxes and landmarks of the JSON lie inside the region of the image."""
+    phantom = make_phantom(5, "LV")
+    document, (x, y) = truth_document(phantom), strip_origin(phantom)
+
+    first, cycle = document["cycles"][0], phantom.cycles[0]
+    assert first["box_px"] == pytest.approx([v + o for v, o in zip(cycle.box_px, (x, y, x, y), strict=True)])
+    assert first["landmarks_px"]["diastole"][0][1] == pytest.approx(cycle.landmarks_px.diastole[0][1] + y)
+    assert document["measurements"]["LVIDd_cm"] == mean_truth(phantom)["LVIDd_cm"]
+
+
+def test_seeds_of_training_validation_and_test_never_meet() -> None:
+    """A million seeds lie between the ranges; no command draws that many."""
+    assert TRAINING_SEEDS < VALIDATION_SEEDS < TEST_SEEDS
+    assert VALIDATION_SEEDS - TRAINING_SEEDS >= 1_000_000
+    assert sum(WEIGHTS.values()) == pytest.approx(1.0)
+    assert set(WEIGHTS) == set(LOOKALIKES)
