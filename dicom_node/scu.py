@@ -140,9 +140,10 @@ def _pair(context: PresentationContext) -> tuple[str, str]:
 
 
 class _AE(AE):
-    """An AE that can close its socket when the connection failed.
+    """An AE whose socket can be closed however the connection ended.
 
-    pynetdicom forgets such a socket without closing it, because shutdown() comes first and fails.
+    pynetdicom forgets the socket of a peer that is gone without closing it, because it calls
+    shutdown() first, which fails.
     """
 
     def _create_socket(self, *args: Any) -> AssociationSocket:
@@ -168,8 +169,8 @@ def _associated(
     finally:
         if association.is_established:
             association.release()
-        if association.dul.socket.socket is None:
-            ae.raw_socket.close()
+        association.dul.join(peer.timeout_s)
+        ae.raw_socket.close()
 
 
 def _why_not(association: Association, peer: Destination) -> Unreachable | Unsupported:

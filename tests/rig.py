@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydicom import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage
-from pynetdicom import AE
+import builders
+from pydicom.dataset import FileDataset
 
+from dicom_node.ingest import Ingest, Sender
+from dicom_node.scu import Accepted, store
 from dicom_node.settings import Destination
 from store import audit, deliveries, instances
 from store.database import Database
+from store.files import FileStore
 from store.states import DeliveryState
 
 TESTS = Path(__file__).parent
@@ -44,11 +46,13 @@ def free_port() -> int:
 class Rig:
     """One node: `start` its roles, `send` to it, ask its database."""
 
-    def __init__(self, folder: Path, destinations: Sequence[Destination] = (), **study: float) -> None:
+    def __init__(
+        self, folder: Path, destinations: Sequence[Destination] = (), *, job_attempts: int = 3
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.config = folder / "echonode.toml"
-        self.config.write_text(self._toml(destinations, {"quiet_seconds": 0.5, **study}))
+        self.config.write_text(self._toml(destinations, job_attempts))
         self.database = Database(f"sqlite:///{folder}/data/echonode.db")
         self.processes: list[subprocess.Popen[bytes]] = []
 
@@ -83,18 +87,22 @@ class Rig:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def send(self, ds: Dataset) -> bool:
+    def send(self, ds: FileDataset) -> bool:
         """Send one object over an association of its own; True if it was acknowledged."""
-        ae = AE("SCANNER")
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = 10
-        ae.add_requested_context(UltrasoundImageStorage, ExplicitVRLittleEndian)
-        association = ae.associate("127.0.0.1", self.port, ae_title="ECHONODE")
-        if not association.is_established:
-            return False
-        answer = association.send_c_store(ds)
-        if association.is_established:
-            association.release()
-        return bool("Status" in answer and answer.Status == 0x0000)
+        path = builders.save(ds, self.folder / "scanner" / f"{ds.SOPInstanceUID}.dcm")
+        node = Destination(name="node", ae_title="ECHONODE", host="127.0.0.1", port=self.port, timeout_s=10)
+        return list(store(node, [path], calling_ae="SCANNER")) == [Accepted(status=0x0000)]
+
+    def ingest(self, ds: FileDataset) -> None:
+        """Take an image in as the receiver does, without one."""
+        self.database.upgrade()
+        files = FileStore(self.folder / "data")
+        Ingest(self.database, files).receive(
+            builders.save(ds, files.incoming / "one.part"),
+            sop_class_uid=ds.SOPClassUID,
+            sop_instance_uid=ds.SOPInstanceUID,
+            sender=Sender(ae_title="SCANNER", ip=None),
+        )
 
     def events(self, event: str) -> list[audit.AuditEvent]:
         """Return the audit events of one kind, oldest first."""
@@ -120,9 +128,9 @@ class Rig:
         """Return how many objects were delivered."""
         return self.deliveries()[DeliveryState.DELIVERED]
 
-    def _toml(self, destinations: Sequence[Destination], study: Mapping[str, float]) -> str:
+    def _toml(self, destinations: Sequence[Destination], job_attempts: int) -> str:
         lines = ["[node]", 'host = "127.0.0.1"', f"port = {self.port}", f'data_dir = "{self.folder}/data"']
-        lines += ["[study]", *(f"{key} = {value}" for key, value in study.items())]
+        lines += ["[study]", "quiet_seconds = 0.5", "[job]", f"max_attempts = {job_attempts}"]
         lines += ["[delivery]", "max_attempts = 50", "first_retry_s = 0.2", "max_retry_s = 1.0"]
         for each in destinations:
             lines += ["[[destinations]]", f'name = "{each.name}"', f'ae_title = "{each.ae_title}"']
