@@ -1,8 +1,8 @@
 """How a process of the node is told to stop."""
 
 import os
-import queue
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -13,7 +13,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignal:
-    """The first SIGTERM or SIGINT asks for a drain, the second one kills the process.
+    """The first SIGTERM or SIGINT asks for a drain, the second one ends the process at once.
 
     With `watch_stdin` the end of standard input asks for a drain too: a supervisor holds the other
     end of that pipe, so its death is noticed however it died.
@@ -23,12 +23,16 @@ class StopSignal:
 
     def __init__(self, *, watch_stdin: bool = False) -> None:
         self.requested = threading.Event()
-        # Event.set() in a signal handler can deadlock with the wait() it interrupts; this put() cannot.
-        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._watch_stdin = watch_stdin
         self._previous: dict[signal.Signals, Any] = {}
+        self._previous_wakeup = -1
+        # The kernel may hand a signal to any thread, and then a waiting main thread sleeps on. A byte
+        # written by the interpreter's own C handler reaches the relay thread in every case.
+        self._wake, self._wakeup = socket.socketpair()
+        self._wakeup.setblocking(False)
 
     def __enter__(self) -> Self:
+        self._previous_wakeup = signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
         self._previous = {number: signal.signal(number, self._on_signal) for number in STOP_SIGNALS}
         _start_daemon(self._relay, "stop-signal")
         if self._watch_stdin:
@@ -40,7 +44,8 @@ class StopSignal:
     ) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
-        self._wake.put(None)  # ends the relay thread
+        signal.set_wakeup_fd(self._previous_wakeup)
+        self._wakeup.close()  # ends the relay thread
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Block until a stop is requested; False when `timeout_s` seconds passed first."""
@@ -49,17 +54,22 @@ class StopSignal:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is signal's
         for stop_signal in STOP_SIGNALS:
             signal.signal(stop_signal, signal.SIG_DFL)
-        self._wake.put(None)
 
     def _relay(self) -> None:
-        self._wake.get()
-        self.requested.set()
+        signals = 0
+        with self._wake:
+            while numbers := self._wake.recv(16):
+                signals += sum(number in STOP_SIGNALS for number in numbers)
+                if signals > 1:  # the main thread is too busy to have restored the default action
+                    os._exit(128 + signal.SIGTERM)
+                if signals:
+                    self.requested.set()
 
     def _await_end_of_stdin(self) -> None:
         # os.read, because a buffered reader held by a daemon thread breaks the interpreter's exit.
         while os.read(sys.stdin.fileno(), 4096):
             pass
-        self._wake.put(None)
+        self.requested.set()
 
 
 def _start_daemon(target: Callable[[], None], name: str) -> None:
