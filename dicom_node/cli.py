@@ -127,8 +127,8 @@ def phantom(
 def train_cycles(
     out: Annotated[Path, typer.Option(help="Folder for weights and record.")],
     *,
-    strips: int = 3000,
-    steps: int = 1500,
+    strips: int = 2000,
+    steps: int = 1000,
     batch: int = 6,
     seed: int = 1,
     version: Annotated[str, typer.Option(help="Version written into the record.")] = "2026.11",
@@ -145,8 +145,8 @@ def train_cycles(
 def train_landmarks(
     out: Annotated[Path, typer.Option(help="Folder for weights and record.")],
     *,
-    strips: int = 2000,
-    steps: int = 1100,
+    strips: int = 1500,
+    steps: int = 900,
     batch: int = 32,
     seed: int = 1,
     version: Annotated[str, typer.Option(help="Version written into the record.")] = "2026.11",

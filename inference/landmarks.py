@@ -29,7 +29,7 @@ RESAMPLED = ((0.0, 0.0, 1.0), (-0.12, 0.02, 1.0), (0.08, -0.02, 1.0), (-0.06, 0.
 
 
 class LandmarkNet(nn.Module):
-    """(N, 1, 160, 96) whitened crops to (N, 8, 2) positions (x, y), 0…1 inside the crop."""
+    """(N, 1, 128, 96) whitened crops to (N, 8, 2) positions (x, y), 0…1 inside the crop."""
 
     def __init__(self) -> None:
         super().__init__()
