@@ -23,6 +23,7 @@ class Connection(RequestHandler):
         super().handle()
         self._association.join()
         self._association.dul.join()
+        self.request.close()  # pynetdicom leaves it open when the peer was first to close
         self.server.on_end(self._association)
 
     def _create_association(self) -> Any:

@@ -5,6 +5,7 @@ No line names a patient: the libraries that would print what they read are told 
 
 import logging
 import sys
+import warnings
 
 import pydicom.config
 import pynetdicom._config
@@ -28,9 +29,9 @@ def configure(*, json: bool | None = None, level: str = "INFO") -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    final: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
-    )
+    # Plain tracebacks: the pretty ones print local variables, data sets among them.
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    final: structlog.typing.Processor = structlog.processors.JSONRenderer() if as_json else console
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -56,9 +57,11 @@ def quiet_libraries() -> None:
     pynetdicom._config.LOG_HANDLER_LEVEL = "none"  # noqa: SLF001 - documented settings in a module so named
     pynetdicom._config.LOG_REQUEST_IDENTIFIERS = False  # noqa: SLF001 - as above
     pynetdicom._config.LOG_RESPONSE_IDENTIFIERS = False  # noqa: SLF001 - as above
-    for name in ("pynetdicom", "pydicom", "alembic", "apscheduler"):
+    for name in ("pynetdicom", "alembic", "apscheduler"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Its warnings quote the odd value, which may be a birth date or a name.
+    # pydicom's warnings quote the odd value, which may be a birth date or a name.
+    logging.getLogger("pydicom").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pydicom")
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 

@@ -65,7 +65,7 @@ class Receiver:
         """Close the port, let associations end by themselves for a while, abort the rest."""
         if self._server is not None:
             self._server.stop_listening()
-            self._drain(self._server)
+            self._drain()
             self._trail.record("node.stopped", detail={"role": "receiver"})
         self._database.close()
 
@@ -104,19 +104,13 @@ class Receiver:
             raise CannotListen(f"{node.host}:{node.port}: {error.strerror or error}") from error
         return server
 
-    def _drain(self, server: AssociationServer) -> None:
-        def quiet() -> bool:
-            return not server.active_associations
-
-        def nothing_being_stored() -> bool:
-            return not any(self._scp.is_storing(association) for association in server.active_associations)
-
-        if _wait_for(quiet, self._settings.node.drain_seconds):
+    def _drain(self) -> None:
+        if _wait_for(lambda: not self._scp.open_associations, self._settings.node.drain_seconds):
             return
-        _wait_for(nothing_being_stored, self._settings.node.dimse_timeout_s)
-        for association in server.active_associations:
+        _wait_for(lambda: not self._scp.is_storing, self._settings.node.dimse_timeout_s)
+        for association in self._scp.open_associations:
             association.abort(block=False)
-        _wait_for(quiet, ABORT_GRACE_S)
+        _wait_for(lambda: not self._scp.open_associations, ABORT_GRACE_S)
 
 
 def run_receiver(

@@ -52,6 +52,7 @@ class StorageSCP:
     def handlers(self) -> list[tuple[Any, Any]]:
         """What pynetdicom calls, and when."""
         return [
+            (evt.EVT_CONN_CLOSE, self._on_close),
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_SOP_COMMON, self._on_sop_common),
             (evt.EVT_REJECTED, self._on_rejected),
@@ -61,9 +62,15 @@ class StorageSCP:
             (evt.EVT_C_STORE, self._on_store),
         ]
 
-    def is_storing(self, association: Any) -> bool:
-        """Whether a C-STORE of this association is being kept right now."""
-        return association in self._storing
+    @property
+    def open_associations(self) -> frozenset[Any]:
+        """The associations that were accepted and have not ended."""
+        return frozenset(self._open)
+
+    @property
+    def is_storing(self) -> bool:
+        """Whether a C-STORE is being kept right now."""
+        return bool(self._storing)
 
     def on_end(self, association: Any) -> None:
         """Clean up after an association, however it ended."""
@@ -76,6 +83,11 @@ class StorageSCP:
         else:
             detail = {"objects_cut_off": abandoned}
             self._trail.record("association.aborted", "failure", **_peer(association), detail=detail)
+
+    def _on_close(self, event: evt.Event) -> None:
+        """A port probe, gone without a request, must not hold a place until the ACSE timeout."""
+        if event.assoc.requestor.primitive is None:
+            event.assoc.dul.to_user_queue.put(None)
 
     def _on_requested(self, event: evt.Event) -> None:
         association = event.assoc

@@ -17,8 +17,10 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
+from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
+from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import PresentationContext, build_context
 
 from dicom_node.receive import Receiver
@@ -30,8 +32,10 @@ from store.instances import Instance
 
 RUN = """
 import sys
+from dicom_node import logs
 from dicom_node.receive import run_receiver
 from dicom_node.settings import Settings
+logs.configure(json=True)
 settings = Settings.model_validate_json(sys.argv[1])
 ready = lambda port: print(port, flush=True)
 sys.exit(run_receiver(settings, ready=ready, watch_stdin="--watch-stdin" in sys.argv))
@@ -107,8 +111,8 @@ class Process(Node):
 
     def close(self) -> None:
         """Kill what still runs."""
-        self.popen.kill()
-        self.popen.communicate()
+        with self.popen:
+            self.popen.kill()
 
 
 @contextmanager
@@ -127,11 +131,14 @@ def association(port: int, *contexts: PresentationContext, called: str = "ECHONO
     ae = AE("SCANNER")
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 30
     opened = ae.associate("127.0.0.1", port, contexts=list(contexts), ae_title=called)
+    connection = opened.dul.socket and opened.dul.socket.socket
     try:
         yield opened
     finally:
         if opened.is_established:
             opened.release()
+        if connection:
+            connection.close()  # pynetdicom forgets to when the peer was first
 
 
 def contexts_of(*datasets: Dataset, syntax: str = ExplicitVRLittleEndian) -> list[PresentationContext]:
@@ -154,22 +161,45 @@ def encoded(ds: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
     return data
 
 
-def store_raw(
+def fragments(
     opened: Association, data: bytes, *, sop_class: str | None, sop_instance: str | None, context: int = 0
-) -> int | None:
-    """Send any bytes under any UIDs as a C-STORE; `context` counts the accepted ones. Returns the status."""
+) -> list[P_DATA]:
+    """Return the P-DATA requests of a C-STORE of any bytes under any UIDs; `context` counts the accepted."""
     request = C_STORE()
     request.MessageID = 1
     request.Priority = 0x0002
     request._affected_sop_class_uid = None if sop_class is None else UID(sop_class)
     request._affected_sop_instance_uid = None if sop_instance is None else UID(sop_instance)
     request.DataSet = BytesIO(data)
+    message = C_STORE_RQ()
+    message.primitive_to_message(request)
+    if not data:
+        message.command_set.CommandDataSetType = 0x0101  # no data set (PS3.7 E.1)
+    context_id = opened.accepted_contexts[context].context_id
+    return list(message.encode_msg(context_id, opened.dimse.maximum_pdu_size))
+
+
+@contextmanager
+def paused(opened: Association) -> Iterator[None]:
+    """Keep pynetdicom from taking the answers that the test waits for."""
     opened._reactor_checkpoint.clear()
     wait_for(lambda: opened._is_paused, "the reactor to pause")
-    opened.dimse.send_msg(request, opened.accepted_contexts[context].context_id)
-    _, answer = opened.dimse.get_msg(block=True)
+    yield
     opened._reactor_checkpoint.set()
+
+
+def status_of_answer(opened: Association) -> int | None:
+    """Wait for the answer to a C-STORE; None when the association ended instead."""
+    _, answer = opened.dimse.get_msg(block=True)
     return None if answer is None else answer.Status
+
+
+def store_raw(opened: Association, data: bytes, **about: Any) -> int | None:
+    """Send a C-STORE of any bytes under any UIDs, see `fragments`; returns its status."""
+    with paused(opened):
+        for fragment in fragments(opened, data, **about):
+            opened.dul.send_pdu(fragment)
+        return status_of_answer(opened)
 
 
 def data_set_bytes(path: Path) -> bytes:

@@ -1,6 +1,7 @@
 """The receiver, pushed to over real associations: what is taken, and what is then in the store."""
 
 import shutil
+import socket
 import subprocess
 import threading
 from pathlib import Path
@@ -266,6 +267,20 @@ def test_association_limit(tmp_path: Path) -> None:
 
         (event,) = node.events("association.rejected")
         assert event.detail["reason"] == "too many associations"
+
+
+def test_port_probes_hold_no_place(tmp_path: Path) -> None:
+    """Health checks that connect and go away leave room for the scanner at once."""
+    with receiver(tmp_path, max_associations=1) as node:
+        for _ in range(5):
+            socket.create_connection(("127.0.0.1", node.port)).close()
+        wait_for(lambda: push_or_rejected(node.port) == [0x0000], "room for the scanner", limit_s=5)
+
+
+def push_or_rejected(port: int) -> list[int | None]:
+    """Push one image; an empty list when the association was rejected."""
+    with association(port, *contexts_of(image())) as opened:
+        return [opened.send_c_store(image()).get("Status")] if opened.is_established else []
 
 
 def test_limits_are_announced(tmp_path: Path) -> None:
