@@ -54,6 +54,7 @@ class Rig:
         self.config = folder / "echonode.toml"
         self.config.write_text(self._toml(destinations, job_attempts))
         self.database = Database(f"sqlite:///{folder}/data/echonode.db")
+        self.database.upgrade()
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
@@ -95,7 +96,6 @@ class Rig:
 
     def ingest(self, ds: FileDataset) -> None:
         """Take an image in as the receiver does, without one."""
-        self.database.upgrade()
         files = FileStore(self.folder / "data")
         Ingest(self.database, files).receive(
             builders.save(ds, files.incoming / "one.part"),
