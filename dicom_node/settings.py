@@ -87,7 +87,7 @@ class Node(Section):
     port: int = Field(default=11112, ge=0, le=65_535)
     data_dir: Annotated[Path, AfterValidator(_folder)] = Path("/var/lib/echonode")
     receivers: int = Field(default=1, ge=1, le=64)
-    max_associations: int = Field(default=25, ge=1, le=1000)
+    max_associations: int = Field(default=25, ge=1, le=1000)  # per receiver process
     max_pdu: int = Field(default=131_072, ge=4096, le=1_048_576)
     acse_timeout_s: Seconds = 30.0
     dimse_timeout_s: Seconds = 60.0
