@@ -1,5 +1,6 @@
 """The outbox against real peers: what each answer makes of a row, and in which order rows go."""
 
+import gc
 import socket
 import threading
 import time
@@ -12,10 +13,12 @@ import builders
 import pytest
 from pacs import Pacs
 from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
+from rig import free_port, wait_for
 
 from dicom_node.delivery import Outbox, deliver_due, park_homeless
 from dicom_node.scu import Accepted, Refused, Unreachable, Unsupported, echo
 from dicom_node.settings import Destination, Node, Settings
+from dicom_node.sweeps import scheduler
 from store import audit, results
 from store.database import Database
 from store.deliveries import Delivery, due
@@ -102,13 +105,6 @@ def pacs() -> Iterator[Pacs]:
     """Start a PACS."""
     with Pacs() as running:
         yield running
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_delivers_in_order_and_once(tmp_path: Path, pacs: Pacs) -> None:
@@ -358,6 +354,37 @@ def test_a_silent_peer_times_out(tmp_path: Path) -> None:
 
         assert time.monotonic() - began_s < 3
         assert "no association" in (world.waiting()[0].error or "")
+
+
+def test_a_peer_that_is_down_costs_no_socket() -> None:
+    """Attempts against a dead port close what they opened, without waiting for the garbage collector."""
+    nobody = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=free_port())
+    open_files = Path("/proc/self/fd")
+    echo(nobody, calling_ae="ECHONODE")
+    gc.disable()
+    before = len(list(open_files.iterdir()))
+
+    for _ in range(5):
+        echo(nobody, calling_ae="ECHONODE")
+
+    after = len(list(open_files.iterdir()))
+    gc.enable()
+    assert after == before
+
+
+def test_a_hanging_destination_delays_only_itself(tmp_path: Path, pacs: Pacs) -> None:
+    """While one destination keeps its sweep waiting, another one gets its objects."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        hanging = Destination(name="hanging", ae_title="PACS", host="127.0.0.1", port=port, timeout_s=60)
+        world = World(tmp_path, hanging, pacs.destination)
+        made = [world.add(1, study=1), world.add(2, study=2), world.add(3, study=1)]
+        running = scheduler(world.outbox)
+        running.start()
+
+        wait_for(lambda: len(pacs.uids) == len(made), "the other one has everything", limit_s=20)
+        world.outbox.stop.set()
+    running.shutdown()
 
 
 def test_outcomes_read_as_sentences() -> None:
