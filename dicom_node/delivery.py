@@ -22,8 +22,6 @@ log = structlog.get_logger()
 
 BATCH = 50
 """Objects per association."""
-LOOK_AHEAD = 2000
-"""Rows looked at, so many that those of a dead destination do not hide those of the others."""
 _SOP_CLASS_NOT_SUPPORTED = 0x0122
 
 
@@ -46,17 +44,17 @@ def deliver_due(outbox: Outbox, destination: Destination) -> int:
     """
     attempts, began = 0, outbox.clock()
     while not outbox.stop.is_set():
-        heads = [row for row in _due(outbox, began) if row.destination == destination.name]
+        heads = due(outbox, began, destination=destination.name)
         if not heads:
             break
-        attempts += _send(outbox, destination, heads[:BATCH])
+        attempts += _send(outbox, destination, heads)
     return attempts
 
 
 def park_homeless(outbox: Outbox) -> int:
     """Park rows whose destination is no longer configured, with that reason; return how many."""
     names = {destination.name for destination in outbox.settings.destinations}
-    homeless = [row for row in _due(outbox, outbox.clock()) if row.destination not in names]
+    homeless = [row for row in due(outbox, outbox.clock()) if row.destination not in names]
     for row in homeless:
         error = f"destination {row.destination!r} is no longer in the settings"
         with outbox.database.transaction() as session:
@@ -94,9 +92,10 @@ def is_permanent(outcome: Outcome) -> bool:
     return not isinstance(outcome, Unreachable)
 
 
-def _due(outbox: Outbox, now: datetime) -> list[Delivery]:
+def due(outbox: Outbox, now: datetime, *, destination: str | None = None) -> list[Delivery]:
+    """Return the next rows to send."""
     with outbox.database.read() as session:
-        return deliveries.due(session, now=now, limit=LOOK_AHEAD)
+        return deliveries.due(session, now=now, destination=destination, limit=BATCH)
 
 
 def _send(outbox: Outbox, destination: Destination, batch: list[Delivery]) -> int:

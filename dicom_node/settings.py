@@ -147,7 +147,7 @@ class Inference(Section):
 class Delivery(Section):
     """`[delivery]`: how long a PACS is asked again."""
 
-    max_attempts: int = Field(default=12, ge=1, le=1000)
+    max_attempts: int = Field(default=100, ge=1, le=1000)
     first_retry_s: Seconds = 5.0
     max_retry_s: Seconds = 3600.0
 

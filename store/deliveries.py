@@ -34,8 +34,12 @@ class Delivery:
     """Relative to the data folder."""
 
 
-def due(session: Session, *, now: datetime, limit: int = 50) -> list[Delivery]:
+def due(
+    session: Session, *, now: datetime, destination: str | None = None, limit: int = 50
+) -> list[Delivery]:
     """What may be sent now, oldest first: per destination and study only the head of the line.
+
+    `destination` None means any.
 
     Later objects of the study wait while an earlier one is PENDING, so that a PACS never sees a
     revision before the one it replaces; a parked (DEAD) one does not hold them up.
@@ -55,6 +59,8 @@ def due(session: Session, *, now: datetime, limit: int = 50) -> list[Delivery]:
         .order_by(deliveries.c.id)
         .limit(limit)
     )
+    if destination is not None:
+        query = query.where(deliveries.c.destination == destination)
     return [Delivery(**row) for row in session.execute(query).mappings()]
 
 
