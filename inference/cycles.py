@@ -6,6 +6,7 @@ adjustment, non-maximum suppression. Built from torchvision's parts.
 """
 
 from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
