@@ -1,0 +1,91 @@
+"""The real node with the real weights between a scanner and a real Orthanc, over days in a minute."""
+
+import io
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from orthanc import Orthanc, running_orthanc
+from pydicom import Dataset, dcmread
+from rig import PATIENCE_S, Rig, children_of, kill, wait_for
+
+from dicom_node.demo.study import LV_SEED
+from inference.phantom.dicom import as_dataset, phantom_uid
+from inference.phantom.strip import make_phantom
+
+pytestmark = pytest.mark.timeout(300)
+
+STUDY_UID = phantom_uid("a study with a late image")
+LATE_SEED = LV_SEED + 1
+"""Another phantom that the shipped weights measure."""
+LONG_S = 3 * PATIENCE_S
+
+
+@pytest.fixture
+def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
+    """A real PACS."""
+    with running_orthanc(tmp_path / "orthanc") as made:
+        yield made
+
+
+@pytest.fixture
+def node(tmp_path: Path, orthanc: Orthanc) -> Iterator[Rig]:
+    """The real supervisor with its real children."""
+    (tmp_path / "node").mkdir()
+    with closing(Rig(tmp_path / "node", [orthanc.destination])) as made:
+        made.start("-m", "dicom_node.cli", "serve", "--config", str(made.config))
+        wait_for(made.listening, "the node listens")
+        yield made
+
+
+def objects(orthanc: Orthanc) -> list[Dataset]:
+    """Everything in the PACS."""
+    return [dcmread(io.BytesIO(each)) for each in orthanc.files()]
+
+
+def heart(study_uid: str = STUDY_UID) -> Dataset:
+    """One LV image of a study; its picture is one that the shipped weights measure."""
+    return as_dataset(make_phantom(LV_SEED, "LV"), study_uid=study_uid)
+
+
+def test_a_late_image_brings_a_new_revision(node: Rig, orthanc: Orthanc) -> None:
+    """The first report is superseded by name, in its own series; nothing else changes in the PACS."""
+    first, late = heart(), as_dataset(make_phantom(LATE_SEED, "LV"), study_uid=STUDY_UID)
+    late.PatientID = first.PatientID
+    assert node.send(first)
+    wait_for(lambda: len(orthanc.files()) == 2, "SR and overlay of the first revision", limit_s=LONG_S)
+    (old,) = [ds for ds in objects(orthanc) if ds.Modality == "SR"]
+
+    assert node.send(late)
+    wait_for(lambda: node.events("study.done")[1:], "the second revision is done", limit_s=LONG_S)
+    wait_for(lambda: node.deliveries()["pending"] == 0, "all is delivered", limit_s=LONG_S)
+
+    reports = [ds for ds in objects(orthanc) if ds.Modality == "SR"]
+    newer = [ds for ds in reports if "PredecessorDocumentsSequence" in ds]
+    assert len(newer) == 1
+    predecessor = newer[0].PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0]
+    assert predecessor.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == old.SOPInstanceUID
+    assert newer[0].SeriesInstanceUID == old.SeriesInstanceUID
+    assert node.broken_audit_rows() == []
+
+
+def test_killed_workers_and_receivers_lose_and_duplicate_nothing(node: Rig, orthanc: Orthanc) -> None:
+    """Both roles are killed right after each of three studies; each study still arrives, and once."""
+    supervisor = node.processes[0]
+    for number in range(3):
+        wait_for(node.listening, "the node listens")
+        wait_for(
+            lambda n=number: node.send(heart(1, phantom_uid("killed", n))), "the scanner's image is taken"
+        )
+        for child in children_of(supervisor):
+            kill(child)
+
+    wait_for(lambda: node.delivered() == 6, "three SR and three overlays are delivered", limit_s=LONG_S)
+    supervisor.send_signal(signal.SIGTERM)
+
+    assert supervisor.wait(timeout=PATIENCE_S) == 0
+    assert len(orthanc.files()) == 6
+    assert len({ds.StudyInstanceUID for ds in objects(orthanc)}) == 3
+    assert node.broken_audit_rows() == []
