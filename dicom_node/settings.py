@@ -64,9 +64,7 @@ def _folder(path: Path) -> Path:
 DestinationName = Annotated[
     str, _matches(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, digits, dots, dashes or underscores")
 ]
-DatabaseURL = Annotated[
-    str, _matches(r"(sqlite|postgresql)(\+\w+)?://.+", "sqlite:///FILE or postgresql://USER@HOST/NAME")
-]
+DatabaseURL = Annotated[str, _matches(r"sqlite:///(?!:memory:).+", "sqlite:///FILE, on a local disk")]
 Device = Annotated[str, _matches(r"auto|cpu|cuda(:\d+)?", "auto, cpu, cuda or cuda:N")]
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Host = Annotated[str, AfterValidator(_host)]
