@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from rich.console import Console
-from rich.table import Table
 
 from dicom_node.settings import Settings
 from store import audit
@@ -17,6 +16,8 @@ from store.database import Database
 from store.errors import StoreError
 
 COLUMNS = ("id", "at", "event", "outcome", "peer_ae", "peer_ip", "study_uid", "sop_instance_uid", "detail")
+LONG_WINDED = ("model_sha256", "sha256", "source_sop_instance_uid")
+"""Details that --json and --csv show in full and a line for people leaves out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ def print_events(settings: Settings, wanted: Filter, how: str) -> int:
     except StoreError as error:
         Console(stderr=True).print(str(error))
         return 1
-    {"table": as_table, "json": as_json, "csv": as_csv}[how](found)
+    {"table": as_lines, "json": as_json, "csv": as_csv}[how](found)
     return 0
 
 
@@ -63,24 +64,21 @@ def cells(event: AuditEvent) -> dict[str, object]:
     return {name: getattr(event, name) for name in COLUMNS} | {"at": event.at.isoformat()}
 
 
-def as_table(found: Sequence[AuditEvent]) -> None:
-    """A table for people: UIDs by their last digits."""
-    table = Table("id", "at (UTC)", "event", "outcome", "peer", "study", "instance", "detail")
+def as_lines(found: Sequence[AuditEvent]) -> None:
+    """One line per event for people, as wide as the terminal."""
+    print_lines(Console(), found)
+
+
+def print_lines(console: Console, found: Sequence[AuditEvent]) -> None:
+    """Number, time (UTC), event, outcome, who, last digits of study and instance, detail; cut, not wrapped."""
     for event in found:
-        study, instance = (f"…{uid[-8:]}" if uid else "" for uid in (event.study_uid, event.sop_instance_uid))
-        peer = " ".join(part for part in (event.peer_ae, event.peer_ip) if part)
-        detail = json.dumps(event.detail, ensure_ascii=False) if event.detail else ""
-        row = (
-            str(event.id),
-            f"{event.at:%Y-%m-%d %H:%M:%S}",
-            event.event,
-            event.outcome,
-            peer,
-            study,
-            instance,
+        uids = " ".join(
+            f"…{uid[-6:]}" if uid else 7 * " " for uid in (event.study_uid, event.sop_instance_uid)
         )
-        table.add_row(*row, detail)
-    Console().print(table)
+        who = f"{event.peer_ae or ''} {event.peer_ip or ''}".strip()
+        detail = ", ".join(f"{key} {value}" for key, value in event.detail.items() if key not in LONG_WINDED)
+        line = f"{event.id:>5} {event.at:%Y-%m-%d %H:%M:%S} {event.event:<21} {event.outcome:<7} {uids} {who} {detail}"
+        console.print(line.rstrip(), markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
 
 
 def as_json(found: Sequence[AuditEvent]) -> None:

@@ -118,10 +118,11 @@ def write_overlay(
 
 def print_table(images: Sequence[Mapping[str, Any]]) -> None:
     """The document for people."""
-    table = Table("file", "status", *(name.removesuffix("_cm") for name in LENGTHS), "EF %", "HR")
+    headings = ("file", "status", *(name.removesuffix("_cm") for name in LENGTHS), "EF %", "HR")
+    table = Table(*headings, caption="lengths in cm; --json gives every number with its 95 % interval")
     for image in images:
         if image["status"] != "measured":
-            table.add_row(Path(image["file"]).name, f"{image['reason']}: {image['detail']}")
+            table.add_row(Path(image["file"]).name, image["reason"])
             continue
         values = {name: each["value"] for name, each in image["measurements"].items()}
         lengths = [f"{values[name]:.2f}" for name in LENGTHS]

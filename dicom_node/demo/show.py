@@ -1,6 +1,5 @@
 """What the demo prints."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,12 +7,15 @@ from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.uid import ComprehensiveSRStorage
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
+from dicom_node.audit_log import print_lines
 from dicom_node.demo.study import STUDY_UID, Study
 from dicom_node.demo.verdict import CONCEPTS, numbers, of_class
 from store import audit, instances
 from store.database import Database
+from store.instances import Instance
+from store.states import InstanceState
 
 LAST_EVENTS = 14
 UNITS = {"cm": "cm", "ml": "ml", "percent": "%"}
@@ -26,9 +28,18 @@ def show_instances(console: Console, database: Database, study: Study) -> None:
     table = Table("instance", "became", "because", title="The study, as the node sees it")
     for path, name in study.names.items():
         row = next(row for uid, row in rows.items() if uid == uid_of(path))
-        because = row.reason or {"kept": "no ultrasound image: kept, not analysed"}.get(row.state, "")
-        table.add_row(name, row.state, because)
+        table.add_row(name, row.state.replace("_", " ").lower(), why(row))
     console.print(table)
+
+
+def why(row: Instance) -> str:
+    """Why an instance became what it is, in the words of its row."""
+    if row.state is InstanceState.KEPT:
+        return "no ultrasound image: kept, not analysed"
+    strip = row.detail["strips"][0]
+    if row.state is InstanceState.MEASURED:
+        return f"{strip['cycles']} cycles, most probable {strip['probability']:.2f}"
+    return f"{row.reason}: {strip['detail']}"
 
 
 def uid_of(path: Path) -> str:
@@ -51,7 +62,7 @@ def show_measurements(console: Console, study: Study, received: Mapping[Path, Da
 
 def show_objects(console: Console, folder: Path, received: Mapping[Path, Dataset]) -> None:
     """The objects that arrived, with their paths; pictures also as PNG."""
-    table = Table("object at the PACS", "file", title="What came back")
+    table = Table("object at the PACS", Column("file", overflow="fold"), title="What came back")
     for path, dataset in received.items():
         table.add_row(dataset.SOPClassUID.name, str(path))
         if "PixelData" in dataset:
@@ -62,12 +73,8 @@ def show_objects(console: Console, folder: Path, received: Mapping[Path, Dataset
 
 
 def show_audit(console: Console, database: Database) -> None:
-    """The last audit events."""
+    """The last audit events, as `echonode audit` prints them."""
     with database.read() as session:
         found = audit.events(session, limit=LAST_EVENTS)
-    table = Table("at (UTC)", "event", "outcome", "instance", "detail", title="The last audit events")
-    for event in found:
-        detail = json.dumps(event.detail, ensure_ascii=False) if event.detail else ""
-        instance = f"…{event.sop_instance_uid[-8:]}" if event.sop_instance_uid else ""
-        table.add_row(f"{event.at:%H:%M:%S}", event.event, event.outcome, instance, detail)
-    console.print(table)
+    console.print("[italic]The last audit events[/]")
+    print_lines(console, found)

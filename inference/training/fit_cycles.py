@@ -20,8 +20,9 @@ from inference.types import MModeRegion, MModeStrip
 from inference.weights import WeightsRecord, save_weights
 
 LEARNING_RATE = 6e-4
+HELD_OUT = 1200
 HIT_IOU = 0.5
-FALSE_MEASURE_SHARE = 0.02
+FALSE_MEASURE_SHARE = 0.01
 """The threshold is set so that at most this share of validation look-alikes shows a cycle."""
 
 
@@ -31,8 +32,7 @@ def train_cycles(out: Path, *, strips: int, steps: int, batch: int, seed: int, v
     train = phantoms(TRAINING_SEEDS, strips)
     network = build_detector(seed_boxes(input_boxes(train)))
     fit(network, train, steps=steps, batch=batch, seed=seed)
-    held_out = phantoms(VALIDATION_SEEDS, 400)
-    threshold, measured = validate(network, held_out)
+    threshold, measured = validate(network, phantoms(VALIDATION_SEEDS, HELD_OUT))
     return save_weights(
         out,
         network.state_dict(),

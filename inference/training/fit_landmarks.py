@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from inference.landmarks import LANDMARK_ORDER, LandmarkNet, locate
 from inference.measure import measure
+from inference.phantom.dicom import truth_values
 from inference.phantom.strip import CycleTruth, Phantom
 from inference.preprocess import CROP_INPUT, crop, to_unit, whiten
 from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS, all_cycles, endless, phantoms, points
@@ -86,9 +87,8 @@ def validate(network: nn.Module, strips: Sequence[Phantom], rng: np.random.Gener
         shaken = np.array(cycle.box_px) + rng.normal(0, 0.03, 4) * (cycle.box_px[2] - cycle.box_px[0])
         box = CycleBox(x0=shaken[0], y0=shaken[1], x1=shaken[2], y1=shaken[3], probability=1.0)
         found = locate(network, as_strip(strip), [box], torch.device("cpu"))[0].mean
-        rr_s = (cycle.box_px[2] - cycle.box_px[0]) * strip.calibration.s_per_px_x
-        mine = measure(found, strip.calibration, rr_s=rr_s)
-        truth = measure(cycle.landmarks_px, strip.calibration, rr_s=rr_s)
+        mine = measure(found, strip.calibration, rr_s=(shaken[2] - shaken[0]) * strip.calibration.s_per_px_x)
+        truth = truth_values(strip, cycle)
         for name in truth:
             errors.setdefault(name, []).append(mine[name] - truth[name])
     return {name: float(np.sqrt(np.mean(np.square(e)))) for name, e in errors.items()}
