@@ -70,15 +70,14 @@ def as_lines(found: Sequence[AuditEvent]) -> None:
 
 
 def print_lines(console: Console, found: Sequence[AuditEvent]) -> None:
-    """Number, time (UTC), event, outcome, who, last digits of study and instance, detail; cut, not wrapped."""
+    """One line each: id, time (UTC), event, outcome, last digits of study and instance, who, detail."""
     for event in found:
-        uids = " ".join(
-            f"…{uid[-6:]}" if uid else 7 * " " for uid in (event.study_uid, event.sop_instance_uid)
-        )
-        who = f"{event.peer_ae or ''} {event.peer_ip or ''}".strip()
+        study, instance = (f"…{uid[-6:]}" if uid else "" for uid in (event.study_uid, event.sop_instance_uid))
+        who = " ".join(part for part in (event.peer_ae, event.peer_ip) if part)
         detail = ", ".join(f"{key} {value}" for key, value in event.detail.items() if key not in LONG_WINDED)
-        line = f"{event.id:>5} {event.at:%Y-%m-%d %H:%M:%S} {event.event:<21} {event.outcome:<7} {uids} {who} {detail}"
-        console.print(line.rstrip(), markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
+        what = f"{event.event:<21} {event.outcome:<7} {study:<7} {instance:<7} {who}"
+        line = f"{event.id:>5} {event.at:%Y-%m-%d %H:%M:%S} {what} {detail}"
+        console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
 def as_json(found: Sequence[AuditEvent]) -> None:
