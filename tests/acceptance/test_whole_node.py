@@ -14,6 +14,7 @@ from rig import PATIENCE_S, Rig, children_of, kill, wait_for
 from dicom_node.demo.study import LV_SEED
 from inference.phantom.dicom import as_dataset, phantom_uid
 from inference.phantom.strip import make_phantom
+from store.states import DeliveryState
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -60,7 +61,7 @@ def test_a_late_image_brings_a_new_revision(node: Rig, orthanc: Orthanc) -> None
 
     assert node.send(late)
     wait_for(lambda: node.events("study.done")[1:], "the second revision is done", limit_s=LONG_S)
-    wait_for(lambda: node.deliveries()["pending"] == 0, "all is delivered", limit_s=LONG_S)
+    wait_for(lambda: node.deliveries()[DeliveryState.PENDING] == 0, "all is delivered", limit_s=LONG_S)
 
     reports = [ds for ds in objects(orthanc) if ds.Modality == "SR"]
     newer = [ds for ds in reports if "PredecessorDocumentsSequence" in ds]
@@ -76,9 +77,8 @@ def test_killed_workers_and_receivers_lose_and_duplicate_nothing(node: Rig, orth
     supervisor = node.processes[0]
     for number in range(3):
         wait_for(node.listening, "the node listens")
-        wait_for(
-            lambda n=number: node.send(heart(1, phantom_uid("killed", n))), "the scanner's image is taken"
-        )
+        image = heart(phantom_uid("killed", number))
+        wait_for(lambda sent=image: node.send(sent), "the scanner's image is taken")
         for child in children_of(supervisor):
             kill(child)
 
