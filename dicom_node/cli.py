@@ -21,6 +21,10 @@ Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TO
 WatchStdin = Annotated[bool, typer.Option("--watch-stdin", hidden=True)]
 Weights = Annotated[str, typer.Option(help="Weights folder; empty: the shipped ones.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Out = Annotated[Path, typer.Option(help="Folder for weights and record.")]
+Strips = Annotated[int, typer.Option(help="Phantoms to train on.")]
+HeldOut = Annotated[int, typer.Option(help="Phantoms to validate on.")]
+Version = Annotated[str, typer.Option(help="Version written into the record.")]
 Since = Annotated[datetime | None, typer.Option(help="Only events since this time (UTC).")]
 
 
@@ -125,38 +129,40 @@ def phantom(
 
 @train_app.command("cycles")
 def train_cycles(
-    out: Annotated[Path, typer.Option(help="Folder for weights and record.")],
+    out: Out,
     *,
-    strips: int = 2000,
+    strips: Strips = 2000,
     steps: int = 1000,
     batch: int = 6,
     seed: int = 1,
-    version: Annotated[str, typer.Option(help="Version written into the record.")] = "2026.11",
+    held_out: HeldOut = 1200,
+    version: Version = "2026.11",
 ) -> None:
     """Train the cycle detector on phantoms; the defaults are how the shipped weights were made."""
     from inference.training.fit_cycles import train_cycles as train
+    from inference.training.recipe import Recipe
 
-    typer.echo(
-        train(out, strips=strips, steps=steps, batch=batch, seed=seed, version=version).model_dump_json()
-    )
+    recipe = Recipe(strips=strips, steps=steps, batch=batch, seed=seed, held_out=held_out, version=version)
+    typer.echo(train(out, recipe).model_dump_json())
 
 
 @train_app.command("landmarks")
 def train_landmarks(
-    out: Annotated[Path, typer.Option(help="Folder for weights and record.")],
+    out: Out,
     *,
-    strips: int = 1500,
+    strips: Strips = 1500,
     steps: int = 900,
     batch: int = 32,
     seed: int = 1,
-    version: Annotated[str, typer.Option(help="Version written into the record.")] = "2026.11",
+    held_out: HeldOut = 300,
+    version: Version = "2026.11",
 ) -> None:
     """Train the landmark network on phantoms; the defaults are how the shipped weights were made."""
     from inference.training.fit_landmarks import train_landmarks as train
+    from inference.training.recipe import Recipe
 
-    typer.echo(
-        train(out, strips=strips, steps=steps, batch=batch, seed=seed, version=version).model_dump_json()
-    )
+    recipe = Recipe(strips=strips, steps=steps, batch=batch, seed=seed, held_out=held_out, version=version)
+    typer.echo(train(out, recipe).model_dump_json())
 
 
 @app.command()

@@ -23,7 +23,8 @@ def run_measure(
 ) -> int:
     """Measures and prints; 0 when every file was processed, 1 when one could not be read."""
     try:
-        model = load_model(weights, device)
+        with Console(stderr=True).status("loading the networks"):
+            model = load_model(weights, device)
     except WeightsMismatch as error:
         Console(stderr=True).print(str(error))
         return 1

@@ -15,33 +15,33 @@ from inference.phantom.strip import Phantom
 from inference.preprocess import DETECTOR_INPUT, detector_image, whiten
 from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS, endless, phantoms
 from inference.training.optimise import optimise
+from inference.training.recipe import Recipe
 from inference.training.sampling import time_window, vary
 from inference.types import MModeRegion, MModeStrip
 from inference.weights import WeightsRecord, save_weights
 
 LEARNING_RATE = 6e-4
-HELD_OUT = 1200
 HIT_IOU = 0.5
 FALSE_MEASURE_SHARE = 0.01
 """The threshold is set so that at most this share of validation look-alikes shows a cycle."""
 
 
-def train_cycles(out: Path, *, strips: int, steps: int, batch: int, seed: int, version: str) -> WeightsRecord:
+def train_cycles(out: Path, recipe: Recipe) -> WeightsRecord:
     """Renders, fits, validates and writes `cycles.safetensors` with its record into `out`."""
-    torch.manual_seed(seed)
-    train = phantoms(TRAINING_SEEDS, strips)
+    torch.manual_seed(recipe.seed)
+    train = phantoms(TRAINING_SEEDS, recipe.strips)
     network = build_detector(seed_boxes(input_boxes(train)))
-    fit(network, train, steps=steps, batch=batch, seed=seed)
-    threshold, measured = validate(network, phantoms(VALIDATION_SEEDS, HELD_OUT))
+    fit(network, train, recipe)
+    threshold, measured = validate(network, phantoms(VALIDATION_SEEDS, recipe.held_out))
     return save_weights(
         out,
         network.state_dict(),
         network="cycles",
-        version=version,
+        version=recipe.version,
         input=DETECTOR_INPUT,
         seed_boxes_px=seed_boxes(input_boxes(train)),
         threshold=threshold,
-        training={"data": "phantom", "strips": strips, "steps": steps, "batch": batch, "seed": seed},
+        training=recipe.record(),
         measured=measured,
     )
 
@@ -66,9 +66,9 @@ def example(rng: np.random.Generator, strip: Phantom) -> tuple[Tensor, dict[str,
     return torch.from_numpy(whiten(vary(rng, image)))[None], target
 
 
-def fit(network: FasterRCNN, strips: Sequence[Phantom], *, steps: int, batch: int, seed: int) -> None:
+def fit(network: FasterRCNN, strips: Sequence[Phantom], recipe: Recipe) -> None:
     """Minimises the four Faster R-CNN losses."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(recipe.seed)
 
     def loss_of(chosen: NDArray[np.int64]) -> Tensor:
         images, targets = zip(*(example(rng, strips[i]) for i in chosen), strict=True)
@@ -76,9 +76,9 @@ def fit(network: FasterRCNN, strips: Sequence[Phantom], *, steps: int, batch: in
 
     optimise(
         network,
-        endless(rng, len(strips), batch),
+        endless(rng, len(strips), recipe.batch),
         loss_of,
-        steps=steps,
+        steps=recipe.steps,
         learning_rate=LEARNING_RATE,
         seeds_of=lambda chosen: [strips[i].seed for i in chosen],
     )

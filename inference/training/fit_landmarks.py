@@ -16,6 +16,7 @@ from inference.preprocess import CROP_INPUT, crop, to_unit, whiten
 from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS, all_cycles, endless, phantoms, points
 from inference.training.fit_cycles import as_strip
 from inference.training.optimise import optimise
+from inference.training.recipe import Recipe
 from inference.training.sampling import range_extended_crop, vary
 from inference.types import CycleBox
 from inference.weights import WeightsRecord, save_weights
@@ -25,22 +26,21 @@ ALONG, ACROSS = 0.25, 1.0
 """Weight of errors along time and along depth: only depth becomes centimetres."""
 
 
-def train_landmarks(
-    out: Path, *, strips: int, steps: int, batch: int, seed: int, version: str
-) -> WeightsRecord:
+def train_landmarks(out: Path, recipe: Recipe) -> WeightsRecord:
     """Renders, fits, validates and writes `landmarks.safetensors` with its record into `out`."""
-    torch.manual_seed(seed)
+    torch.manual_seed(recipe.seed)
     network = LandmarkNet()
-    fit(network, all_cycles(phantoms(TRAINING_SEEDS, strips, kind="LV")), steps=steps, batch=batch, seed=seed)
-    measured = validate(network, phantoms(VALIDATION_SEEDS, 300, kind="LV"), np.random.default_rng(seed))
+    fit(network, all_cycles(phantoms(TRAINING_SEEDS, recipe.strips, kind="LV")), recipe)
+    held_out = phantoms(VALIDATION_SEEDS, recipe.held_out, kind="LV")
+    measured = validate(network, held_out, np.random.default_rng(recipe.seed))
     return save_weights(
         out,
         network.state_dict(),
         network="landmarks",
-        version=version,
+        version=recipe.version,
         input=CROP_INPUT,
         landmark_order=LANDMARK_ORDER,
-        training={"data": "phantom", "strips": strips, "steps": steps, "batch": batch, "seed": seed},
+        training=recipe.record(),
         measured=measured,
     )
 
@@ -57,11 +57,9 @@ def examples(rng: np.random.Generator, cycles: Sequence[tuple[Phantom, CycleTrut
     return images, torch.from_numpy(np.stack(targets)).float()
 
 
-def fit(
-    network: nn.Module, cycles: Sequence[tuple[Phantom, CycleTruth]], *, steps: int, batch: int, seed: int
-) -> None:
+def fit(network: nn.Module, cycles: Sequence[tuple[Phantom, CycleTruth]], recipe: Recipe) -> None:
     """Minimises a smooth L1 distance in crop units."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(recipe.seed)
     weight = torch.tensor([ALONG, ACROSS])
 
     def loss_of(chosen: NDArray[np.int64]) -> Tensor:
@@ -71,9 +69,9 @@ def fit(
 
     optimise(
         network,
-        endless(rng, len(cycles), batch),
+        endless(rng, len(cycles), recipe.batch),
         loss_of,
-        steps=steps,
+        steps=recipe.steps,
         learning_rate=LEARNING_RATE,
         seeds_of=lambda chosen: [cycles[i][0].seed for i in chosen],
     )

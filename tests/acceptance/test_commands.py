@@ -133,6 +133,21 @@ def test_measure_starts_quickly(study: Path) -> None:
     assert time.monotonic() - started < 15
 
 
+def test_weights_can_be_trained_and_used(study: Path, tmp_path: Path) -> None:
+    """Both training commands write weights and records that `measure` accepts, however bad they are."""
+    small = ("--strips", "12", "--steps", "2", "--batch", "2", "--held-out", "12", "--out", tmp_path)
+    for network in ("cycles", "landmarks"):
+        run = echonode("train", network, *small, timeout=280)
+        assert run.returncode == 0, run.stderr
+        assert json.loads((tmp_path / f"{network}.json").read_text())["training"]["steps"] == 2
+
+    run = echonode("measure", study / "2d.dcm", "--json", "--weights", tmp_path)
+
+    assert run.returncode == 0, run.stderr
+    shipped = echonode("measure", study / "2d.dcm", "--json")
+    assert json.loads(run.stdout)["model"]["sha256"] != json.loads(shipped.stdout)["model"]["sha256"]
+
+
 def test_the_demo_ends_well() -> None:
     """`echonode demo` is exit 0: SR and overlay arrived and say what they should."""
     run = echonode("demo", timeout=180)

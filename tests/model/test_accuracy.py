@@ -29,8 +29,8 @@ def test_diastolic_diameter(report: Mapping[str, Any]) -> None:
 
 
 def test_most_left_ventricles_are_measured(report: Mapping[str, Any]) -> None:
-    """Errors count only what was measured, so most must be."""
-    assert report["left_ventricles"]["coverage"] >= 0.75
+    """Errors count only what was measured, so nearly all must be."""
+    assert report["left_ventricles"]["coverage"] >= 0.9
 
 
 @pytest.mark.parametrize("kind", ["TAPSE", "aorta"])
