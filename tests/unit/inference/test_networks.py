@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.cycles import SeedBoxes, build_detector, detect, seed_boxes
-from inference.landmarks import LANDMARK_ORDER, LandmarkNet, locate
+from inference.landmarks import LANDMARK_ORDER, RESAMPLED, LandmarkNet, locate
 from inference.phantom.strip import make_phantom
 from inference.preprocess import CROP_SIZE_PX, to_unit
 from inference.training.data import points
@@ -71,7 +71,7 @@ def test_every_cycle_gets_samples_of_its_landmarks() -> None:
     assert len(found) == len(boxes) > 0
     for samples, box in zip(found, boxes, strict=True):
         width = box.x1 - box.x0
-        assert samples.points_px.shape == (8, 8, 2)
+        assert samples.points_px.shape == (len(RESAMPLED), 8, 2)
         assert samples.points_px[..., 0].min() > box.x0 - 0.3 * width
         assert samples.points_px[..., 0].max() < box.x1 + 0.3 * width
     assert locate(LandmarkNet().eval(), as_strip(phantom), [], CPU) == []
