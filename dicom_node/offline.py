@@ -41,7 +41,10 @@ def run_measure(
         if overlays is not None:
             write_overlay(overlays, path, dataset, results, model.identity)
     document = {"model": vars(model.identity), "images": images}
-    print(json.dumps(document, indent=2)) if as_json else print_table(images)  # noqa: T201 - the document
+    if as_json:
+        print(json.dumps(document, indent=2))  # noqa: T201 - the document
+    else:
+        print_table(images)
     return 1 if unreadable else 0
 
 

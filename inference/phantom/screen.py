@@ -40,7 +40,8 @@ def ecg(draw: Draw, pen: ImageDraw.ImageDraw, time: Timeline, size: tuple[int, i
     gray, thick = int(draw.between(110, 255)), int(draw.rng.choice([1, 1, 2]))
     for start, stop in time.segments:
         xy = [(x, base - tall * trace[x]) for x in range(start, stop)]
-        pen.line(xy, fill=gray, width=thick) if len(xy) > 1 else None
+        if len(xy) > 1:
+            pen.line(xy, fill=gray, width=thick)
 
 
 def _bump(phase: Curve, at: float, width: float, height: float) -> Curve:
