@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -13,7 +14,6 @@ from dicom_node.settings import Settings
 from store import audit
 from store.audit import AuditEvent
 from store.database import Database
-from store.errors import StoreError
 
 COLUMNS = ("id", "at", "event", "outcome", "peer_ae", "peer_ip", "study_uid", "sop_instance_uid", "detail")
 LONG_WINDED = ("model_sha256", "sha256", "source_sop_instance_uid")
@@ -32,26 +32,26 @@ class Filter:
 
 
 def print_events(settings: Settings, wanted: Filter, how: str) -> int:
-    """Prints matching events as `table`, `json` or `csv`; 1 when the database cannot be read."""
+    """Prints matching events as `table`, `json` or `csv`.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
     since = wanted.since.replace(tzinfo=wanted.since.tzinfo or UTC) if wanted.since else None
-    try:
-        with Database(settings.store_url).read() as session:
-            found = audit.events(session, **(asdict(wanted) | {"since": since}))
-    except StoreError as error:
-        Console(stderr=True).print(str(error))
-        return 1
+    with closing(Database(settings.store_url)) as database, database.read() as session:
+        found = audit.events(session, **(asdict(wanted) | {"since": since}))
     {"table": as_lines, "json": as_json, "csv": as_csv}[how](found)
     return 0
 
 
 def verify_chain(settings: Settings) -> int:
-    """Prints whether the chain holds; 1 with the ids of the rows that do not fit."""
-    try:
-        with Database(settings.store_url).read() as session:
-            wrong = audit.verify(session)
-    except StoreError as error:
-        Console(stderr=True).print(str(error))
-        return 1
+    """Prints whether the chain holds; 1 with the ids of the rows that do not fit.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with closing(Database(settings.store_url)) as database, database.read() as session:
+        wrong = audit.verify(session)
     if wrong:
         Console().print(f"the audit chain is broken at rows {', '.join(map(str, wrong))}")
         return 1

@@ -10,6 +10,7 @@ import typer
 from dicom_node import __version__
 from dicom_node.errors import SettingsError
 from dicom_node.settings import Settings
+from store.errors import StoreError
 
 app = typer.Typer(help="A DICOM node that measures the left ventricle in M-mode echo.", no_args_is_help=True)
 audit_app = typer.Typer(help="Print the audit log, or verify that nobody changed it.")
@@ -35,6 +36,9 @@ def main() -> None:
     except SettingsError as error:
         typer.echo(str(error), err=True)
         sys.exit(2)
+    except StoreError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
 
 
 @app.callback(invoke_without_command=True)

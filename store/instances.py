@@ -26,13 +26,8 @@ INSERT_IF_NEW = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewInstance:
-    """An instance whose file is durable and whose row is to be written.
-
-    Raises:
-        InvalidUID: the study or the instance has no valid UID.
-        ValueError: `state` is no state to begin with.
-    """
+class _Facts:
+    """What is known of an instance from its file and its sender on."""
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -46,7 +41,16 @@ class NewInstance:
     peer_ae: str | None
     peer_ip: str | None
     state: InstanceState
-    """RECEIVED (to be analysed), KEPT or OWN."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewInstance(_Facts):
+    """An instance whose file is durable and whose row is to be written: RECEIVED, KEPT or OWN.
+
+    Raises:
+        InvalidUID: the study or the instance has no valid UID.
+        ValueError: `state` is no state to begin with.
+    """
 
     def __post_init__(self) -> None:
         check_uid(self.study_uid)
@@ -56,21 +60,9 @@ class NewInstance:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Instance:
+class Instance(_Facts):
     """One row: what came, and what became of it."""
 
-    sop_instance_uid: str
-    sop_class_uid: str
-    study_uid: str
-    series_uid: str
-    transfer_syntax_uid: str
-    path: str
-    """Relative to the data folder."""
-    sha256: str
-    size_bytes: int
-    peer_ae: str | None
-    peer_ip: str | None
-    state: InstanceState
     reason: str | None
     """Why it was not measured."""
     detail: Mapping[str, Any]

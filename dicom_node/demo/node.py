@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,9 +60,8 @@ def running_node(folder: Path, pacs_port: int, patience_s: float) -> Iterator[No
             patience_s,
             "the node does not answer C-ECHO",
         )
-        database = Database(settings.store_url)
-        yield Node(port=port, database=database)
-        database.close()
+        with closing(Database(settings.store_url)) as database:
+            yield Node(port=port, database=database)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=patience_s)

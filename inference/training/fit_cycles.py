@@ -30,7 +30,8 @@ def train_cycles(out: Path, recipe: Recipe) -> WeightsRecord:
     """Renders, fits, validates and writes `cycles.safetensors` with its record into `out`."""
     torch.manual_seed(recipe.seed)
     train = phantoms(TRAINING_SEEDS, recipe.strips)
-    network = build_detector(seed_boxes(input_boxes(train)))
+    seed_boxes_px = seed_boxes(input_boxes(train))
+    network = build_detector(seed_boxes_px)
     fit(network, train, recipe)
     threshold, measured = validate(network, phantoms(VALIDATION_SEEDS, recipe.held_out))
     return save_weights(
@@ -39,7 +40,7 @@ def train_cycles(out: Path, recipe: Recipe) -> WeightsRecord:
         network="cycles",
         version=recipe.version,
         input=DETECTOR_INPUT,
-        seed_boxes_px=seed_boxes(input_boxes(train)),
+        seed_boxes_px=seed_boxes_px,
         threshold=threshold,
         training=recipe.record(),
         measured=measured,

@@ -125,6 +125,19 @@ def test_check_says_what_is_missing(tmp_path: Path) -> None:
     assert "database" in run.stdout
 
 
+@pytest.mark.parametrize("words", [["audit"], ["audit", "verify"], ["replay", "1.2.3"]])
+def test_a_missing_database_is_one_sentence_and_exit_one(tmp_path: Path, words: list[str]) -> None:
+    """Asking a node that has never run is answered, without a traceback."""
+    config = tmp_path / "node.toml"
+    config.write_text(f'[node]\ndata_dir = "{tmp_path / "data"}"\n')
+
+    run = echonode(*words, "--config", config)
+
+    assert run.returncode == 1
+    assert len(run.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in run.stderr
+
+
 def test_measure_starts_quickly(study: Path) -> None:
     """One image is measured, from start to exit, in a few seconds."""
     started = time.monotonic()

@@ -63,6 +63,29 @@ def test_the_walls_are_where_the_truth_says() -> None:
     assert np.mean(np.array(differences) > 0) > 0.9
 
 
+def profiles(seed: int, border: int) -> list[np.ndarray]:
+    """Gray from 12 px above to 12 px below one true border at each end diastole of a phantom."""
+    phantom = make_phantom(seed, "LV")
+    height = phantom.pixels.shape[0]
+    around = [
+        (round(c.landmarks_px.diastole[border][0]), c.landmarks_px.diastole[border][1])
+        for c in phantom.cycles
+    ]
+    return [
+        np.interp(y + np.arange(-12, 13), np.arange(height), phantom.pixels[:, x].astype(float))
+        for x, y in around
+    ]
+
+
+@pytest.mark.parametrize(("border", "step"), [(1, -1), (3, 1)])
+def test_truth_lies_on_the_drawn_border(border: int, step: int) -> None:
+    """On average the picture falls off at the true septum inner border and rises at the pericardium."""
+    mean = np.mean([each for seed in range(200, 240) for each in profiles(seed, border)], axis=0)
+
+    steepest = int(np.argmax(step * np.diff(mean))) - 11.5
+    assert abs(steepest) <= 2
+
+
 @pytest.mark.parametrize("kind", LOOKALIKES)
 def test_lookalikes_have_no_cycle_to_find(kind: str) -> None:
     """What is no left ventricle has no truth to measure."""
