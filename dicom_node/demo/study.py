@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import ComprehensiveSRStorage
 
+from inference.labelled import mean_values
 from inference.phantom.dicom import (
     as_dataset,
-    mean_truth,
     phantom_uid,
     sector,
     set_pixels,
@@ -56,7 +56,7 @@ def make_study(folder: Path) -> Study:
         dataset.PatientID = "DEMO"
         dataset.save_as(folder / file, enforce_file_format=True)
         names[folder / file] = name
-    return Study(names=names, left_ventricle=left_ventricle, truth=mean_truth(heart))
+    return Study(names=names, left_ventricle=left_ventricle, truth=mean_values(heart))
 
 
 def image_2d() -> FileDataset:

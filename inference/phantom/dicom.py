@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage
 
-from inference.measure import measure
-from inference.phantom.strip import CycleTruth, Phantom
+from inference.labelled import cycle_values, mean_values
+from inference.phantom.strip import Phantom
 from inference.types import Landmarks
 
 LEFT_PX, RIGHT_PX, BELOW_PX = 40, 64, 28
@@ -111,18 +111,6 @@ def set_pixels(ds: Dataset, rgb: NDArray[np.uint8]) -> None:
     ds.PixelData = data + b"\0" * (len(data) % 2)
 
 
-def truth_values(phantom: Phantom, cycle: CycleTruth) -> dict[str, float]:
-    """Every number of one true cycle."""
-    rr_s = (cycle.box_px[2] - cycle.box_px[0]) * phantom.calibration.s_per_px_x
-    return measure(cycle.landmarks_px, phantom.calibration, rr_s=rr_s)
-
-
-def mean_truth(phantom: Phantom) -> dict[str, float]:
-    """Every number averaged over the true cycles; empty for what is no left ventricle."""
-    each = [truth_values(phantom, cycle) for cycle in phantom.cycles]
-    return {name: float(np.mean([one[name] for one in each])) for name in each[0]} if each else {}
-
-
 def truth_document(phantom: Phantom) -> Mapping[str, Any]:
     """The truth as JSON values, coordinates in the full image."""
     x, y = strip_origin(phantom)
@@ -140,9 +128,9 @@ def truth_document(phantom: Phantom) -> Mapping[str, Any]:
             {
                 "box_px": [c.box_px[0] + x, c.box_px[1] + y, c.box_px[2] + x, c.box_px[3] + y],
                 "landmarks_px": moved(c.landmarks_px),
-                **truth_values(phantom, c),
+                **cycle_values(phantom, c),
             }
             for c in phantom.cycles
         ],
-        "measurements": mean_truth(phantom),
+        "measurements": mean_values(phantom),
     }

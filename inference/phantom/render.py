@@ -63,6 +63,7 @@ def tissue_dB(draw: Draw, scene: Scene, time: Timeline, height: int) -> FloatIma
         rows[:, column] = np.interp(depth, tops[:, column], rest) / FIELD_CM
     profile, still = level_profile(draw, scene, rest)
     rows = np.minimum(rows, len(profile) - 1)
+    gain = layer_gain(scene, rest, len(profile), rows)
     step = draw.between(0.5, 3.0)
     ticks = (np.arange(columns) * step).astype(np.int64)
     speckle = speckle_field(float(draw.rng.choice([1.5, 4.0, 9.0])), int(draw.rng.integers(2)))
@@ -71,7 +72,28 @@ def tissue_dB(draw: Draw, scene: Scene, time: Timeline, height: int) -> FloatIma
     when = np.where(still[rows], ticks // 40, ticks) + draw.rng.integers(FIELD_COLUMNS)
     when %= FIELD_COLUMNS
     texture = speckle[at, when] + draw("dropout_dB") * uneven[at, when]
-    return np.asarray(profile[rows] + texture, dtype=np.float32)
+    return np.asarray(profile[rows] + texture + gain, dtype=np.float32)
+
+
+def layer_gain(
+    scene: Scene, rest_cm: NDArray[np.float64], depths: int, rows: NDArray[np.int64]
+) -> FloatImage | float:
+    """What each layer's `gain_dB` adds at every pixel; 0 when no layer has one."""
+    if all(layer.gain_dB is None for layer in scene.layers):
+        return 0.0
+    columns = rows.shape[1]
+    table = np.stack(
+        [np.zeros(columns) if layer.gain_dB is None else layer.gain_dB for layer in scene.layers]
+    )
+    index = layer_index(rest_cm, np.arange(depths) * FIELD_CM, len(scene.layers))
+    return np.asarray(table[index[rows], np.arange(columns)], dtype=np.float32)
+
+
+def layer_index(
+    rest_cm: NDArray[np.float64], depth_cm: NDArray[np.float64], layers: int
+) -> NDArray[np.int64]:
+    """The layer that lies at each depth when at rest."""
+    return np.clip(np.searchsorted(rest_cm, depth_cm, side="right") - 1, 0, layers - 1)
 
 
 def level_profile(
@@ -79,7 +101,7 @@ def level_profile(
 ) -> tuple[FloatImage, NDArray[np.bool_]]:
     """Mean echo level (dB) and stillness of the tissue at rest, one entry per `FIELD_CM` of depth."""
     depth = np.arange(int(np.ceil(scene.depth_cm / FIELD_CM)) + 2) * FIELD_CM
-    index = np.clip(np.searchsorted(rest_cm, depth, side="right") - 1, 0, len(scene.layers) - 1)
+    index = layer_index(rest_cm, depth, len(scene.layers))
     level = np.array([layer.level_dB for layer in scene.layers])[index]
     layering = gaussian_filter(draw.rng.standard_normal(len(depth)), draw.between(2, 7))
     level = level + draw("layering_dB") * layering / (layering.std() + 1e-9) * (level > -40)

@@ -20,6 +20,8 @@ class Layer:
     edge_cm: float = 0.08
     still: bool = False
     """True for what does not speckle with the beat: near-field bands, reverberation."""
+    gain_dB: Curve | None = None
+    """Level of this layer at each column, added to `level_dB`: drop-out, flow, opening and closing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,8 @@ class Scene:
     layers: list[Layer]
     lines: list[Line] = field(default_factory=list)
     beats: list[Beat] = field(default_factory=list)
+    walls_cm: NDArray[np.float64] | None = None
+    """(4, columns) depth of the four wall borders, for a left ventricle."""
 
 
 def borders(scene: Scene, columns: int) -> NDArray[np.float64]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.labelled import CycleTruth, LabelledStrip
 from inference.phantom.lookalikes import LOOKALIKES, WEIGHTS
 from inference.phantom.parameters import Draw
 from inference.phantom.render import render
-from inference.phantom.scene import Beat, Timeline
+from inference.phantom.scene import Beat, Scene, Timeline
 from inference.phantom.screen import dress
 from inference.phantom.ventricle import left_ventricle
 from inference.types import Calibration, Landmarks
@@ -18,23 +19,10 @@ WALL_MARGIN = 0.12
 
 
 @dataclass(frozen=True, kw_only=True)
-class CycleTruth:
-    """One cycle of a phantom in strip pixels: box (x0, y0, x1, y1) and its eight landmarks."""
+class Phantom(LabelledStrip):
+    """A made strip: the same seed and kind are always the same phantom."""
 
-    box_px: tuple[float, float, float, float]
-    landmarks_px: Landmarks
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phantom:
-    """A strip and everything that is true of it."""
-
-    kind: str
     seed: int
-    pixels: NDArray[np.uint8]
-    """(height, width) uint8."""
-    calibration: Calibration
-    cycles: tuple[CycleTruth, ...]
 
 
 def make_phantom(seed: int, kind: str | None = None) -> Phantom:
@@ -50,11 +38,13 @@ def make_phantom(seed: int, kind: str | None = None) -> Phantom:
     pixels = dress(draw, render(draw, scene, time, height), time, draw("rate_bpm"))
     cm_per_px = scene.depth_cm / height
     return Phantom(
+        name=f"{kind} {seed}",
         kind=kind,
         seed=seed,
         pixels=pixels,
         calibration=Calibration(cm_per_px_y=cm_per_px, s_per_px_x=time.s_per_px),
         cycles=tuple(truth(beat, cm_per_px, height) for beat in scene.beats),
+        walls_px=walls_px(scene, cm_per_px),
     )
 
 
@@ -91,3 +81,10 @@ def truth(beat: Beat, cm_per_px: float, height: int) -> CycleTruth:
         box_px=(beat.start_px, top, beat.end_px, bottom),
         landmarks_px=Landmarks(diastole=(d[0], d[1], d[2], d[3]), systole=(s[0], s[1], s[2], s[3])),
     )
+
+
+def walls_px(scene: Scene, cm_per_px: float) -> NDArray[np.float32] | None:
+    """The four wall borders in strip pixels at every column."""
+    if scene.walls_cm is None:
+        return None
+    return np.asarray(scene.walls_cm / cm_per_px - 0.5, dtype=np.float32)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.phantom.motion import Curve, Rhythm, contraction, rhythm, wander
 from inference.phantom.parameters import Draw
@@ -29,6 +30,11 @@ class Walls:
         """Inner diameter at each column."""
         return self.posterior_inner - self.septum_inner
 
+    @property
+    def stacked(self) -> NDArray[np.float64]:
+        """(4, columns), top to bottom."""
+        return np.stack([self.septum_outer, self.septum_inner, self.posterior_inner, self.posterior_outer])
+
     def at(self, column: int) -> tuple[float, float, float, float]:
         """The four borders at one column, top to bottom."""
         return (
@@ -49,7 +55,9 @@ def left_ventricle(draw: Draw, time: Timeline) -> Scene:
         chorda(draw, walls, size) for _ in range(draw.rng.choice([0, 1, 2, 3], p=[0.3, 0.3, 0.25, 0.15]))
     ]
     beats = measurable_beats(walls, time)
-    return Scene(kind="LV", depth_cm=depth_cm, layers=layers, lines=lines, beats=beats)
+    return Scene(
+        kind="LV", depth_cm=depth_cm, layers=layers, lines=lines, beats=beats, walls_cm=walls.stacked
+    )
 
 
 def moving_walls(draw: Draw, time: Timeline, size: float) -> tuple[Walls, dict[str, float]]:

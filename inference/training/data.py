@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.phantom.strip import CycleTruth, Phantom, make_phantom
+from inference.labelled import CycleTruth, LabelledStrip
+from inference.phantom.strip import Phantom, make_phantom
 from inference.types import Landmarks
 
 TRAINING_SEEDS = 1_000_000
@@ -24,12 +25,15 @@ def phantoms(first_seed: int, count: int, *, kind: str | None = None, workers: i
         return list(rendered)
 
 
+Labelled = tuple[LabelledStrip, CycleTruth]
+
+
 def points(landmarks: Landmarks) -> NDArray[np.float64]:
     """(8, 2) pixels in landmark order."""
     return np.array([*landmarks.diastole, *landmarks.systole])
 
 
-def all_cycles(strips: Sequence[Phantom]) -> list[tuple[Phantom, CycleTruth]]:
+def all_cycles(strips: Sequence[LabelledStrip]) -> list[Labelled]:
     """Every labelled cycle with the strip it lies on."""
     return [(strip, cycle) for strip in strips for cycle in strip.cycles]
 

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from inference.analyse import Model, analyse_strip
-from inference.phantom.dicom import mean_truth
+from inference.labelled import mean_values
 from inference.phantom.lookalikes import LOOKALIKES
 from inference.phantom.strip import Phantom
 from inference.training.data import TEST_SEEDS, phantoms
-from inference.training.fit_cycles import as_strip
 from inference.types import StripResult
 
 
@@ -30,7 +29,7 @@ def judge(model: Model, strips: Sequence[Phantom]) -> list[Judged]:
     judged = []
     for phantom in strips:
         start = perf_counter()
-        result = analyse_strip(as_strip(phantom), model)
+        result = analyse_strip(phantom.strip, model)
         judged.append(Judged(phantom=phantom, result=result, seconds=perf_counter() - start))
     return judged
 
@@ -63,7 +62,7 @@ def errors(judged: Sequence[Judged]) -> Mapping[str, Any]:
     }
     if not measured:
         return table
-    truths = [mean_truth(one.phantom) for one in measured]
+    truths = [mean_values(one.phantom) for one in measured]
     for name in measured[0].result.measurements:
         found = [one.result.measurements[name] for one in measured]
         off = np.array([value.value - truth[name] for value, truth in zip(found, truths, strict=True)])

@@ -11,13 +11,12 @@ from torchvision.models.detection import FasterRCNN
 from torchvision.ops import box_iou
 
 from inference.cycles import build_detector, detect, seed_boxes
-from inference.phantom.strip import Phantom
+from inference.labelled import LabelledStrip
 from inference.preprocess import DETECTOR_INPUT, detector_image, whiten
 from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS, endless, phantoms
 from inference.training.optimise import optimise
 from inference.training.recipe import Recipe
 from inference.training.sampling import time_window, vary
-from inference.types import MModeRegion, MModeStrip
 from inference.weights import WeightsRecord, save_weights
 
 LEARNING_RATE = 6e-4
@@ -47,7 +46,7 @@ def train_cycles(out: Path, recipe: Recipe) -> WeightsRecord:
     )
 
 
-def input_boxes(strips: Sequence[Phantom]) -> np.ndarray:
+def input_boxes(strips: Sequence[LabelledStrip]) -> np.ndarray:
     """All cycle boxes of the set in detector pixels, (N, 4)."""
     boxes = []
     for strip in strips:
@@ -56,7 +55,7 @@ def input_boxes(strips: Sequence[Phantom]) -> np.ndarray:
     return np.array(boxes)
 
 
-def example(rng: np.random.Generator, strip: Phantom) -> tuple[Tensor, dict[str, Tensor]]:
+def example(rng: np.random.Generator, strip: LabelledStrip) -> tuple[Tensor, dict[str, Tensor]]:
     """One augmented image (1, H, W) and its target."""
     labelled = np.array([cycle.box_px for cycle in strip.cycles]).reshape(-1, 4)
     pixels, boxes = time_window(rng, strip.pixels, labelled)
@@ -67,7 +66,7 @@ def example(rng: np.random.Generator, strip: Phantom) -> tuple[Tensor, dict[str,
     return torch.from_numpy(whiten(vary(rng, image)))[None], target
 
 
-def fit(network: FasterRCNN, strips: Sequence[Phantom], recipe: Recipe) -> None:
+def fit(network: FasterRCNN, strips: Sequence[LabelledStrip], recipe: Recipe) -> None:
     """Minimises the four Faster R-CNN losses."""
     rng = np.random.default_rng(recipe.seed)
 
@@ -85,10 +84,10 @@ def fit(network: FasterRCNN, strips: Sequence[Phantom], recipe: Recipe) -> None:
     )
 
 
-def validate(network: FasterRCNN, strips: Sequence[Phantom]) -> tuple[float, dict[str, float]]:
+def validate(network: FasterRCNN, strips: Sequence[LabelledStrip]) -> tuple[float, dict[str, float]]:
     """The threshold that refuses look-alikes, and what it costs: recall and coverage on left ventricles."""
     network.eval()
-    found = [detect(network, as_strip(strip), torch.device("cpu")) for strip in strips]
+    found = [detect(network, strip.strip, torch.device("cpu")) for strip in strips]
     best = np.array([cycles[0].probability if cycles else 0.0 for cycles in found])
     is_lv = np.array([bool(strip.cycles) for strip in strips])
     lookalike = np.array([strip.kind != "LV" for strip in strips])
@@ -105,10 +104,3 @@ def validate(network: FasterRCNN, strips: Sequence[Phantom]) -> tuple[float, dic
         "false_measures": float((best[lookalike] >= threshold).mean()),
     }
     return threshold, measured
-
-
-def as_strip(phantom: Phantom) -> MModeStrip:
-    """The phantom as if it were a whole image."""
-    height, width = phantom.pixels.shape
-    region = MModeRegion(x0=0, y0=0, x1=width - 1, y1=height - 1, calibration=phantom.calibration, index=0)
-    return MModeStrip(pixels=phantom.pixels, region=region, frame=0)

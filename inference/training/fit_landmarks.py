@@ -8,13 +8,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from inference.labelled import LabelledStrip, cycle_values
 from inference.landmarks import LANDMARK_ORDER, LandmarkNet, locate
 from inference.measure import measure
-from inference.phantom.dicom import truth_values
-from inference.phantom.strip import CycleTruth, Phantom
 from inference.preprocess import CROP_INPUT, crop, to_unit, whiten
-from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS, all_cycles, endless, phantoms, points
-from inference.training.fit_cycles import as_strip
+from inference.training.data import (
+    TRAINING_SEEDS,
+    VALIDATION_SEEDS,
+    Labelled,
+    all_cycles,
+    endless,
+    phantoms,
+    points,
+)
 from inference.training.optimise import optimise
 from inference.training.recipe import Recipe
 from inference.training.sampling import range_extended_crop, vary
@@ -45,7 +51,7 @@ def train_landmarks(out: Path, recipe: Recipe) -> WeightsRecord:
     )
 
 
-def examples(rng: np.random.Generator, cycles: Sequence[tuple[Phantom, CycleTruth]]) -> tuple[Tensor, Tensor]:
+def examples(rng: np.random.Generator, cycles: Sequence[Labelled]) -> tuple[Tensor, Tensor]:
     """Whitened crops (N, 1, H, W) and unit landmarks (N, 8, 2)."""
     crops, targets = [], []
     for strip, cycle in cycles:
@@ -57,7 +63,7 @@ def examples(rng: np.random.Generator, cycles: Sequence[tuple[Phantom, CycleTrut
     return images, torch.from_numpy(np.stack(targets)).float()
 
 
-def fit(network: nn.Module, cycles: Sequence[tuple[Phantom, CycleTruth]], recipe: Recipe) -> None:
+def fit(network: nn.Module, cycles: Sequence[Labelled], recipe: Recipe) -> None:
     """Minimises a smooth L1 distance in crop units."""
     rng = np.random.default_rng(recipe.seed)
     weight = torch.tensor([ALONG, ACROSS])
@@ -77,16 +83,18 @@ def fit(network: nn.Module, cycles: Sequence[tuple[Phantom, CycleTruth]], recipe
     )
 
 
-def validate(network: nn.Module, strips: Sequence[Phantom], rng: np.random.Generator) -> dict[str, float]:
+def validate(
+    network: nn.Module, strips: Sequence[LabelledStrip], rng: np.random.Generator
+) -> dict[str, float]:
     """Root mean square error of every value, boxes shaken as a detector would shake them."""
     network.eval()
     errors: dict[str, list[float]] = {}
     for strip, cycle in all_cycles(strips)[::4]:
         shaken = np.array(cycle.box_px) + rng.normal(0, 0.03, 4) * (cycle.box_px[2] - cycle.box_px[0])
         box = CycleBox(x0=shaken[0], y0=shaken[1], x1=shaken[2], y1=shaken[3], probability=1.0)
-        found = locate(network, as_strip(strip), [box], torch.device("cpu"))[0].mean
+        found = locate(network, strip.strip, [box], torch.device("cpu"))[0].mean
         mine = measure(found, strip.calibration, rr_s=(shaken[2] - shaken[0]) * strip.calibration.s_per_px_x)
-        truth = truth_values(strip, cycle)
+        truth = cycle_values(strip, cycle)
         for name in truth:
             errors.setdefault(name, []).append(mine[name] - truth[name])
     return {name: float(np.sqrt(np.mean(np.square(e)))) for name, e in errors.items()}

@@ -11,7 +11,7 @@ from inference.landmarks import LANDMARK_ORDER, RESAMPLED, LandmarkNet, locate
 from inference.phantom.strip import make_phantom
 from inference.preprocess import CROP_SIZE_PX, to_unit
 from inference.training.data import points
-from inference.training.fit_cycles import as_strip, example
+from inference.training.fit_cycles import example
 from inference.training.fit_landmarks import examples
 from inference.training.optimise import optimise
 from inference.training.sampling import range_extended_crop, time_window
@@ -40,7 +40,7 @@ def test_anchors_have_exactly_the_seed_sizes() -> None:
 def test_the_detector_gives_boxes_of_the_image_most_probable_first() -> None:
     """Boxes come back in image pixels, inside the region, sorted, without heavy overlaps."""
     torch.manual_seed(0)
-    strip = as_strip(make_phantom(1, "LV"))
+    strip = make_phantom(1, "LV").strip
 
     found = detect(build_detector(SIZES).eval(), strip, CPU)
 
@@ -66,7 +66,7 @@ def test_every_cycle_gets_samples_of_its_landmarks() -> None:
         for c in phantom.cycles
     ]
 
-    found = locate(LandmarkNet().eval(), as_strip(phantom), boxes, CPU)
+    found = locate(LandmarkNet().eval(), phantom.strip, boxes, CPU)
 
     assert len(found) == len(boxes) > 0
     for samples, box in zip(found, boxes, strict=True):
@@ -74,7 +74,7 @@ def test_every_cycle_gets_samples_of_its_landmarks() -> None:
         assert samples.points_px.shape == (len(RESAMPLED), 8, 2)
         assert samples.points_px[..., 0].min() > box.x0 - 0.3 * width
         assert samples.points_px[..., 0].max() < box.x1 + 0.3 * width
-    assert locate(LandmarkNet().eval(), as_strip(phantom), [], CPU) == []
+    assert locate(LandmarkNet().eval(), phantom.strip, [], CPU) == []
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from inference.labelled import mean_values
 from inference.measure import lengths_cm
-from inference.phantom.dicom import as_dataset, mean_truth, strip_origin, truth_document
+from inference.phantom.dicom import as_dataset, strip_origin, truth_document
 from inference.phantom.lookalikes import LOOKALIKES, WEIGHTS
 from inference.phantom.strip import make_phantom
 from inference.pixels import strip
@@ -113,7 +114,7 @@ def test_truth_beside_a_file_is_in_image_pixels() -> None:
     first, cycle = document["cycles"][0], phantom.cycles[0]
     assert first["box_px"] == pytest.approx([v + o for v, o in zip(cycle.box_px, (x, y, x, y), strict=True)])
     assert first["landmarks_px"]["diastole"][0][1] == pytest.approx(cycle.landmarks_px.diastole[0][1] + y)
-    assert document["measurements"]["LVIDd_cm"] == mean_truth(phantom)["LVIDd_cm"]
+    assert document["measurements"]["LVIDd_cm"] == mean_values(phantom)["LVIDd_cm"]
 
 
 def test_seeds_of_training_validation_and_test_never_meet() -> None:

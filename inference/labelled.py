@@ -1,0 +1,67 @@
+"""A strip with its truth: what networks are trained on and measured against, drawn or traced."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.measure import measure
+from inference.types import Calibration, Landmarks, MModeRegion, MModeStrip
+
+LEFT_VENTRICLE = "LV"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CycleTruth:
+    """One cycle in strip pixels: box (x0, y0, x1, y1) and its eight landmarks."""
+
+    box_px: tuple[float, float, float, float]
+    landmarks_px: Landmarks
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledStrip:
+    """The gray pixels of one M-mode strip and everything known to be true of it.
+
+    Strip pixels: origin at the centre of the strip's top-left pixel. A strip that is no left
+    ventricle has a `kind` of its own and no cycles.
+    """
+
+    name: str
+    """What a person finds it by: a file, or the phantom's kind and seed."""
+    kind: str
+    """`LV`, or what it shows instead (`mitral`, `TAPSE`, `other` …)."""
+    pixels: NDArray[np.uint8]
+    """(height, width) uint8."""
+    calibration: Calibration
+    cycles: tuple[CycleTruth, ...]
+    walls_px: NDArray[np.float32] | None = None
+    """(4, width) depth of septum outer, inner, posterior wall inner, outer at each column, NaN where
+    unknown; None when only the landmarks of the cycles are known."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Anything else worth keeping with it, such as its source or licence."""
+
+    @property
+    def is_lv(self) -> bool:
+        """True for a left ventricle at chordal level."""
+        return self.kind == LEFT_VENTRICLE
+
+    @property
+    def strip(self) -> MModeStrip:
+        """The pixels as if they were a whole image."""
+        height, width = self.pixels.shape
+        region = MModeRegion(x0=0, y0=0, x1=width - 1, y1=height - 1, calibration=self.calibration, index=0)
+        return MModeStrip(pixels=self.pixels, region=region, frame=0)
+
+
+def cycle_values(strip: LabelledStrip, cycle: CycleTruth) -> dict[str, float]:
+    """Every number of one true cycle."""
+    rr_s = (cycle.box_px[2] - cycle.box_px[0]) * strip.calibration.s_per_px_x
+    return measure(cycle.landmarks_px, strip.calibration, rr_s=rr_s)
+
+
+def mean_values(strip: LabelledStrip) -> dict[str, float]:
+    """Every number averaged over the true cycles; empty for what has none."""
+    each = [cycle_values(strip, cycle) for cycle in strip.cycles]
+    return {name: float(np.mean([one[name] for one in each])) for name in each[0]} if each else {}
