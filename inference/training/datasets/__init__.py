@@ -1,0 +1,1 @@
+"""Labelled strips on disk: COCO keypoints plus calibration, see deploy/training.md."""
