@@ -1,0 +1,111 @@
+"""The ECG and the breathing curve."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.phantom.motion import Curve
+from inference.phantom.overlay.canvas import Canvas
+
+WAVES = {
+    "P": (-0.16, 0.022, 0.03, 0.25),
+    "Q": (-0.030, 0.010, -0.2, 0.0),
+    "R": (0.0, 0.011, 0.4, 1.0),
+    "S": (0.034, 0.013, -0.35, 0.0),
+    "T": (0.27, 0.05, -0.15, 0.45),
+}
+"""Time after R in seconds, width (sigma) in seconds, lowest and highest height of each wave."""
+
+
+def ecg(canvas: Canvas, rate_bpm: float, r_s: NDArray[np.float64] | None) -> None:
+    """A trace at the head, the foot or across the strip.
+
+    In half of the strips it does not fit the beats, so that no network can lean on it: without
+    `r_s`, the times of the R waves in seconds, it never does.
+    """
+    fits = canvas.happens("ecg_fits_the_beats")
+    if r_s is None or len(r_s) == 0 or not fits:
+        r_s = made_up_r_waves(canvas, rate_bpm)
+    r_s = r_s + canvas.number("ecg_delay_s")
+    place = canvas.one_of(("head", "head", "head", "foot", "foot", "foot", "middle"))
+    base = canvas.height * canvas.number(f"ecg_{place}_share")
+    tall = canvas.height * canvas.number("ecg_tall_share")
+    if place != "middle" and canvas.happens("ecg_on_black"):
+        band = (
+            (0, 0, canvas.width, base + tall / 2)
+            if place == "head"
+            else (0, base - tall, canvas.width, canvas.height)
+        )
+        canvas.pen.rectangle(band, fill=0)
+    gray = canvas.whole("ecg_gray")
+    trace(canvas, base - tall * shape(canvas, r_s), gray, canvas.one_of((1, 1, 1, 2, 2, 3)))
+    if canvas.happens("ecg_r_marks"):
+        r_marks(canvas, r_s, base - tall * 1.2, gray)
+
+
+def made_up_r_waves(canvas: Canvas, rate_bpm: float) -> NDArray[np.float64]:
+    """R waves of a heart of this rate that beats when it likes; seconds."""
+    rr = 60 / rate_bpm
+    start, stop = canvas.time.t_s.min() - rr, canvas.time.t_s.max() + rr
+    even = np.arange(start + canvas.draw.between(0, rr), stop, rr)
+    return np.asarray(even + rr * canvas.number("ecg_rr_jitter") * canvas.draw.rng.uniform(-1, 1, len(even)))
+
+
+def shape(canvas: Canvas, r_s: NDArray[np.float64]) -> Curve:
+    """Height of the trace at each column in units of a tall R wave, upwards."""
+    after = canvas.time.t_s - r_s[:, np.newaxis]
+    total = np.zeros(canvas.width)
+    for name, (at_s, sigma_s, low, high) in WAVES.items():
+        height = canvas.draw.between(low, high)
+        if name == "S" and canvas.happens("ecg_biphasic"):
+            height = -canvas.draw.between(0.5, 1.1)
+        sigma = max(sigma_s * canvas.draw.between(0.8, 1.5), 0.6 * canvas.time.s_per_px)
+        total += height * np.exp(-0.5 * ((after - at_s) / sigma) ** 2).sum(axis=0)
+    if canvas.happens("ecg_inverted"):
+        total = -total
+    if canvas.happens("ecg_saturated"):
+        limit = canvas.number("ecg_saturation")
+        total = np.clip(total, -limit, limit)
+    return total + unrest(canvas)
+
+
+def unrest(canvas: Canvas) -> Curve:
+    """Baseline wander and muscle noise, in units of a tall R wave."""
+    total = np.zeros(canvas.width)
+    if canvas.happens("ecg_wander"):
+        total += canvas.number("ecg_wander_share") * slow_wave(canvas, "wander_s")
+    if canvas.happens("ecg_noise"):
+        total += canvas.number("ecg_noise_share") * canvas.draw.rng.standard_normal(canvas.width)
+    return total
+
+
+def slow_wave(canvas: Canvas, period: str) -> Curve:
+    """A sine of the period in the range called `period`, from -1 to 1."""
+    turns = canvas.time.t_s / canvas.number(period) + canvas.draw.between(0, 1)
+    return np.asarray(np.sin(2 * np.pi * turns))
+
+
+def respiration(canvas: Canvas) -> None:
+    """A slow breathing curve anywhere."""
+    base, tall = (
+        canvas.height * canvas.draw.between(0.03, 0.97),
+        canvas.height * canvas.draw.between(0.01, 0.05),
+    )
+    wave = slow_wave(canvas, "respiration_s")
+    trace(canvas, base - tall * np.abs(wave) * wave, canvas.whole("ecg_gray"), canvas.one_of((1, 1, 2)))
+
+
+def trace(canvas: Canvas, y_px: Curve, gray: int, thick_px: int) -> None:
+    """A curve that breaks at the sweep gap."""
+    for start, stop in canvas.time.segments:
+        if stop - start > 1:
+            xy = np.column_stack([np.arange(start, stop), y_px[start:stop]])
+            canvas.pen.line(xy.ravel().tolist(), fill=gray, width=thick_px)
+
+
+def r_marks(canvas: Canvas, r_s: NDArray[np.float64], y_px: float, gray: int) -> None:
+    """A small tick where the machine saw each R wave."""
+    long = canvas.whole("tick_px")
+    for r in r_s:
+        x = int(np.argmin(np.abs(canvas.time.t_s - r)))
+        if abs(canvas.time.t_s[x] - r) < canvas.time.s_per_px:
+            canvas.pen.line((x, y_px, x, y_px - long), fill=gray, width=canvas.one_of((1, 2)))
