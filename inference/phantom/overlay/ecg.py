@@ -11,7 +11,7 @@ WAVES = {
     "Q": (-0.030, 0.010, -0.2, 0.0),
     "R": (0.0, 0.011, 0.4, 1.0),
     "S": (0.034, 0.013, -0.35, 0.0),
-    "T": (0.27, 0.05, -0.15, 0.45),
+    "T": (0.27, 0.05, -0.15, 0.7),
 }
 """Time after R in seconds, width (sigma) in seconds, lowest and highest height of each wave."""
 
@@ -53,19 +53,29 @@ def made_up_r_waves(canvas: Canvas, rate_bpm: float) -> NDArray[np.float64]:
 def shape(canvas: Canvas, r_s: NDArray[np.float64]) -> Curve:
     """Height of the trace at each column in units of a tall R wave, upwards."""
     after = canvas.time.t_s - r_s[:, np.newaxis]
+    size, stretch = beats(canvas, len(r_s))
     total = np.zeros(canvas.width)
     for name, (at_s, sigma_s, low, high) in WAVES.items():
         height = canvas.draw.between(low, high)
         if name == "S" and canvas.happens("ecg_biphasic"):
             height = -canvas.draw.between(0.5, 1.1)
         sigma = max(sigma_s * canvas.draw.between(0.8, 1.5), 0.6 * canvas.time.s_per_px)
-        total += height * np.exp(-0.5 * ((after - at_s) / sigma) ** 2).sum(axis=0)
+        total += height * (size * np.exp(-0.5 * ((after - at_s) / (sigma * stretch)) ** 2)).sum(axis=0)
     if canvas.happens("ecg_inverted"):
         total = -total
     if canvas.happens("ecg_saturated"):
         limit = canvas.number("ecg_saturation")
         total = np.clip(total, -limit, limit)
     return total + unrest(canvas)
+
+
+def beats(canvas: Canvas, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Size and width of each beat against the first, two (count, 1) arrays: an ectopic beat is wide."""
+    size = canvas.draw.rng.normal(1, 0.05, (count, 1))
+    if not canvas.happens("ecg_ectopy"):
+        return size, np.ones((count, 1))
+    ectopic = canvas.draw.rng.random((count, 1)) < 0.2
+    return np.where(ectopic, -0.9, 1) * size, np.where(ectopic, 2.5, 1.0)
 
 
 def unrest(canvas: Canvas) -> Curve:

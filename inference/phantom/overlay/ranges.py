@@ -13,6 +13,7 @@ CHANCES: dict[str, float] = {
     "ecg_biphasic": 0.3,
     "ecg_saturated": 0.2,
     "ecg_noise": 0.3,
+    "ecg_ectopy": 0.15,
     "ecg_wander": 0.4,
     "ecg_on_black": 0.08,
     "ecg_r_marks": 0.12,

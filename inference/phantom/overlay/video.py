@@ -38,7 +38,8 @@ def s_curve(canvas: Canvas, level: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def knee(canvas: Canvas, level: NDArray[np.float64]) -> NDArray[np.float64]:
     """Two straight pieces: dark levels pressed or lifted."""
-    at, to = canvas.draw.between(0.2, 0.6), canvas.draw.between(0.1, 0.7)
+    at = canvas.draw.between(0.2, 0.6)
+    to = min(at * canvas.draw.between(0.5, 1.5), 0.8)
     return np.interp(level, (0, at, 1), (0, to, 1))
 
 

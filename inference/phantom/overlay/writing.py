@@ -5,27 +5,29 @@ from PIL import Image, ImageDraw
 from inference.phantom.overlay.canvas import Canvas, font
 
 RESULTS = (
-    ("IVSd", "cm"),
-    ("IVSs", "cm"),
-    ("LVIDd", "cm"),
-    ("LVIDs", "cm"),
-    ("LVPWd", "cm"),
-    ("LVPWs", "cm"),
-    ("EDV(Teich)", "ml"),
-    ("ESV(Teich)", "ml"),
-    ("EF(Teich)", "%"),
-    ("%FS", "%"),
-    ("SV(Teich)", "ml"),
-    ("HR", "BPM"),
-    ("Dist", "cm"),
-    ("Time", "ms"),
-    ("Slope", "cm/s"),
-    ("TAPSE", "cm"),
-    ("Ao Diam", "cm"),
-    ("LA Diam", "cm"),
-    ("EPSS", "mm"),
-    ("IVC", "mm"),
+    ("IVSd", "cm", 0.4, 2.0),
+    ("IVSs", "cm", 0.6, 2.4),
+    ("LVIDd", "cm", 2.0, 7.5),
+    ("LVIDs", "cm", 1.2, 6.5),
+    ("LVPWd", "cm", 0.4, 2.0),
+    ("LVPWs", "cm", 0.6, 2.4),
+    ("EDV(Teich)", "ml", 40, 250),
+    ("ESV(Teich)", "ml", 15, 180),
+    ("EF(Teich)", "%", 20, 80),
+    ("%FS", "%", 8, 50),
+    ("SV(Teich)", "ml", 20, 120),
+    ("HR", "BPM", 45, 150),
+    ("Dist", "cm", 0.3, 9),
+    ("Time", "ms", 40, 900),
+    ("Slope", "cm/s", 2, 20),
+    ("TAPSE", "cm", 0.8, 3.0),
+    ("Ao Diam", "cm", 1.8, 4.5),
+    ("LA Diam", "cm", 2, 6),
+    ("EPSS", "mm", 1, 25),
+    ("IVC", "mm", 5, 28),
 )
+"""Label, unit and range of results that a machine may list; the numbers are made up."""
+
 EDGE_TEXTS = (
     "75mm/s",
     "50 mm/s",
@@ -75,13 +77,13 @@ def corner(canvas: Canvas, width: int, height: int) -> tuple[int, int]:
 def write_rows(canvas: Canvas, pen: ImageDraw.ImageDraw, at: tuple[int, int], size: tuple[int, int]) -> None:
     """Labels at the left and values at the right, as many rows of one font as the box of `size` takes."""
     (x, y), (width, height) = at, size
-    letters, gray = canvas.whole("text_px"), canvas.whole("text_gray")
+    letters, gray = min(canvas.whole("text_px"), max(6, width // 10)), canvas.whole("text_gray")
     pen.fontmode = "1" if canvas.happens("pixel_font") else "L"
     first, pitch = canvas.draw.rng.integers(len(RESULTS)), letters + canvas.one_of((2, 4, 6))
     for row in range((height - 2) // pitch):
-        label, unit = RESULTS[(first + row) % len(RESULTS)]
+        label, unit, low, high = RESULTS[(first + row) % len(RESULTS)]
         pen.text((x, y + row * pitch), label, fill=gray, font=font(letters))
-        value = f"{canvas.draw.between(0.3, 9):.2f} {unit}"
+        value = f"{canvas.draw.between(low, high):.3g} {unit}"
         pen.text((x + width, y + row * pitch), value, fill=gray, font=font(letters), anchor="ra")
 
 
