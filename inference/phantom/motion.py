@@ -25,15 +25,19 @@ class Rhythm:
 
 
 def rhythm(draw: Draw, until_s: float) -> Rhythm:
-    """Beats from well before zero to well after `until_s`, with jitter and premature beats."""
+    """Beats from well before zero to well after `until_s`: regular, irregular, with premature beats."""
     rr_mean = 60.0 / draw("rate_bpm")
-    jitter, ectopy = draw("rr_jitter"), draw("ectopy_chance")
+    jitter = draw("rr_jitter") if draw.chance(0.7) else draw.between(0.15, 0.4)
+    ectopy = draw("ectopy_chance") if draw.chance(0.4) else 0.0
     times, strengths = [-rr_mean * draw.between(1.2, 2.2)], [1.0]
+    late = 1.0
     while times[-1] < until_s + 2 * rr_mean:
         premature = draw.chance(ectopy)
-        rr = rr_mean * (0.62 if premature else 1.0) * (1 + jitter * draw.between(-1, 1))
-        times.append(times[-1] + rr)
-        strengths.append(draw.between(0.35, 0.8) if premature else 1 - jitter * draw.between(0, 0.6))
+        early = draw.between(0.5, 0.75)
+        rr = rr_mean * (early if premature else late) * (1 + jitter * draw.between(-1, 1))
+        late = draw.between(1.0, 1.5) if premature else 1.0
+        times.append(times[-1] + max(rr, 0.28))
+        strengths.append(draw.between(0.3, 0.85) if premature else 1 - jitter * draw.between(0, 0.6))
     return Rhythm(r_s=np.array(times), strength=np.array(strengths))
 
 
@@ -43,23 +47,27 @@ class Contraction:
 
     systole: float
     rise: float
+    hold: float
     drop: float
     plateau: float
     kick: float
+    delay: float
 
     def curve(self, beats: Rhythm, t_s: Curve) -> Curve:
         """Contraction at times `t_s`: 0 relaxed, about 1 fully contracted.
 
-        Slow rise in systole, sharp early-diastolic drop, plateau, small atrial kick.
+        Slow rise in systole, a peak or a rounded dome, early-diastolic drop, plateau, small atrial kick.
         """
         knots: list[tuple[float, float]] = []
         for r, rr, strength in zip(beats.r_s[:-1], beats.rr_s, beats.strength[:-1], strict=True):
             systole = min(self.systole * np.sqrt(rr), 0.52 * rr)
-            fill = min(systole + self.drop * rr, 0.82 * rr)
+            held = min(systole + self.hold * rr, 0.6 * rr)
+            fill = min(held + self.drop * rr, 0.82 * rr)
             knots += [
-                (r + 0.02 * rr, 0.0),
+                (r + self.delay * rr, 0.0),
                 (r + 0.5 * systole, self.rise * strength),
                 (r + systole, strength),
+                (r + held + 1e-3, (1 - self.hold) * strength),
                 (r + fill, self.plateau * strength),
                 (r + 0.88 * rr, 0.7 * self.plateau * strength + 0.02),
                 (r + 0.95 * rr, self.kick * self.plateau * strength),
@@ -71,11 +79,13 @@ class Contraction:
 def contraction(draw: Draw) -> Contraction:
     """One wall's shape."""
     return Contraction(
-        systole=draw.between(0.30, 0.44),
-        rise=draw.between(0.4, 0.75),
-        drop=draw.between(0.06, 0.24),
-        plateau=draw.between(0.0, 0.4),
-        kick=draw.between(0.2, 0.8),
+        systole=draw.between(0.29, 0.44),
+        rise=draw.between(0.35, 0.8),
+        hold=draw.between(0.01, 0.12) if draw.chance(0.5) else 0.0,
+        drop=draw.between(0.05, 0.28),
+        plateau=draw.between(0.0, 0.45),
+        kick=draw.between(0.2, 0.9),
+        delay=draw.between(0.0, 0.06),
     )
 
 

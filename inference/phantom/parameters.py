@@ -1,4 +1,4 @@
-"""What the phantom varies, in one table: every number it draws lies uniformly in one of these ranges.
+"""What the phantom varies, in one table: every number it draws lies in one of these ranges.
 
 The ranges are wider than any clinic sees (domain randomisation): a network that has seen them meets
 a real strip as just another phantom.
@@ -10,54 +10,73 @@ import numpy as np
 
 RANGES: dict[str, tuple[float, float]] = {
     # strip
-    "height_px": (150, 420),
-    "width_px": (220, 900),
-    "seconds": (2.2, 7.0),
-    "depth_margin_cm": (0.6, 6.0),
+    "height_px": (150, 520),
+    "width_px": (150, 1500),
+    "seconds": (1.6, 9.0),
+    "depth_margin_cm": (0.5, 7.0),
+    "least_depth_cm": (4.0, 20.0),
     # rhythm
-    "rate_bpm": (45, 150),
-    "rr_jitter": (0.0, 0.12),
-    "ectopy_chance": (0.0, 0.12),
-    "respiration_cm": (0.0, 0.25),
+    "rate_bpm": (40, 180),
+    "rr_jitter": (0.0, 0.15),
+    "ectopy_chance": (0.0, 0.15),
+    "respiration_cm": (0.0, 0.35),
     # left ventricle, adult size; children are the same heart scaled down
-    "LVIDd_cm": (3.2, 7.4),
-    "FS": (0.10, 0.48),
-    "IVSd_cm": (0.5, 1.9),
-    "LVPWd_cm": (0.45, 1.7),
-    "IVS_thickening": (0.1, 0.7),
-    "LVPW_thickening": (0.3, 1.0),
-    "septal_share": (0.15, 0.5),
-    "child_scale": (0.4, 1.0),
+    "LVIDd_cm": (3.0, 8.0),
+    "FS": (0.06, 0.50),
+    "IVSd_cm": (0.45, 2.4),
+    "LVPWd_cm": (0.4, 2.0),
+    "IVS_thickening": (0.02, 0.75),
+    "LVPW_thickening": (0.15, 1.1),
+    "septal_share": (0.08, 0.55),
+    "paradox_share": (-0.3, 0.0),
+    "child_scale": (0.38, 1.0),
     # neighbours
-    "near_field_cm": (0.5, 1.8),
-    "chest_wall_cm": (0.3, 2.6),
-    "RV_wall_cm": (0.2, 0.6),
-    "RV_cm": (0.4, 2.6),
-    "pericardium_cm": (0.12, 0.55),
-    "effusion_cm": (0.2, 1.4),
+    "near_field_cm": (0.3, 2.6),
+    "chest_wall_cm": (0.2, 2.8),
+    "RV_wall_cm": (0.15, 0.9),
+    "RV_cm": (0.3, 3.0),
+    "RV_motion_cm": (-0.2, 1.0),
+    "pericardium_cm": (0.1, 0.6),
+    "effusion_cm": (0.2, 2.0),
+    "chorda_sigma_cm": (0.015, 0.075),
+    "trabecula_cm": (0.03, 0.7),
     # echo levels, dB below full white
-    "near_field_dB": (-30, -8),
-    "chest_wall_dB": (-42, -18),
-    "septum_dB": (-32, -14),
-    "posterior_wall_dB": (-38, -18),
+    "near_field_dB": (-34, -6),
+    "chest_wall_dB": (-48, -16),
+    "RV_dB": (-66, -24),
+    "septum_dB": (-38, -14),
+    "posterior_wall_dB": (-48, -18),
     "pericardium_dB": (-10, 8),
-    "cavity_dB": (-70, -44),
-    "far_dB": (-42, -18),
-    "chorda_dB": (-26, 2),
-    "valve_dB": (-20, 2),
-    "edge_dB": (-2, 16),
-    "layering_dB": (1, 7),
-    "dropout_dB": (0, 9),
+    "cavity_dB": (-74, -46),
+    "far_dB": (-52, -18),
+    "chorda_dB": (-38, 0),
+    "valve_dB": (-24, 2),
+    "edge_dB": (-5, 13),
+    "layering_dB": (1, 9),
+    "dropout_dB": (0, 7),
+    "systolic_dB": (-6, 9),
+    "click_dB": (6, 26),
+    "edge_flutter_dB": (0.5, 7),
+    "edge_fade_dB": (0, 12),
+    # texture
+    "streak_share": (0.15, 0.95),
+    "axial_scale": (0.55, 1.9),
+    "column_step": (0.5, 3.0),
+    "motion_decorrelation": (0, 6),
     # machine
-    "dynamic_range_dB": (42, 66),
-    "gain_dB": (-8, 8),
-    "tgc_dB": (-8, 8),
-    "noise_dB": (-78, -42),
-    "gamma": (0.75, 1.3),
-    "blur_axial_px": (0.3, 1.1),
-    "blur_lateral_px": (0.2, 1.4),
+    "dynamic_range_dB": (40, 70),
+    "gain_dB": (-9, 9),
+    "tgc_dB": (0, 4),
+    "noise_dB": (-84, -44),
+    "noise_rise_dB": (0, 18),
+    "clutter_dB": (-76, -40),
+    "gamma": (0.7, 1.35),
+    "blur_axial_px": (0.2, 1.0),
+    "blur_lateral_px": (0.2, 1.6),
     "jpeg_quality": (35, 96),
 }
+LOGARITHMIC = frozenset({"width_px", "seconds", "rate_bpm", "height_px"})
+"""Drawn evenly in the logarithm: as many strips between 2 and 4 s as between 4 and 8 s."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +88,8 @@ class Draw:
     def __call__(self, name: str) -> float:
         """One number from the range called `name`."""
         low, high = RANGES[name]
+        if name in LOGARITHMIC:
+            return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
         return float(self.rng.uniform(low, high))
 
     def chance(self, probability: float) -> bool:

@@ -1,6 +1,6 @@
 """From a scene to gray pixels: speckle that moves with the tissue, log compression, machine settings."""
 
-from functools import lru_cache
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,110 +8,146 @@ from scipy.ndimage import gaussian_filter
 
 from inference.phantom.parameters import Draw
 from inference.phantom.scene import Line, Scene, Timeline, borders
+from inference.phantom.texture import (
+    FIELD_CM,
+    GRAIN,
+    SIDE,
+    STREAKS,
+    FloatImage,
+    at,
+    smooth_noise,
+    speckle,
+    unevenness,
+)
 
-FloatImage = NDArray[np.float32]
-
-FIELD_ROWS, FIELD_COLUMNS = 2048, 2048
-FIELD_CM = 0.02
-"""Depth step of the texture fields: 2048 rows hold 41 cm of tissue."""
-
-
-@lru_cache(maxsize=8)
-def speckle_field(lateral_px: float, seed: int) -> FloatImage:
-    """Fully developed speckle in dB (mean about 0): log of a Rayleigh field, correlated along time."""
-    rng = np.random.default_rng(seed)
-    parts = [
-        gaussian_filter(
-            rng.standard_normal((FIELD_ROWS, FIELD_COLUMNS), dtype=np.float32), (1.6, lateral_px), mode="wrap"
-        )
-        for _ in range(2)
-    ]
-    power = parts[0] ** 2 + parts[1] ** 2
-    return np.asarray(10 * np.log10(power / power.mean() + 1e-3), dtype=np.float32)
+Index = NDArray[np.int64]
 
 
-@lru_cache(maxsize=4)
-def smooth_field(seed: int) -> FloatImage:
-    """A slowly varying field with mean 0 and deviation 1: uneven tissue and dropouts."""
-    noise = np.random.default_rng(seed).standard_normal((FIELD_ROWS, FIELD_COLUMNS), dtype=np.float32)
-    field = gaussian_filter(noise, (14, 60), mode="wrap")
-    return np.asarray(field / field.std(), dtype=np.float32)
+@dataclass(frozen=True, kw_only=True)
+class Tissue:
+    """Where every pixel's tissue lies when the heart is at rest."""
+
+    rows: Index
+    """(height, columns) depth at rest, in steps of `FIELD_CM`."""
+    layer: Index
+    """(height, columns) index of the layer."""
+    rest_cm: NDArray[np.float64]
+    """Depth of each layer's upper border at rest."""
+    slope: NDArray[np.float64]
+    """(layers, columns) speed of each upper border, cm/s."""
 
 
 def render(draw: Draw, scene: Scene, time: Timeline, height: int) -> NDArray[np.uint8]:
     """The strip as the machine would show it, (height, columns) uint8, before anything is drawn over it."""
-    level = tissue_dB(draw, scene, time, height)
+    tissue = locate(scene, time, height)
+    level = echo_dB(draw, scene, tissue)
     for line in scene.lines:
         draw_line(level, line, scene.depth_cm / height)
-    level += draw("tgc_dB") * np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None]
-    noise = draw("noise_dB") + noise_texture(draw, level.shape)
-    power = 10 ** (level / 10) + 10 ** (noise / 10)
-    shown = 1 + (10 * np.log10(power) + draw("gain_dB")) / draw("dynamic_range_dB")
-    shown = np.clip(shown, 0, 1) ** draw("gamma")
-    shown = gaussian_filter(shown, (draw("blur_axial_px"), draw("blur_lateral_px")))
+    level += texture_dB(draw, scene, tissue)
+    level += draw("tgc_dB") * smooth_noise(draw.rng, height, height / 6)[0].astype(np.float32)[:, None]
+    power = np.exp2(level * np.float32(0.3322)) + background(draw, level.shape)
+    shown = exposed(draw, np.float32(3.0103) * np.log2(power))
+    shown = np.clip(shown, 0, 1) ** np.float32(draw("gamma"))
+    shown = gaussian_filter(shown, (draw("blur_axial_px"), draw("blur_lateral_px")), truncate=3.0)
     return np.asarray(255 * shown, dtype=np.uint8)
 
 
-def tissue_dB(draw: Draw, scene: Scene, time: Timeline, height: int) -> FloatImage:
-    """Echo level of every pixel, looked up where its tissue lies at rest."""
+def exposed(draw: Draw, power_dB: FloatImage) -> FloatImage:
+    """Log compression: 0 black, 1 white; nobody leaves the gain where nothing is to be seen."""
+    gain, dynamic_range = draw("gain_dB"), draw("dynamic_range_dB")
+    brightest = float(np.percentile(power_dB[::4, ::4], 98))
+    gain = max(gain, -0.45 * dynamic_range - brightest)
+    return np.asarray(1 + (power_dB + np.float32(gain)) / np.float32(dynamic_range), dtype=np.float32)
+
+
+def locate(scene: Scene, time: Timeline, height: int) -> Tissue:
+    """Maps every pixel to its tissue at rest: layers stretch and shrink with their borders."""
     columns = len(time.t_s)
     tops = borders(scene, columns)
     rest = tops.mean(axis=1) + np.arange(len(tops)) * 1e-6
     depth = (np.arange(height) + 0.5) * scene.depth_cm / height
-    rows = np.empty((height, columns), dtype=np.int64)
+    rest_cm = np.empty((height, columns), dtype=np.float64)
     for column in range(columns):
-        rows[:, column] = np.interp(depth, tops[:, column], rest) / FIELD_CM
-    profile, still = level_profile(draw, scene, rest)
-    rows = np.minimum(rows, len(profile) - 1)
-    gain = layer_gain(scene, rest, len(profile), rows)
-    step = draw.between(0.5, 3.0)
-    ticks = (np.arange(columns) * step).astype(np.int64)
-    speckle = speckle_field(float(draw.rng.choice([1.5, 4.0, 9.0])), int(draw.rng.integers(2)))
-    uneven = smooth_field(int(draw.rng.integers(2)))
-    at = (rows + draw.rng.integers(FIELD_ROWS)) % FIELD_ROWS
-    when = np.where(still[rows], ticks // 40, ticks) + draw.rng.integers(FIELD_COLUMNS)
-    when %= FIELD_COLUMNS
-    texture = speckle[at, when] + draw("dropout_dB") * uneven[at, when]
-    return np.asarray(profile[rows] + texture + gain, dtype=np.float32)
-
-
-def layer_gain(
-    scene: Scene, rest_cm: NDArray[np.float64], depths: int, rows: NDArray[np.int64]
-) -> FloatImage | float:
-    """What each layer's `gain_dB` adds at every pixel; 0 when no layer has one."""
-    if all(layer.gain_dB is None for layer in scene.layers):
-        return 0.0
-    columns = rows.shape[1]
-    table = np.stack(
-        [np.zeros(columns) if layer.gain_dB is None else layer.gain_dB for layer in scene.layers]
+        rest_cm[:, column] = np.interp(depth, tops[:, column], rest)
+    index = np.clip(np.searchsorted(rest, rest_cm, side="right") - 1, 0, len(scene.layers) - 1)
+    slope = np.gradient(tops[:-1], axis=1) / time.s_per_px if columns > 1 else np.zeros_like(tops[:-1])
+    return Tissue(
+        rows=(rest_cm / FIELD_CM).astype(np.int64), layer=index, rest_cm=rest[:-1], slope=np.abs(slope)
     )
-    index = layer_index(rest_cm, np.arange(depths) * FIELD_CM, len(scene.layers))
-    return np.asarray(table[index[rows], np.arange(columns)], dtype=np.float32)
 
 
-def layer_index(
-    rest_cm: NDArray[np.float64], depth_cm: NDArray[np.float64], layers: int
-) -> NDArray[np.int64]:
-    """The layer that lies at each depth when at rest."""
-    return np.clip(np.searchsorted(rest_cm, depth_cm, side="right") - 1, 0, layers - 1)
+def echo_dB(draw: Draw, scene: Scene, tissue: Tissue) -> FloatImage:
+    """Mean echo level of every pixel: bodies of the layers, or the bright border where it outshines them."""
+    depth = np.arange(int(tissue.rows.max()) + 1, dtype=np.float64) * FIELD_CM
+    columns = np.arange(tissue.rows.shape[1])
+    body, edge, owner = profiles(draw, scene, tissue.rest_cm, depth)
+    shine = edge_modulation(draw, tissue)
+    level = np.maximum(body[tissue.rows], edge[tissue.rows] + shine[owner[tissue.rows], columns])
+    if any(layer.gain_dB is not None for layer in scene.layers):
+        flat = np.zeros(len(columns))
+        gains = np.stack([flat if layer.gain_dB is None else layer.gain_dB for layer in scene.layers])
+        level += gains.astype(np.float32)[tissue.layer, columns]
+    return np.asarray(level, dtype=np.float32)
 
 
-def level_profile(
-    draw: Draw, scene: Scene, rest_cm: NDArray[np.float64]
-) -> tuple[FloatImage, NDArray[np.bool_]]:
-    """Mean echo level (dB) and stillness of the tissue at rest, one entry per `FIELD_CM` of depth."""
-    depth = np.arange(int(np.ceil(scene.depth_cm / FIELD_CM)) + 2) * FIELD_CM
-    index = layer_index(rest_cm, depth, len(scene.layers))
-    level = np.array([layer.level_dB for layer in scene.layers])[index]
-    layering = gaussian_filter(draw.rng.standard_normal(len(depth)), draw.between(2, 7))
-    level = level + draw("layering_dB") * layering / (layering.std() + 1e-9) * (level > -40)
+def profiles(
+    draw: Draw, scene: Scene, rest_cm: NDArray[np.float64], depth: NDArray[np.float64]
+) -> tuple[FloatImage, FloatImage, Index]:
+    """At each depth at rest: level of the body, level of the nearest border line, whose line that is."""
+    index = np.clip(np.searchsorted(rest_cm, depth, side="right") - 1, 0, len(scene.layers) - 1)
+    body = np.array([layer.level_dB for layer in scene.layers])[index]
+    layering = smooth_noise(draw.rng, len(depth), draw.between(2, 7))[0]
+    body = body + draw("layering_dB") * layering * (body > -44)
+    edge, owner = np.full(len(depth), -200.0), np.zeros(len(depth), dtype=np.int64)
     for k, layer in enumerate(scene.layers):
-        if layer.edge_dB:
-            beside = max(layer.level_dB, scene.layers[k - 1].level_dB if k else layer.level_dB)
-            shape = np.exp(-0.5 * ((depth - rest_cm[k]) / (layer.edge_cm / 2)) ** 2)
-            level = np.maximum(level, beside + layer.edge_dB + 20 * np.log10(shape + 1e-6))
-    still = np.array([layer.still for layer in scene.layers])[index]
-    return np.asarray(level, dtype=np.float32), still
+        if not layer.edge_dB:
+            continue
+        beside = max(layer.level_dB, scene.layers[k - 1].level_dB if k else layer.level_dB)
+        shape = beside + layer.edge_dB - 4.343 * ((depth - rest_cm[k]) / (layer.edge_cm / 2)) ** 2
+        owner = np.where(shape > edge, k, owner)
+        edge = np.maximum(edge, shape)
+    return body.astype(np.float32), edge.astype(np.float32), owner
+
+
+def edge_modulation(draw: Draw, tissue: Tissue) -> FloatImage:
+    """(layers, columns) dB: a border line flickers, and fades where it runs steeply past the beam."""
+    layers, columns = tissue.slope.shape
+    flicker = smooth_noise(draw.rng, columns, columns / draw.between(12, 120), layers)
+    fade = draw("edge_fade_dB") * np.clip(tissue.slope / 12.0, 0, 1)
+    return np.asarray(draw("edge_flutter_dB") * flicker - fade, dtype=np.float32)
+
+
+def texture_dB(draw: Draw, scene: Scene, tissue: Tissue) -> FloatImage:
+    """Speckle: long streaks in tissue that keeps its place in the beam, grain where it does not."""
+    columns = tissue.rows.shape[1]
+    pace = draw("column_step") * (1 + draw("motion_decorrelation") * np.clip(tissue.slope.mean(0) / 4, 0, 1))
+    ticks = np.cumsum(pace).astype(np.int64)
+    still = np.array([layer.still for layer in scene.layers])[tissue.layer]
+    rows = (tissue.rows * draw("axial_scale")).astype(np.int64) + draw.rng.integers(SIDE)
+    when = np.where(still, ticks // 30, ticks) + draw.rng.integers(SIDE)
+    where = at(rows, when)
+    share = np.float32(draw("streak_share"))
+    streaks = speckle(float(draw.rng.choice(STREAKS)), int(draw.rng.integers(2)))[where]
+    grain = speckle(float(draw.rng.choice(GRAIN)), 0)[at(rows, np.arange(columns) + draw.rng.integers(SIDE))]
+    weight = np.where(still, np.float32(0.92), share)
+    mixed = (weight * streaks + (1 - weight) * grain) / np.sqrt(weight**2 + (1 - weight) ** 2)
+    uneven = unevenness(int(draw.rng.integers(2)))[where]
+    return np.asarray(mixed + np.float32(draw("dropout_dB")) * uneven, dtype=np.float32)
+
+
+def background(draw: Draw, shape: tuple[int, int]) -> FloatImage:
+    """Power that no tissue sends: receiver noise that rises with depth, and still reverberation."""
+    rows, columns = np.arange(shape[0])[:, None], np.arange(shape[1])[None]
+    shift = draw.rng.integers(SIDE, size=2)
+    noise = speckle(GRAIN[0], 1)[at(rows * 2 + shift[0], columns * 2 + shift[1])]
+    level = draw("noise_dB") + draw("noise_rise_dB") * np.linspace(0, 1, shape[0])[:, None]
+    power = np.exp2((noise + level.astype(np.float32)) * np.float32(0.3322))
+    if draw.chance(0.35):
+        bands = smooth_noise(draw.rng, shape[0], shape[0] / draw.between(40, 160))[0]
+        fall = np.linspace(8, draw.between(-30, 0), shape[0])
+        clutter = np.exp2((draw("clutter_dB") + 8 * bands + fall) * 0.3322)
+        power = power + clutter.astype(np.float32)[:, None]
+    return np.asarray(power, dtype=np.float32)
 
 
 def draw_line(level: FloatImage, line: Line, cm_per_px: float) -> None:
@@ -119,20 +155,12 @@ def draw_line(level: FloatImage, line: Line, cm_per_px: float) -> None:
     height, columns = level.shape
     seen = ~np.isnan(line.level_dB)
     centre = line.y_cm / cm_per_px - 0.5
-    reach = int(np.ceil(3 * line.sigma_cm / cm_per_px)) + 1
+    sigma_px = max(line.sigma_cm / cm_per_px, 0.4)
+    reach = int(np.ceil(2.5 * sigma_px)) + 1
     x = np.arange(columns)[seen]
     for offset in range(-reach, reach + 1):
         y = np.round(centre[seen]).astype(np.int64) + offset
         inside = (y >= 0) & (y < height)
-        distance = (y - centre[seen]) * cm_per_px / line.sigma_cm
+        distance = (y - centre[seen]) / sigma_px
         value = line.level_dB[seen] - 4.34 * distance**2
         level[y[inside], x[inside]] = np.maximum(level[y[inside], x[inside]], value[inside])
-
-
-def noise_texture(draw: Draw, shape: tuple[int, ...]) -> FloatImage:
-    """Receiver noise: speckle that nothing moves."""
-    field = speckle_field(1.5, 7)
-    y, x = int(draw.rng.integers(FIELD_ROWS)), int(draw.rng.integers(FIELD_COLUMNS))
-    rows = (np.arange(shape[0]) * 2 + y) % FIELD_ROWS
-    columns = (np.arange(shape[1]) * 2 + x) % FIELD_COLUMNS
-    return field[np.ix_(rows, columns)]

@@ -14,6 +14,8 @@ from inference.phantom.screen import dress
 from inference.phantom.ventricle import left_ventricle
 from inference.types import Calibration, Landmarks
 
+LEAST_PX_PER_S, MOST_PX_PER_S = 40.0, 700.0
+"""Slowest sweep on the smallest screen, fastest on the largest."""
 WALL_MARGIN = 0.12
 """A cycle box spans the walls plus this share of their height above and below (architecture.md)."""
 
@@ -57,8 +59,8 @@ def some_kind(draw: Draw) -> str:
 
 def timeline(draw: Draw) -> Timeline:
     """The time axis: one sweep, or two parted by the black bar where new overwrites old."""
-    width, seconds = int(draw("width_px")), draw("seconds")
-    s_per_px = seconds / width
+    width = int(draw("width_px"))
+    s_per_px = float(np.clip(draw("seconds") / width, 1 / MOST_PX_PER_S, 1 / LEAST_PX_PER_S))
     t = np.arange(width, dtype=np.float64) * s_per_px
     if not draw.chance(0.2):
         return Timeline(t_s=t, s_per_px=s_per_px)

@@ -1,63 +1,42 @@
-"""The left ventricle in M-mode at chordal level: walls, neighbours, chordae, and the exact truth."""
-
-from dataclasses import dataclass
+"""The left ventricle in M-mode at chordal level: its walls, its beats, and the exact truth."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from inference.phantom.motion import Curve, Rhythm, contraction, rhythm, wander
+from inference.phantom.cavity import chordae
+from inference.phantom.motion import contraction, rhythm, wander
+from inference.phantom.neighbours import around
 from inference.phantom.parameters import Draw
-from inference.phantom.scene import Beat, Layer, Line, Scene, Timeline
+from inference.phantom.scene import Beat, Scene, Timeline
+from inference.phantom.walls import Walls
 
+DEEPEST_CM = 24.0
+NARROWS = 0.97
+"""An ectopic beat whose cavity keeps more than this share of its diameter is nothing to measure."""
 CYCLE_LEAD = 0.2
 """A cycle box starts this share of the beat before end diastole (architecture.md)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Walls:
-    """The four borders in cm at each column, and the beats that move them."""
-
-    septum_outer: Curve
-    septum_inner: Curve
-    posterior_inner: Curve
-    posterior_outer: Curve
-    beats: Rhythm
-    contraction: Curve
-    """The posterior wall's contraction at each column, 0…1."""
-
-    @property
-    def cavity_cm(self) -> Curve:
-        """Inner diameter at each column."""
-        return self.posterior_inner - self.septum_inner
-
-    @property
-    def stacked(self) -> NDArray[np.float64]:
-        """(4, columns), top to bottom."""
-        return np.stack([self.septum_outer, self.septum_inner, self.posterior_inner, self.posterior_outer])
-
-    def at(self, column: int) -> tuple[float, float, float, float]:
-        """The four borders at one column, top to bottom."""
-        return (
-            float(self.septum_outer[column]),
-            float(self.septum_inner[column]),
-            float(self.posterior_inner[column]),
-            float(self.posterior_outer[column]),
-        )
+CHILDREN, PARADOX, AKINESIA = 0.22, 0.07, 0.05
+"""Shares of hearts that are a child's, whose septum moves the wrong way, or one of whose walls is still."""
 
 
 def left_ventricle(draw: Draw, time: Timeline) -> Scene:
     """A left ventricle with everything around it and its measurable beats."""
-    size = draw("child_scale") if draw.chance(0.2) else 1.0
-    walls, top_cm = moving_walls(draw, time, size)
-    depth_cm = float(walls.posterior_outer.max()) + size * draw("depth_margin_cm")
-    layers = around(draw, walls, top_cm, size)
-    lines = [
-        chorda(draw, walls, size) for _ in range(draw.rng.choice([0, 1, 2, 3], p=[0.3, 0.3, 0.25, 0.15]))
-    ]
-    beats = measurable_beats(walls, time)
+    size = draw("child_scale") if draw.chance(CHILDREN) else 1.0
+    walls, above = moving_walls(draw, time, size)
     return Scene(
-        kind="LV", depth_cm=depth_cm, layers=layers, lines=lines, beats=beats, walls_cm=walls.stacked
+        kind="LV",
+        depth_cm=depth_shown(draw, walls, size),
+        layers=around(draw, walls, above, size),
+        lines=chordae(draw, walls, above, size),
+        beats=measurable_beats(walls, time),
+        walls_cm=walls.stacked,
     )
+
+
+def depth_shown(draw: Draw, walls: Walls, size: float) -> float:
+    """How deep the strip reaches: past the pericardium, at least to a depth a machine offers."""
+    deepest = float(walls.posterior_outer.max())
+    wanted = max(deepest + size * draw("depth_margin_cm"), size * draw("least_depth_cm"))
+    return max(min(wanted, DEEPEST_CM), deepest + 0.3)
 
 
 def moving_walls(draw: Draw, time: Timeline, size: float) -> tuple[Walls, dict[str, float]]:
@@ -67,22 +46,35 @@ def moving_walls(draw: Draw, time: Timeline, size: float) -> tuple[Walls, dict[s
     septal, posterior = contraction(draw).curve(beats, t), contraction(draw).curve(beats, t)
     above = depths_above_septum(draw, size)
     LVIDd, IVSd, LVPWd = size * draw("LVIDd_cm"), size * draw("IVSd_cm"), size * draw("LVPWd_cm")
-    shortening, share = LVIDd * draw("FS"), draw("septal_share")
-    if draw.chance(0.06):
-        share = -draw.between(0.05, 0.25)  # paradoxical septum: it moves with the posterior wall
+    IVSd, LVPWd = min(IVSd, 0.6 * LVIDd), min(LVPWd, 0.5 * LVIDd)
+    shortening, share = LVIDd * draw("FS"), septal_share(draw)
     drift = wander(draw, t, size * draw("respiration_cm"), draw.between(2.5, 6.0))
     inner = above["septum"] + IVSd + share * shortening * septal + drift
     facing = above["septum"] + IVSd + LVIDd - (1 - share) * shortening * posterior + drift
     facing = np.maximum(facing, inner + 0.15 * LVIDd)
+    septal_thickening, posterior_thickening = thickening(draw, share)
     walls = Walls(
-        septum_outer=inner - IVSd * (1 + draw("IVS_thickening") * septal),
+        septum_outer=inner - IVSd * (1 + septal_thickening * septal),
         septum_inner=inner,
         posterior_inner=facing,
-        posterior_outer=facing + LVPWd * (1 + draw("LVPW_thickening") * posterior),
+        posterior_outer=facing + LVPWd * (1 + posterior_thickening * posterior),
         beats=beats,
         contraction=posterior,
     )
     return walls, above
+
+
+def septal_share(draw: Draw) -> float:
+    """How much of the shortening is the septum's; negative when it moves with the posterior wall."""
+    return draw("paradox_share") if draw.chance(PARADOX) else draw("septal_share")
+
+
+def thickening(draw: Draw, share: float) -> tuple[float, float]:
+    """Systolic thickening of septum and posterior wall; a dyskinetic wall hardly thickens."""
+    septal, posterior = draw("IVS_thickening"), draw("LVPW_thickening")
+    if share < 0 or draw.chance(AKINESIA):
+        septal *= draw.between(0.0, 0.4)
+    return septal, posterior
 
 
 def depths_above_septum(draw: Draw, size: float) -> dict[str, float]:
@@ -91,61 +83,6 @@ def depths_above_septum(draw: Draw, size: float) -> dict[str, float]:
     chest = near + size * draw("chest_wall_cm")
     rv = chest + size * draw("RV_wall_cm")
     return {"chest": near, "rv_wall": chest, "rv": rv, "septum": rv + size * draw("RV_cm")}
-
-
-def around(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> list[Layer]:
-    """All layers from the skin to the far field."""
-    columns = len(walls.septum_inner)
-    cavity = draw("cavity_dB")
-    rv_motion = size * draw.between(-0.1, 0.35) * walls.contraction
-    rv_wall = np.full(columns, above["rv_wall"]) + rv_motion
-    rv = np.full(columns, above["rv"]) + 1.2 * rv_motion
-    has_rv = draw.chance(0.75)
-    layers = [
-        Layer(top_cm=np.zeros(columns), level_dB=draw("near_field_dB"), still=True),
-        Layer(
-            top_cm=np.full(columns, above["chest"]), level_dB=draw("chest_wall_dB"), still=draw.chance(0.5)
-        ),
-        Layer(
-            top_cm=rv_wall,
-            level_dB=draw("septum_dB") if has_rv else cavity + draw.between(0, 25),
-            edge_dB=draw("edge_dB") if has_rv else 0.0,
-        ),
-        Layer(top_cm=rv, level_dB=cavity + draw.between(0, 28)),
-        Layer(top_cm=walls.septum_outer, level_dB=draw("septum_dB"), edge_dB=draw("edge_dB"), edge_cm=0.1),
-        Layer(top_cm=walls.septum_inner, level_dB=cavity, edge_dB=draw("edge_dB"), edge_cm=0.07),
-        Layer(
-            top_cm=walls.posterior_inner,
-            level_dB=draw("posterior_wall_dB"),
-            edge_dB=draw("edge_dB"),
-            edge_cm=0.06,
-        ),
-    ]
-    return layers + behind(draw, walls, size)
-
-
-def behind(draw: Draw, walls: Walls, size: float) -> list[Layer]:
-    """Pericardium, sometimes an effusion before it, and the reverberating far field."""
-    outer = walls.posterior_outer
-    layers = []
-    if draw.chance(0.1):
-        layers.append(Layer(top_cm=outer, level_dB=draw("cavity_dB"), edge_dB=draw.between(4, 14)))
-        outer = outer + size * draw("effusion_cm") * (0.7 + 0.3 * walls.contraction)
-    bright = Layer(top_cm=outer, level_dB=draw("pericardium_dB"), edge_dB=draw.between(0, 4))
-    far = Layer(top_cm=outer + draw("pericardium_cm") * max(size, 0.6), level_dB=draw("far_dB"))
-    return [*layers, bright, far]
-
-
-def chorda(draw: Draw, walls: Walls, size: float) -> Line:
-    """A chorda or papillary echo in the cavity, any brightness, parallel to a wall or slanting in systole."""
-    place = draw.between(0.08, 0.55)
-    y = walls.posterior_inner - place * walls.cavity_cm * draw.between(0.7, 1.0)
-    if draw.chance(0.4):
-        y = y + size * draw.between(-0.6, 0.6) * walls.contraction
-    level = draw("chorda_dB") + draw.between(0, 6) * np.sin(np.linspace(0, draw.between(5, 60), len(y)))
-    if draw.chance(0.5):
-        level = np.where(walls.contraction > draw.between(0.1, 0.5), level, np.nan)
-    return Line(y_cm=y, level_dB=level, sigma_cm=size * draw.between(0.03, 0.12))
 
 
 def measurable_beats(walls: Walls, time: Timeline) -> list[Beat]:
@@ -171,6 +108,8 @@ def beat_at(walls: Walls, r_px: float, rr_px: float, limits: tuple[int, int]) ->
         return None
     first, last = round(r_px + 0.15 * rr_px), round(r_px + 0.62 * rr_px)
     systole = first + int(np.argmin(walls.cavity_cm[first : last + 1]))
+    if walls.cavity_cm[systole] > NARROWS * walls.cavity_cm[diastole]:
+        return None
     inside = slice(max(round(start), 0), round(end) + 1)
     return Beat(
         start_px=start,
