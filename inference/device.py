@@ -27,6 +27,13 @@ def half_precision(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast("cuda") if device.type == "cuda" else nullcontext()
 
 
+def training_precision(device: torch.device) -> AbstractContextManager[object]:
+    """bfloat16 where the processor computes in it, else float32."""
+    if device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
 def use_all_cores() -> None:
     """One torch thread for each core this process may use."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))

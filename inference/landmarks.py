@@ -1,8 +1,8 @@
-"""From a cycle to eight landmarks: ResNet-18, one fully connected layer, sigmoid.
+"""From a cycle to eight landmarks and the probability that it is a left ventricle's at all.
 
-Patent CN109620293B [0092-0105, 0160] for the network, [0112-0115, 0140-0141] for range-extended
-sampling: crops of 0.9 to 1.1 times the cycle whose centre lies in the middle half of its length.
-The same sampling at inference, averaged, gives the landmarks' spread.
+Patent CN109620293B [0088-0105, 0160] for cropping and regression, [0112-0115, 0140-0141] for
+range-extended sampling: crops of 0.9 to 1.1 times the cycle whose centre lies in the middle half of
+its length. The same sampling at inference, averaged, gives the landmarks' spread.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torchvision.models import resnet18
+from torch import nn
 
 from inference.device import half_precision
+from inference.networks import RegressionNet, TracingNet
 from inference.preprocess import CROP_SIZE_PX, Box, crop, from_unit, whiten
 from inference.types import CycleBox, Landmarks, MModeStrip
 
@@ -23,33 +23,21 @@ LANDMARK_ORDER = tuple(
     for phase in ("diastole", "systole")
     for border in ("septum_outer", "septum_inner", "posterior_wall_inner", "posterior_wall_outer")
 )
+HEADS = ("tracing", "regression")
+"""How landmarks are found: borders traced over the whole crop, or the patent's fully connected layer."""
 RESAMPLED = (
     (0.0, 0.0, 1.0),
-    (-0.06, 0.02, 1.03),
-    (0.05, -0.02, 0.97),
-    (-0.03, -0.03, 1.05),
-    (0.03, 0.03, 0.96),
+    (-0.08, 0.03, 1.06),
+    (0.08, -0.03, 0.95),
+    (-0.04, -0.05, 1.1),
+    (0.04, 0.05, 0.98),
 )
 """Crops taken of each cycle at inference: shift along and across (shares of the cycle) and size."""
 
 
-class LandmarkNet(nn.Module):
-    """(N, 1, 128, 96) whitened crops to (N, 8, 2) positions (x, y), 0…1 inside the crop."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        net = resnet18(weights=None)
-        net.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
-        # The last feature map is kept, not averaged: where a wall lies is what we ask.
-        net.avgpool = nn.Identity()
-        cells = -(-CROP_SIZE_PX[0] // 32) * -(-CROP_SIZE_PX[1] // 32)
-        net.fc = nn.Linear(512 * cells, 2 * len(LANDMARK_ORDER))
-        self.net = net
-
-    def forward(self, crops: Tensor) -> Tensor:
-        """See the class."""
-        positions: Tensor = torch.sigmoid(self.net(crops))
-        return positions.view(-1, len(LANDMARK_ORDER), 2)
+def build_landmark_net(head: str) -> nn.Module:
+    """The untrained network of one of `HEADS`, for crops of `CROP_SIZE_PX`."""
+    return TracingNet() if head == "tracing" else RegressionNet(CROP_SIZE_PX)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +46,18 @@ class LandmarkSamples:
 
     points_px: NDArray[np.float64]
     """(crops, 8, 2) full-image pixels, order `LANDMARK_ORDER`."""
+    heart: NDArray[np.float64]
+    """(crops,) probability of a left ventricle at chordal level, 0…1."""
 
     @property
     def mean(self) -> Landmarks:
         """The average position of each landmark."""
         return as_landmarks(self.points_px.mean(axis=0))
+
+    @property
+    def heart_probability(self) -> float:
+        """The average over the crops."""
+        return float(self.heart.mean())
 
 
 def as_landmarks(points: NDArray[np.float64]) -> Landmarks:
@@ -90,9 +85,21 @@ def locate(
         for c in cycles
         for how in RESAMPLED
     ]
-    crops = np.stack([whiten(crop(strip.pixels, box)) for box in boxes])
-    with torch.inference_mode(), half_precision(device):
-        unit = network(torch.from_numpy(crops)[:, None].to(device)).float().cpu().numpy()
-    points = [from_unit(u.astype(np.float64), box) + corner for u, box in zip(unit, boxes, strict=True)]
+    unit, heart = read(network, np.stack([whiten(crop(strip.pixels, box)) for box in boxes]), device)
+    points = np.stack([from_unit(u, box) + corner for u, box in zip(unit, boxes, strict=True)])
     each = len(RESAMPLED)
-    return [LandmarkSamples(points_px=np.stack(points[i : i + each])) for i in range(0, len(points), each)]
+    return [
+        LandmarkSamples(points_px=points[i : i + each], heart=heart[i : i + each])
+        for i in range(0, len(points), each)
+    ]
+
+
+def read(
+    network: nn.Module, crops: NDArray[np.float32], device: torch.device
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Whitened crops (N, H, W) to unit points (N, 8, 2) and heart probabilities (N,)."""
+    batch = torch.from_numpy(crops)[:, None].to(device, memory_format=torch.channels_last)
+    with torch.inference_mode(), half_precision(device):
+        reading = network(batch)
+    heart = torch.sigmoid(reading.heart)
+    return reading.points.double().cpu().numpy(), heart.double().cpu().numpy()

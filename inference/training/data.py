@@ -1,14 +1,16 @@
 """Training material from the phantom: strips rendered once by several processes, kept in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.labelled import CycleTruth, LabelledStrip
 from inference.phantom.strip import Phantom, make_phantom
+from inference.training.datasets import read_dataset
 from inference.types import Landmarks
 
 TRAINING_SEEDS = 1_000_000
@@ -33,14 +35,11 @@ def points(landmarks: Landmarks) -> NDArray[np.float64]:
     return np.array([*landmarks.diastole, *landmarks.systole])
 
 
+def real_strips(folders: Sequence[Path]) -> list[LabelledStrip]:
+    """Every strip of these data sets."""
+    return [strip for folder in folders for strip in read_dataset(folder)]
+
+
 def all_cycles(strips: Sequence[LabelledStrip]) -> list[Labelled]:
     """Every labelled cycle with the strip it lies on."""
     return [(strip, cycle) for strip in strips for cycle in strip.cycles]
-
-
-def endless(rng: np.random.Generator, length: int, batch: int) -> Iterator[NDArray[np.int64]]:
-    """Batches of indices, each epoch in a new order."""
-    while True:
-        order = rng.permutation(length)
-        for start in range(0, length - batch + 1, batch):
-            yield order[start : start + batch]

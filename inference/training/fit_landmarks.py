@@ -1,48 +1,58 @@
-"""Trains the landmark network on phantoms: `echonode train landmarks`."""
+"""Trains the landmark network: `echonode train landmarks`."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from inference.labelled import LabelledStrip, cycle_values
-from inference.landmarks import LANDMARK_ORDER, LandmarkNet, locate
+from inference.device import pick_device, use_all_cores
+from inference.labelled import CycleTruth, LabelledStrip, cycle_values
+from inference.landmarks import LANDMARK_ORDER, build_landmark_net, locate
 from inference.measure import measure
-from inference.preprocess import CROP_INPUT, crop, to_unit, whiten
-from inference.training.data import (
-    TRAINING_SEEDS,
-    VALIDATION_SEEDS,
-    Labelled,
-    all_cycles,
-    endless,
-    phantoms,
-    points,
-)
-from inference.training.optimise import optimise
+from inference.preprocess import CROP_INPUT, CROP_SIZE_PX, Box, crop, to_unit, whiten
+from inference.training.data import VALIDATION_SEEDS, all_cycles, phantoms, points, real_strips
+from inference.training.losses import Targets, landmark_loss
+from inference.training.optimise import Task, optimise
 from inference.training.recipe import Recipe
-from inference.training.sampling import range_extended_crop, vary
+from inference.training.sampling import elsewhere, range_extended_crop, shaken, vary
+from inference.training.stream import Batches, Mix, loader
 from inference.types import CycleBox
 from inference.weights import WeightsRecord, save_weights
 
-LEARNING_RATE = 1e-3
-ALONG, ACROSS = 0.25, 1.0
-"""Weight of errors along time and along depth: only depth becomes centimetres."""
+LEARNING_RATE = 1.5e-3
+TRACED = CROP_SIZE_PX[1] // 2
+"""Columns at which the borders are traced."""
+OTHERS_KEPT = 0.5
+"""Share of look-alikes that are shown: the rest of the time goes to left ventricles."""
+HELD_OUT_BATCHES = 12
 
 
-def train_landmarks(out: Path, recipe: Recipe) -> WeightsRecord:
-    """Renders, fits, validates and writes `landmarks.safetensors` with its record into `out`."""
+class Example(NamedTuple):
+    """One crop (H, W) float16, whitened, and its truth; NaN points where there is no heart."""
+
+    name: str
+    crop: NDArray[np.float16]
+    points: NDArray[np.float32]
+    walls: NDArray[np.float32]
+
+
+def train_landmarks(out: Path, recipe: Recipe, head: str) -> WeightsRecord:
+    """Fits, validates and writes `landmarks.safetensors` with its record into `out`."""
     torch.manual_seed(recipe.seed)
-    network = LandmarkNet()
-    fit(network, all_cycles(phantoms(TRAINING_SEEDS, recipe.strips, kind="LV")), recipe)
+    use_all_cores()
+    network = build_landmark_net(head)
+    fit(network, recipe, out)
     held_out = phantoms(VALIDATION_SEEDS, recipe.held_out, kind="LV")
-    measured = validate(network, held_out, np.random.default_rng(recipe.seed))
+    measured = validate(network.eval(), held_out, np.random.default_rng(recipe.seed))
     return save_weights(
         out,
         network.state_dict(),
         network="landmarks",
+        head=head,
         version=recipe.version,
         input=CROP_INPUT,
         landmark_order=LANDMARK_ORDER,
@@ -51,49 +61,102 @@ def train_landmarks(out: Path, recipe: Recipe) -> WeightsRecord:
     )
 
 
-def examples(rng: np.random.Generator, cycles: Sequence[Labelled]) -> tuple[Tensor, Tensor]:
-    """Whitened crops (N, 1, H, W) and unit landmarks (N, 8, 2)."""
-    crops, targets = [], []
-    for strip, cycle in cycles:
-        wanted = points(cycle.landmarks_px)
-        box = range_extended_crop(rng, cycle.box_px, wanted)
-        crops.append(whiten(vary(rng, crop(strip.pixels, box))))
-        targets.append(to_unit(wanted, box))
-    images = torch.from_numpy(np.stack(crops))[:, None]
-    return images, torch.from_numpy(np.stack(targets)).float()
+def fit(network: nn.Module, recipe: Recipe, out: Path) -> None:
+    """Minimises the distance of points and traced borders on crops made by worker processes."""
+    device = pick_device(recipe.device)
+    network.to(device, memory_format=torch.channels_last)
+    real = real_strips(recipe.data)
+    mix = Mix(real=real, real_share=recipe.data_weight if real else 0.0, phantoms=recipe.phantoms)
 
-
-def fit(network: nn.Module, cycles: Sequence[Labelled], recipe: Recipe) -> None:
-    """Minimises a smooth L1 distance in crop units."""
-    rng = np.random.default_rng(recipe.seed)
-    weight = torch.tensor([ALONG, ACROSS])
-
-    def loss_of(chosen: NDArray[np.int64]) -> Tensor:
-        images, targets = examples(rng, [cycles[i] for i in chosen])
-        distance = nn.functional.smooth_l1_loss(network(images), targets, beta=0.01, reduction="none")
-        return (distance * weight).mean()
+    def loss_of(batch: list[Example]) -> Tensor:
+        crops, targets = collate(batch)
+        crops = crops.to(device, memory_format=torch.channels_last)
+        loss: Tensor = landmark_loss(network(crops), targets.to(device))
+        return loss
 
     optimise(
-        network,
-        endless(rng, len(cycles), recipe.batch),
-        loss_of,
+        Task(
+            network=network,
+            batches=loader(Batches(example, mix, batch=recipe.batch, seed=recipe.seed), recipe.workers),
+            loss_of=loss_of,
+            held_out=held_out_batches(recipe),
+            names_of=lambda batch: [each.name for each in batch],
+            halves=lambda batch: (batch[::2], batch[1::2]),
+        ),
         steps=recipe.steps,
         learning_rate=LEARNING_RATE,
-        seeds_of=lambda chosen: [cycles[i][0].seed for i in chosen],
+        device=device,
+        out=out,
+        name="landmarks",
+        resume=recipe.resume,
     )
+
+
+def held_out_batches(recipe: Recipe) -> list[list[Example]]:
+    """Batches of the validation seeds, always the same."""
+    rng = np.random.default_rng(recipe.seed)
+    strips = phantoms(VALIDATION_SEEDS, HELD_OUT_BATCHES * 16)
+    made = [one for strip in strips for _ in range(2) if (one := example(rng, strip)) is not None]
+    return [made[i : i + recipe.batch] for i in range(0, len(made), recipe.batch)]
+
+
+def example(rng: np.random.Generator, strip: LabelledStrip) -> Example | None:
+    """One crop of a random cycle; of anywhere on a look-alike; None when there is nothing to show."""
+    if strip.cycles:
+        cycle = strip.cycles[int(rng.integers(len(strip.cycles)))]
+        wanted = points(cycle.landmarks_px)
+        box = range_extended_crop(rng, shaken(rng, cycle.box_px), wanted)
+        unit, walls = to_unit(wanted, box), traced(strip, cycle, box)
+    elif strip.is_lv or rng.random() > OTHERS_KEPT:
+        return None
+    else:
+        box = elsewhere(rng, strip.pixels.shape, strip.calibration.s_per_px_x)
+        unit, walls = np.full((8, 2), np.nan), np.full((4, TRACED), np.nan)
+    pixels = whiten(vary(rng, crop(strip.pixels, box)))
+    return Example(
+        strip.name, pixels.astype(np.float16), unit.astype(np.float32), walls.astype(np.float32)
+    )
+
+
+def traced(strip: LabelledStrip, cycle: CycleTruth, box: Box) -> NDArray[np.float64]:
+    """(4, TRACED) depth 0…1 of the borders at the columns of a crop, NaN where unknown or outside."""
+    x = box[0] + (np.arange(TRACED) + 0.5) / TRACED * (box[2] - box[0])
+    if strip.walls_px is None:
+        walls_px = np.full((4, TRACED), np.nan)
+        for phase in (cycle.landmarks_px.diastole, cycle.landmarks_px.systole):
+            walls_px[:, int(np.argmin(np.abs(x - phase[0][0])))] = [y for _, y in phase]
+    else:
+        columns = np.arange(strip.walls_px.shape[1])
+        walls_px = np.stack(
+            [np.interp(x, columns, wall, left=np.nan, right=np.nan) for wall in strip.walls_px]
+        )
+    unit = (walls_px - box[1]) / (box[3] - box[1])
+    return np.where((unit > 0) & (unit < 1), unit, np.nan)
+
+
+def collate(batch: Sequence[Example]) -> tuple[Tensor, Targets]:
+    """Crops (N, 1, H, W) float32 and their targets."""
+    points_ = np.stack([each.points for each in batch])
+    heart = ~np.isnan(points_).any(axis=(1, 2))
+    targets = Targets(
+        points=torch.from_numpy(np.nan_to_num(points_, nan=0.5)),
+        walls=torch.from_numpy(np.stack([each.walls for each in batch])),
+        heart=torch.from_numpy(heart.astype(np.float32)),
+    )
+    return torch.from_numpy(np.stack([each.crop for each in batch]).astype(np.float32))[:, None], targets
 
 
 def validate(
     network: nn.Module, strips: Sequence[LabelledStrip], rng: np.random.Generator
 ) -> dict[str, float]:
     """Root mean square error of every value, boxes shaken as a detector would shake them."""
-    network.eval()
+    network.to("cpu")
     errors: dict[str, list[float]] = {}
     for strip, cycle in all_cycles(strips)[::4]:
-        shaken = np.array(cycle.box_px) + rng.normal(0, 0.03, 4) * (cycle.box_px[2] - cycle.box_px[0])
-        box = CycleBox(x0=shaken[0], y0=shaken[1], x1=shaken[2], y1=shaken[3], probability=1.0)
+        x0, y0, x1, y1 = shaken(rng, cycle.box_px)
+        box = CycleBox(x0=x0, y0=y0, x1=x1, y1=y1, probability=1.0)
         found = locate(network, strip.strip, [box], torch.device("cpu"))[0].mean
-        mine = measure(found, strip.calibration, rr_s=(shaken[2] - shaken[0]) * strip.calibration.s_per_px_x)
+        mine = measure(found, strip.calibration, rr_s=(x1 - x0) * strip.calibration.s_per_px_x)
         truth = cycle_values(strip, cycle)
         for name in truth:
             errors.setdefault(name, []).append(mine[name] - truth[name])

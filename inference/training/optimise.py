@@ -1,64 +1,142 @@
-"""The loop both networks are fitted with."""
+"""The loop both networks are fitted with: resumable, logged, and kept at its best."""
 
 import math
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import torch
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor, nn
 
+from inference.device import training_precision
+from inference.training.progress import Log, reporting
+
 Batch = TypeVar("Batch")
-REPORT_EVERY = 50
-WARM_UP = 0.1
+WARM_UP = 0.08
+CHECK_EVERY = 250
+"""Steps between two looks at the held-out batches, each followed by a checkpoint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(Generic[Batch]):
+    """What is fitted, on what, and how wrong it is."""
+
+    network: nn.Module
+    batches: Iterator[Batch]
+    loss_of: Callable[[Batch], Tensor]
+    held_out: list[Batch]
+    names_of: Callable[[Batch], list[str]]
+    """What a person finds the images of a batch by."""
+    halves: Callable[[Batch], tuple[Batch, Batch]]
+    """A batch in two, for a device that cannot hold it."""
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """How far a run has come; what a checkpoint holds."""
+
+    step: int = 0
+    found: float = math.inf
+    """Loss of the held-out batches at the last look, and the least of all."""
+    best: float = math.inf
+    best_state: dict[str, Tensor] = field(default_factory=dict)
+    stale: int = 0
+    """Looks at the held-out batches since the best one."""
 
 
 def optimise(
-    network: nn.Module,
-    batches: Iterator[Batch],
-    loss_of: Callable[[Batch], Tensor],
+    task: Task[Batch],
     *,
     steps: int,
     learning_rate: float,
-    seeds_of: Callable[[Batch], list[int]],
+    device: torch.device,
+    out: Path,
+    name: str,
+    resume: bool = False,
+    patience: int = 12,
 ) -> None:
-    """AdamW with one warm-up and one decay over `steps` batches.
+    """AdamW with one warm-up and one decay over `steps` batches; leaves the network at its best.
+
+    Writes `<name>.csv` and, until done, `<name>.checkpoint.pt` into `out`. Stops early when the
+    held-out loss has not improved for `patience` looks.
 
     Raises:
-        ValueError: the loss is not finite; names the phantoms of that batch by their seeds.
+        ValueError: the loss is not finite; names the images of that batch.
     """
-    network.train()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(task.network.parameters(), lr=learning_rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, total_steps=steps, pct_start=WARM_UP
+        optimizer, learning_rate, total_steps=steps + 1, pct_start=WARM_UP
     )
-    with reporting(steps) as report:
-        for step, batch in zip(range(steps), batches, strict=False):
-            loss = loss_of(batch)
-            if not math.isfinite(loss.item()):
-                raise ValueError(f"loss {loss.item()} at step {step} on phantoms {seeds_of(batch)}")
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimizer.step()
+    progress, checkpoint = Progress(), out / f"{name}.checkpoint.pt"
+    parts = {"network": task.network, "optimizer": optimizer, "schedule": schedule}
+    if resume and checkpoint.is_file():
+        restore(checkpoint, parts, progress)
+    with reporting(steps, progress.step) as report, Log(out / f"{name}.csv", append=progress.step > 0) as log:
+        while progress.step < steps and progress.stale < patience:
+            loss = one_step(task, optimizer, next(task.batches), device, progress.step)
             schedule.step()
-            report(step + 1, loss.item())
+            progress.step += 1
+            report(progress.step, loss)
+            if progress.step % CHECK_EVERY == 0 or progress.step == steps:
+                judge(task, device, progress)
+                log.write(progress.step, loss, progress, schedule.get_last_lr()[0])
+                save(checkpoint, parts, progress)
+    task.network.load_state_dict(progress.best_state)
+    checkpoint.unlink(missing_ok=True)
 
 
-@contextmanager
-def reporting(steps: int) -> Iterator[Callable[[int, float], None]]:
-    """A progress bar on a terminal; in a log file a line now and then, with the time left."""
-    console, started = Console(), time.monotonic()
-    with Progress(console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("training", total=steps)
+def one_step(
+    task: Task[Batch], optimizer: torch.optim.Optimizer, batch: Batch, device: torch.device, step: int
+) -> float:
+    """One batch forth and back; its loss."""
+    task.network.train()
+    optimizer.zero_grad(set_to_none=True)
+    total = backward(task, batch, device, 1.0)
+    if not math.isfinite(total):
+        raise ValueError(f"loss {total} at step {step} on {', '.join(task.names_of(batch))}")
+    torch.nn.utils.clip_grad_norm_(task.network.parameters(), 5.0)
+    optimizer.step()
+    return total
 
-        def report(step: int, loss: float) -> None:
-            progress.update(task, completed=step, description=f"loss {loss:.4f}")
-            if not console.is_terminal and step % REPORT_EVERY == 0:
-                left_min = (time.monotonic() - started) / step * (steps - step) / 60
-                print(f"step {step}/{steps} loss {loss:.4f}, {left_min:.0f} min left", flush=True)  # noqa: T201
 
-        yield report
+def backward(task: Task[Batch], batch: Batch, device: torch.device, share: float) -> float:
+    """Adds the gradients of a batch; one that does not fit into memory goes in two halves."""
+    try:
+        with training_precision(device):
+            loss = task.loss_of(batch)
+        (share * loss).backward()
+        return share * float(loss.detach())
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        first, second = task.halves(batch)
+    return backward(task, first, device, share / 2) + backward(task, second, device, share / 2)
+
+
+def judge(task: Task[Batch], device: torch.device, progress: Progress) -> None:
+    """Looks at the held-out batches and keeps the network if it was never better."""
+    with torch.no_grad(), training_precision(device):
+        losses = [float(task.loss_of(batch)) for batch in task.held_out]
+    progress.found = sum(losses) / len(losses)
+    progress.stale += 1
+    if progress.found < progress.best:
+        progress.best, progress.stale = progress.found, 0
+        progress.best_state = {k: v.detach().cpu().clone() for k, v in task.network.state_dict().items()}
+
+
+def save(path: Path, parts: dict[str, Any], progress: Progress) -> None:
+    """Writes the checkpoint so that a crash leaves the old one or the new one."""
+    states = {name: part.state_dict() for name, part in parts.items()}
+    fresh = path.with_suffix(".new")
+    torch.save({"parts": states, "progress": vars(progress), "random": torch.get_rng_state()}, fresh)
+    fresh.replace(path)
+
+
+def restore(path: Path, parts: dict[str, Any], progress: Progress) -> None:
+    """Reads a checkpoint back."""
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(saved["parts"][name])
+    for name, value in saved["progress"].items():
+        setattr(progress, name, value)
+    torch.set_rng_state(saved["random"])

@@ -13,6 +13,8 @@ ACROSS = 0.12
 INSIDE = 0.02
 PATCHED = 0.3
 """Share of crops that get a patch."""
+SHAKEN = 0.04
+"""Deviation of a detected box's edges from the true ones, as a share of the box."""
 LEFT_EDGE = -0.5
 """A box may begin at the outer edge of the first pixel."""
 
@@ -28,6 +30,22 @@ def range_extended_crop(rng: np.random.Generator, box: Box, points: NDArray[np.f
     return box
 
 
+def shaken(rng: np.random.Generator, box: Box) -> Box:
+    """The box as a detector might give it."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    off = rng.normal(0, SHAKEN, 4) * (width, height, width, height)
+    return box[0] + off[0], box[1] + off[1], box[2] + off[2], box[3] + off[3]
+
+
+def elsewhere(rng: np.random.Generator, shape: tuple[int, int], s_per_px: float) -> Box:
+    """A box of a cycle's size anywhere in a strip of (height, width) that holds no cycle."""
+    height, width = shape
+    long = min(rng.uniform(0.33, 1.4) / s_per_px, float(width))
+    tall = height * rng.uniform(0.3, 1.0)
+    x, y = rng.uniform(0, width - long), rng.uniform(0, height - tall)
+    return x - 0.5, y - 0.5, x + long - 0.5, y + tall - 0.5
+
+
 def vary(rng: np.random.Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Another gain curve, some noise, now and then a dark or bright patch: the labels stay true."""
     values = (pixels / 255.0) ** rng.uniform(0.7, 1.4)
@@ -40,11 +58,11 @@ def vary(rng: np.random.Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint
 
 
 def time_window(
-    rng: np.random.Generator, pixels: NDArray[np.uint8], boxes: NDArray[np.float64]
+    rng: np.random.Generator, pixels: NDArray[np.uint8], boxes: NDArray[np.float64], *, most_px: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """A random part of the strip, at least half of it, and the boxes (N, 4) that lie wholly in it."""
+    """A random part of the strip, half of it or more up to `most_px`, and the boxes (N, 4) wholly in it."""
     width = pixels.shape[1]
-    keep = int(width * rng.uniform(0.5, 1.0))
+    keep = min(int(width * rng.uniform(0.5, 1.0)), most_px)
     start = int(rng.integers(width - keep + 1))
     moved = boxes - [start, 0, start, 0]
     whole = (moved[:, 0] >= LEFT_EDGE) & (moved[:, 2] <= keep - 0.5)

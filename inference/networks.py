@@ -1,0 +1,131 @@
+"""The two landmark networks: one trunk, two ways to say where the walls are.
+
+`TracingNet` (default) draws the four borders over the whole crop and the columns of end diastole and
+end systole; the landmarks are where they meet. `RegressionNet` is the patent's head (CN109620293B
+[0092-0105, 0160]): one fully connected layer and a sigmoid for all eight points. Both say besides how
+probable it is that the crop shows a left ventricle at chordal level at all.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, pixel_shuffle
+from torchvision.models import resnet18
+
+BORDERS, PHASES = 4, 2
+POINTS = BORDERS * PHASES
+WIDTH = 64
+"""Channels of the decoder."""
+NEAR = 4.0
+"""A position is the mean of its distribution within this many cells of the most probable one."""
+
+
+class Reading(NamedTuple):
+    """What a network says of N crops."""
+
+    points: Tensor
+    """(N, 8, 2) positions (x, y), 0…1 inside the crop."""
+    heart: Tensor
+    """(N,) logit of "a left-ventricular cycle at chordal level"."""
+    rows: Tensor | None = None
+    """(N, 4, R, C) logits of each border's row at each of C columns; None for `RegressionNet`."""
+    columns: Tensor | None = None
+    """(N, 2, C) logits of the columns of end diastole and end systole."""
+
+
+class Trunk(nn.Module):
+    """ResNet-18 on one gray channel; feature maps at a 4th, 8th, 16th and 32nd of the crop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        net = resnet18(weights=None)
+        first = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        self.stem = nn.Sequential(first, net.bn1, net.relu, net.maxpool)
+        self.stages = nn.ModuleList([net.layer1, net.layer2, net.layer3, net.layer4])
+
+    def forward(self, crops: Tensor) -> list[Tensor]:
+        """(N, 1, H, W) to four maps, finest first."""
+        maps, here = [], self.stem(crops)
+        for stage in self.stages:
+            here = stage(here)
+            maps.append(here)
+        return maps
+
+
+def block(inside: int, outside: int) -> nn.Sequential:
+    """3 x 3 convolution, normalised, rectified."""
+    return nn.Sequential(
+        nn.Conv2d(inside, outside, 3, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
+    )
+
+
+class TracingNet(nn.Module):
+    """(N, 1, H, W) whitened crops to borders traced over H/2 rows and W/2 columns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = Trunk()
+        self.lateral = nn.ModuleList([nn.Conv2d(c, WIDTH, 1) for c in (64, 128, 256, 512)])
+        self.refine = nn.Sequential(block(WIDTH, WIDTH), block(WIDTH, WIDTH))
+        self.trace = nn.Conv2d(WIDTH, BORDERS * 4, 1)
+        self.phase = nn.Sequential(
+            nn.Conv1d(2 * WIDTH, WIDTH, 5, padding=2), nn.ReLU(inplace=True), nn.Conv1d(WIDTH, PHASES * 2, 5, padding=2)
+        )
+        self.heart = nn.Sequential(nn.Linear(512 * 2, 64), nn.ReLU(inplace=True), nn.Linear(64, 1))
+
+    def forward(self, crops: Tensor) -> Reading:
+        """See the class."""
+        maps = self.trunk(crops)
+        fine = self.lateral[3](maps[3])
+        for lateral, finer in zip(self.lateral[2::-1], maps[2::-1], strict=True):
+            fine = lateral(finer) + interpolate(fine, size=finer.shape[-2:], mode="nearest")
+        fine = self.refine(fine)
+        rows = pixel_shuffle(self.trace(fine), 2).float()
+        profile = self.phase(torch.cat([fine.mean(2), fine.amax(2)], dim=1)).float()
+        columns = profile.unflatten(1, (PHASES, 2)).transpose(2, 3).flatten(2)
+        pooled = torch.cat([maps[3].mean((2, 3)), maps[3].amax((2, 3))], dim=1)
+        return Reading(meeting_points(rows, columns), self.heart(pooled).float()[:, 0], rows, columns)
+
+
+class RegressionNet(nn.Module):
+    """The patent's head: the last feature map, one fully connected layer, sigmoid."""
+
+    def __init__(self, crop_px: tuple[int, int]) -> None:
+        super().__init__()
+        self.trunk = Trunk()
+        # The last feature map is kept, not averaged: where a wall lies is what we ask.
+        cells = -(-crop_px[0] // 32) * -(-crop_px[1] // 32)
+        self.full = nn.Linear(512 * cells, 2 * POINTS)
+        self.heart = nn.Linear(512, 1)
+
+    def forward(self, crops: Tensor) -> Reading:
+        """(N, 1, H, W) whitened crops to their reading."""
+        last = self.trunk(crops)[-1]
+        points = torch.sigmoid(self.full(last.flatten(1)).float()).view(-1, POINTS, 2)
+        return Reading(points, self.heart(last.mean((2, 3))).float()[:, 0])
+
+
+def peak(logits: Tensor) -> Tensor:
+    """Position 0…1 along the last axis: the mean of the distribution about its highest cell.
+
+    The mean over all cells would lie between two rival borders, where there is none.
+    """
+    cells = torch.arange(logits.shape[-1], device=logits.device, dtype=logits.dtype)
+    far = (cells - logits.argmax(-1, keepdim=True)).abs() > NEAR
+    share = logits.masked_fill(far, -torch.inf).softmax(-1)
+    return ((share * cells).sum(-1) + 0.5) / logits.shape[-1]
+
+
+def meeting_points(rows: Tensor, columns: Tensor) -> Tensor:
+    """(N, 8, 2): where the borders stand at end diastole and end systole."""
+    depth, when = peak(rows.transpose(2, 3)), peak(columns)
+    count = depth.shape[-1]
+    at = (when * count - 0.5).clamp(0, count - 1)
+    left = at.floor().long().clamp(max=count - 2)
+    share = (at - left)[:, None]
+    reach = [-1, BORDERS, -1]
+    first, second = (depth.gather(2, index[:, None].expand(*reach)) for index in (left, left + 1))
+    y = (first * (1 - share) + second * share).transpose(1, 2)
+    x = when[..., None].expand_as(y)
+    return torch.stack([x, y], dim=-1).flatten(1, 2)

@@ -1,0 +1,98 @@
+"""Endless batches for training, made by worker processes: phantoms as they are needed, real sets mixed in."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from inference.labelled import LabelledStrip
+from inference.phantom.strip import make_phantom
+from inference.training.data import TRAINING_SEEDS
+
+Example = TypeVar("Example")
+POOL = 160
+"""Strips a worker keeps at hand; each is drawn several times before a new one takes its place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """What training material is made of."""
+
+    reuse: float = 6.0
+    """How often a phantom is drawn, on average, before it is replaced."""
+    real: Sequence[LabelledStrip] = field(default_factory=tuple)
+    real_share: float = 0.0
+    """Share of examples drawn from `real`; the rest come from phantoms."""
+    phantoms: int = 0
+    """Different phantoms at most; 0: new ones for ever."""
+
+
+class Batches(IterableDataset[list[Example]], Generic[Example]):
+    """Lists of `batch` examples; each worker has seeds and random numbers of its own."""
+
+    def __init__(
+        self,
+        make: Callable[[np.random.Generator, LabelledStrip], Example | None],
+        mix: Mix,
+        *,
+        batch: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.make, self.mix, self.batch, self.seed = make, mix, batch, seed
+
+    def __iter__(self) -> Iterator[list[Example]]:
+        """Goes on for ever."""
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        torch.set_num_threads(1)
+        rng = np.random.default_rng((self.seed, worker))
+        strips = drawn(rng, self.mix, first=worker, stride=workers)
+        while True:
+            examples: list[Example] = []
+            while len(examples) < self.batch:
+                example = self.make(rng, next(strips))
+                if example is not None:
+                    examples.append(example)
+            yield examples
+
+
+def drawn(rng: np.random.Generator, mix: Mix, *, first: int, stride: int) -> Iterator[LabelledStrip]:
+    """Strips at random: from a pool of phantoms that is renewed bit by bit, and from the real sets."""
+    fresh = rendered(mix, first=first, stride=stride)
+    pool: list[LabelledStrip] = []
+    while True:
+        if mix.real and rng.random() < mix.real_share:
+            yield mix.real[int(rng.integers(len(mix.real)))]
+        elif len(pool) < POOL:
+            pool.append(next(fresh))
+            yield pool[-1]
+        else:
+            place = int(rng.integers(POOL))
+            if rng.random() < 1 / mix.reuse:
+                pool[place] = next(fresh)
+            yield pool[place]
+
+
+def rendered(mix: Mix, *, first: int, stride: int) -> Iterator[LabelledStrip]:
+    """Phantoms of consecutive training seeds, each worker taking every `stride`-th."""
+    number = first
+    while True:
+        yield make_phantom(TRAINING_SEEDS + (number % mix.phantoms if mix.phantoms else number))
+        number += stride
+
+
+def loader(batches: Batches[Example], workers: int) -> Iterator[list[Example]]:
+    """The batches, made ahead by `workers` processes (0: in this one)."""
+    ahead = 4 if workers else None
+    return iter(
+        DataLoader(batches, batch_size=None, num_workers=workers, prefetch_factor=ahead, collate_fn=as_it_is)
+    )
+
+
+def as_it_is(examples: list[Example]) -> list[Example]:
+    """Batches come collated from the workers."""
+    return examples
