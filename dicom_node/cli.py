@@ -3,7 +3,7 @@
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -172,20 +172,26 @@ def train_landmarks(
 @app.command()
 def evaluate(
     *,
-    count: Annotated[int, typer.Option(min=1, help="Left ventricles.")] = 200,
-    lookalikes: Annotated[int, typer.Option(min=1, help="Strips of each other kind.")] = 50,
+    count: Annotated[int, typer.Option(min=0, help="Left ventricles.")] = 200,
+    lookalikes: Annotated[int, typer.Option(min=0, help="Strips of anything else, all kinds in turn.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Offset into the test seeds.")] = 0,
+    hearts: Annotated[
+        Literal["clinical", "full"], typer.Option("--range", help="Left ventricles of clinical size, or all.")
+    ] = "clinical",
+    data: Annotated[Path | None, typer.Option(help="Data set (COCO) to judge instead of phantoms.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     weights: Weights = "",
     device: Device = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
-    """Measure phantoms of unseen seeds and print the errors as JSON."""
-    import json
+    """Measure strips of known truth and compare: phantoms of unseen seeds, or a data set."""
+    from dicom_node.evaluation import run_evaluate
+    from inference.evaluation.judged import Machine
+    from inference.evaluation.sample import Plan, Range
 
-    from inference.analyse import load_model
-    from inference.training.evaluate import evaluate as judge_all
-
-    report = judge_all(load_model(weights, device), count=count, lookalikes=lookalikes, seed=seed)
-    typer.echo(json.dumps(report, indent=2))
+    plan = Plan(count=count, lookalikes=lookalikes, seed=seed, range=Range(hearts))
+    machine = Machine(weights=weights, device=device, workers=workers)
+    raise typer.Exit(run_evaluate(plan, machine, data=data, as_json=as_json))
 
 
 @audit_app.callback(invoke_without_command=True)
