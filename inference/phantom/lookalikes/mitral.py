@@ -1,6 +1,6 @@
 """Atrioventricular valves: the leaflets draw their M across a cavity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -82,6 +82,8 @@ def mitral(draw: Draw, time: Timeline) -> Scene:
     """Mitral level: septum and posterior wall are the ventricle's, but the leaflets cross its cavity."""
     size = body_size(draw)
     walls, above = moving_walls(draw, time, size)
+    if draw.chance(0.45):
+        walls = near_the_annulus(walls, moves=vary(draw, "basal_motion"))
     form = MITRAL[str(draw.rng.choice(list(MITRAL), p=[form.chance for form in MITRAL.values()]))]
     valve = leaflets(draw, form, walls, time.t_s)
     lines = leaflet_lines(draw, valve, size * draw.between(*form.sigma_cm))
@@ -91,6 +93,14 @@ def mitral(draw: Draw, time: Timeline) -> Scene:
         layers=around(draw, walls, above, size),
         lines=[*chordae(draw, walls, above, size), *lines],
     )
+
+
+def near_the_annulus(walls: Walls, *, moves: float) -> Walls:
+    """The same heart cut closer to its base: the posterior wall moves and thickens by a share only."""
+    inner, thick = walls.posterior_inner, walls.posterior_outer - walls.posterior_inner
+    inner = inner.max() - moves * (inner.max() - inner)
+    outer = inner + thick.min() + moves * (thick - thick.min())
+    return replace(walls, posterior_inner=inner, posterior_outer=outer)
 
 
 def leaflets(draw: Draw, form: MitralForm, walls: Walls, t_s: Curve) -> Leaflets:

@@ -22,6 +22,7 @@ RANGES: dict[str, Range] = {
     "posterior_leaflet_fainter_dB": (0, 16),
     "stroke_fainter_dB": (0, 8),
     "echo_below_leaflet_cm": (0.12, 0.6),
+    "basal_motion": (0.05, 0.8),  # of the posterior wall's motion at chordal level
     # aortic root, left atrium, pulmonary valve
     "root_motion_cm": (0.25, 1.5),
     "root_parallel": (0.85, 1.1),
