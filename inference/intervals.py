@@ -76,9 +76,15 @@ def means(cycles: Sequence[CycleMeasurement]) -> dict[str, float]:
 
 def interval(name: str, value: float, sampled: Array, *, widen: float = 1.0) -> tuple[float, float]:
     """2.5 and 97.5 % of the samples, moved so that their median is the reported value; never impossible."""
+    below, above = reach(sampled)
+    low, high = max(0.0, value - widen * below), value + widen * above
+    return min(low, value), max(min(high, MOST.get(name, high)), value)
+
+
+def reach(sampled: Array) -> tuple[float, float]:
+    """How far the middle 95 % of the samples extend below and above their median."""
     low, middle, high = (float(each) for each in np.quantile(sampled, TAILS))
-    below, above = max(0.0, value - widen * (middle - low)), value + widen * (high - middle)
-    return min(below, value), max(min(above, MOST.get(name, above)), value)
+    return middle - low, high - middle
 
 
 def sample(cycles: Sequence[CycleMeasurement], residuals: Residuals) -> dict[str, Array]:
