@@ -4,18 +4,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from inference.phantom.cavity import ghosts, trabeculae
 from inference.phantom.lookalikes.pieces import (
     blood,
     body_size,
     depth_past,
     ejection,
     far_wall,
+    nearby,
     put_in,
     skin,
     strokes,
     uneven,
     wall,
+    within,
 )
 from inference.phantom.lookalikes.ranges import vary
 from inference.phantom.motion import Curve, contraction, rhythm, wander
@@ -54,16 +55,25 @@ def aorta(draw: Draw, time: Timeline) -> Scene:
     between = [wall(draw, root.back_inner), blood(draw, root.back, walls.contraction)]
     layers = put_in(layers, between, float(root.atrial_wall.mean()))
     layers = lit_by_the_beat(draw, layers, walls.contraction)
+    depth = depth_shown(draw, root, float(end.max()), size)
     return Scene(
         kind="aorta",
-        depth_cm=depth_past(draw, float(end.max()), size),
-        layers=layers,
+        depth_cm=depth,
+        layers=within(layers, depth),
         lines=[
             *cusps(draw, root, ejection(draw, walls.beats, time.t_s)),
             *wall_echoes(draw, root, size),
             *nearby(draw, stand_in, above, size),
         ],
     )
+
+
+def depth_shown(draw: Draw, root: Root, end_cm: float, size: float) -> float:
+    """How deep the strip reaches: past the atrium, or too shallow to hold its far wall."""
+    if draw.chance(0.9):
+        return depth_past(draw, end_cm, size)
+    back, far = float(root.back.max()), float(root.atrial_wall.min())
+    return back + draw.between(0.1, 0.9) * max(far - back, 0.2)
 
 
 def aortic_root(draw: Draw, walls: Walls, size: float) -> Root:
@@ -97,12 +107,6 @@ def wall_echoes(draw: Draw, root: Root, size: float) -> list[Line]:
         y = rest + size * draw.between(-0.25, 0.45)
         lines.append(Line(y_cm=y, level_dB=level, sigma_cm=size * draw.between(0.03, 0.1)))
     return lines
-
-
-def nearby(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> list[Line]:
-    """What a ventricle's strip has outside its cavity too, as often: trabeculae, reverberation."""
-    lines = trabeculae(draw, walls, above, size) if draw.chance(0.5) else []
-    return lines + (ghosts(draw, walls, size) if draw.chance(0.3) else [])
 
 
 def lit_by_the_beat(draw: Draw, layers: list[Layer], moved: Curve) -> list[Layer]:

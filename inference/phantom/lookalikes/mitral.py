@@ -12,6 +12,7 @@ from inference.phantom.lookalikes.pieces import (
     body_size,
     depth_past,
     far_wall,
+    nearby,
     skin,
     strokes,
     uneven,
@@ -87,11 +88,12 @@ def mitral(draw: Draw, time: Timeline) -> Scene:
     form = MITRAL[str(draw.rng.choice(list(MITRAL), p=[form.chance for form in MITRAL.values()]))]
     valve = leaflets(draw, form, walls, time.t_s)
     lines = leaflet_lines(draw, valve, size * draw.between(*form.sigma_cm))
+    rest = chordae if draw.chance(0.5) else nearby
     return Scene(
         kind="mitral",
         depth_cm=depth_past(draw, float(walls.posterior_outer.max()), size),
         layers=around(draw, walls, above, size),
-        lines=[*chordae(draw, walls, above, size), *lines],
+        lines=[*rest(draw, walls, above, size), *lines],
     )
 
 

@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from inference.phantom.cavity import ghosts, trabeculae
 from inference.phantom.lookalikes.ranges import vary
 from inference.phantom.motion import Curve, Rhythm, wander
 from inference.phantom.parameters import Draw
 from inference.phantom.scene import Layer, Line
 from inference.phantom.texture import smooth_noise
 from inference.phantom.ventricle import DEEPEST_CM
+from inference.phantom.walls import Walls
 
 Knots = Sequence[tuple[float, float]]
 
@@ -98,6 +100,12 @@ def depth_past(draw: Draw, deepest_cm: float, size: float) -> float:
     """How deep the strip reaches when it must show `deepest_cm`; drawn as for the left ventricle."""
     wanted = max(deepest_cm + size * draw("depth_margin_cm"), size * draw("least_depth_cm"))
     return max(min(wanted, DEEPEST_CM), deepest_cm + 0.3)
+
+
+def nearby(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> list[Line]:
+    """What a ventricle's strip has outside its cavity too, as often: trabeculae, reverberation."""
+    lines = trabeculae(draw, walls, above, size) if draw.chance(0.5) else []
+    return lines + (ghosts(draw, walls, size) if draw.chance(0.3) else [])
 
 
 def strokes(line: Line, fainter_dB: float) -> list[Line]:
