@@ -3,7 +3,7 @@
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -169,23 +169,51 @@ def train_landmarks(
     typer.echo(train(out, recipe).model_dump_json())
 
 
+@train_app.command("calibrate")
+def train_calibrate(
+    out: Out,
+    *,
+    strips: Annotated[int, typer.Option(min=1, help="Left ventricles.")] = 600,
+    lookalikes: Annotated[int, typer.Option(min=1, help="Strips of all other kinds together.")] = 1000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+) -> None:
+    """Choose both thresholds and fit the intervals on phantoms; needs both networks in the folder."""
+    from inference.training.calibrate import Plan, calibrate
+
+    plan = Plan(strips=strips, lookalikes=lookalikes, workers=workers)
+    for record in calibrate(out, plan):
+        typer.echo(record.model_dump_json())
+
+
 @app.command()
 def evaluate(
     *,
-    count: Annotated[int, typer.Option(min=1, help="Left ventricles.")] = 200,
-    lookalikes: Annotated[int, typer.Option(min=1, help="Strips of each other kind.")] = 50,
+    count: Annotated[int, typer.Option(min=0, help="Left ventricles.")] = 200,
+    lookalikes: Annotated[int, typer.Option(min=0, help="Strips of anything else, all kinds in turn.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Offset into the test seeds.")] = 0,
+    hearts: Annotated[
+        Literal["clinical", "full"], typer.Option("--range", help="Left ventricles of clinical size, or all.")
+    ] = "clinical",
+    data: Annotated[Path | None, typer.Option(help="Data set (COCO) to judge instead of phantoms.")] = None,
+    against: Annotated[
+        Literal["printed"] | None, typer.Option(help="Score real pictures against what is printed on them.")
+    ] = None,
+    real: Annotated[Path, typer.Option(help="Folder of real pictures.")] = Path("../shared/real"),
+    out: Annotated[Path | None, typer.Option(help="Folder for report.html, report.json, pictures.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     weights: Weights = "",
     device: Device = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
-    """Measure phantoms of unseen seeds and print the errors as JSON."""
-    import json
+    """Measure strips of known truth and compare: phantoms of unseen seeds, or a data set."""
+    from dicom_node.evaluation import Wishes, run_evaluate
+    from inference.evaluation.judged import Machine
+    from inference.evaluation.sample import Plan, Range
 
-    from inference.analyse import load_model
-    from inference.training.evaluate import evaluate as judge_all
-
-    report = judge_all(load_model(weights, device), count=count, lookalikes=lookalikes, seed=seed)
-    typer.echo(json.dumps(report, indent=2))
+    plan = Plan(count=count, lookalikes=lookalikes, seed=seed, range=Range(hearts))
+    machine = Machine(weights=weights, device=device, workers=workers)
+    wishes = Wishes(data=data, pictures=real if against else None, out=out, as_json=as_json)
+    raise typer.Exit(run_evaluate(plan, machine, wishes))
 
 
 @audit_app.callback(invoke_without_command=True)

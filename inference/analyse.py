@@ -1,10 +1,9 @@
 """The recipe: region, strip, cycles, landmarks, centimetres, quality."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from pydicom import Dataset
 from torch import nn
@@ -12,25 +11,20 @@ from torchvision.models.detection import FasterRCNN
 
 from inference.cycles import build_detector, detect
 from inference.device import pick_device, use_all_cores
-from inference.errors import Implausible, InferenceError, NoCycle
-from inference.landmarks import LandmarkNet, LandmarkSamples, as_landmarks, locate
-from inference.measure import lengths_cm, measure
+from inference.errors import InferenceError, NoCycle
+from inference.gates import Located, left_ventricles, plausible
+from inference.intervals import Residuals, with_intervals
+from inference.landmarks import LandmarkNet, locate
+from inference.limits import limits_for
+from inference.patient import UNKNOWN, Patient, patient_of
 from inference.pixels import frames_to_analyse, strip
 from inference.preprocess import CROP_INPUT, DETECTOR_INPUT
-from inference.quality import agreeing, check_cycle, crosses_gap
+from inference.quality import agreeing, check_rate, crosses_gap
 from inference.regions import mmode_regions
-from inference.types import (
-    CycleBox,
-    CycleMeasurement,
-    MModeRegion,
-    MModeStrip,
-    ModelIdentity,
-    StripResult,
-    Value,
-)
+from inference.types import CycleBox, MModeRegion, MModeStrip, ModelIdentity, StripResult
 from inference.weights import SHIPPED, identity, load_weights
 
-MOST_CYCLES = 12
+MOST_CYCLES = 6
 """More beats than this add time, not knowledge."""
 
 
@@ -43,9 +37,11 @@ class Model:
     landmarks: nn.Module
     device: torch.device
     threshold: float
-    """Least probability of a cycle that is measured."""
-    error: Mapping[str, float]
-    """Root mean square error of each value on validation phantoms, from the weights record."""
+    """Least probability, by the detector, of a cycle that is measured."""
+    heart_threshold: float
+    """Least probability, by the landmark network, that it is one of a left ventricle."""
+    residuals: Residuals
+    """How wrong lengths and rate were on validation strips."""
 
 
 def load_model(weights: str = "", device: str = "auto") -> Model:
@@ -67,7 +63,8 @@ def load_model(weights: str = "", device: str = "auto") -> Model:
         landmarks=locator.to(where).eval(),
         device=where,
         threshold=cycles.threshold,
-        error=landmarks.measured,
+        heart_threshold=landmarks.heart_threshold,
+        residuals=landmarks.residuals,
     )
 
 
@@ -77,15 +74,16 @@ def analyse(dataset: Dataset, model: Model) -> list[StripResult]:
         regions = mmode_regions(dataset)
     except InferenceError as error:
         return [refusal(error)]
-    return [analyse_region(dataset, region, model) for region in regions]
+    patient = patient_of(dataset)
+    return [analyse_region(dataset, region, model, patient) for region in regions]
 
 
-def analyse_region(dataset: Dataset, region: MModeRegion, model: Model) -> StripResult:
+def analyse_region(dataset: Dataset, region: MModeRegion, model: Model, patient: Patient) -> StripResult:
     """The best of the frames looked at: the one whose cycle is most probable, or the reason for none."""
     best: StripResult | None = None
     try:
         for frame in frames_to_analyse(dataset):
-            result = analyse_strip(strip(dataset, region, frame), model)
+            result = analyse_strip(strip(dataset, region, frame), model, patient)
             best = result if best is None or rank(result) > rank(best) else best
     except InferenceError as error:
         return best if best and best.measured else refusal(error, region)
@@ -104,13 +102,16 @@ def refusal(error: InferenceError, region: MModeRegion | None = None, frame: int
     )
 
 
-def analyse_strip(strip: MModeStrip, model: Model) -> StripResult:
+def analyse_strip(strip: MModeStrip, model: Model, patient: Patient = UNKNOWN) -> StripResult:
     """Cycles, landmarks, centimetres and their agreement on one strip."""
+    limits = limits_for(patient)
     try:
         boxes = probable_cycles(strip, model)
-        samples = locate(model.landmarks, strip, boxes, model.device)
-        cycles = plausible(strip, boxes, samples)
-        used = agreeing(cycles)
+        located = locate_all(strip, boxes, model)
+        hearts = left_ventricles(located, model.heart_threshold)
+        cycles = plausible(strip, hearts, limits)
+        check_rate(cycles, patient.heart_rate_bpm, limits)
+        used = agreeing(cycles, limits)
     except InferenceError as error:
         return refusal(error, strip.region, strip.frame)
     return StripResult(
@@ -120,7 +121,7 @@ def analyse_strip(strip: MModeStrip, model: Model) -> StripResult:
         cycles=tuple(cycles),
         chosen=max(used, key=lambda i: cycles[i].box.probability),
         used=used,
-        measurements=summary([cycles[i] for i in used], model.error),
+        measurements=with_intervals([cycles[i] for i in used], model.residuals),
     )
 
 
@@ -144,45 +145,7 @@ def probable_cycles(strip: MModeStrip, model: Model) -> list[CycleBox]:
     return probable[:MOST_CYCLES]
 
 
-def plausible(
-    strip: MModeStrip, boxes: Sequence[CycleBox], samples: Sequence[LandmarkSamples]
-) -> list[CycleMeasurement]:
-    """The cycles that can be a heart's, in order of time.
-
-    Raises:
-        Implausible: none can; the message is the first one's.
-    """
-    kept, complaints = [], []
-    for box, sample in zip(boxes, samples, strict=True):
-        try:
-            kept.append(measured_cycle(strip, box, sample))
-        except Implausible as error:
-            complaints.append(error)
-    if not kept:
-        raise complaints[0]
-    return sorted(kept, key=lambda cycle: cycle.box.x0)
-
-
-def measured_cycle(strip: MModeStrip, box: CycleBox, samples: LandmarkSamples) -> CycleMeasurement:
-    """Numbers of one cycle from its average landmarks, and their deviation over the crops."""
-    calibration = strip.region.calibration
-    rr_s = (box.x1 - box.x0) * calibration.s_per_px_x
-    check_cycle(
-        samples.mean, lengths_cm(samples.mean, calibration), rr_s=rr_s, s_per_px=calibration.s_per_px_x
-    )
-    values = measure(samples.mean, calibration, rr_s=rr_s)
-    each = [measure(as_landmarks(points), calibration, rr_s=rr_s) for points in samples.points_px]
-    spread = {name: float(np.std([one[name] for one in each])) for name in values}
-    return CycleMeasurement(box=box, landmarks=samples.mean, values=values, spread=spread)
-
-
-def summary(cycles: Sequence[CycleMeasurement], error: Mapping[str, float]) -> dict[str, Value]:
-    """Mean over the cycles with a 95 % interval: spread over crops and beats, and the known error."""
-    values = {}
-    for name in cycles[0].values:
-        mean = float(np.mean([cycle.values[name] for cycle in cycles]))
-        between = float(np.var([cycle.values[name] for cycle in cycles])) / len(cycles)
-        within = float(np.mean([cycle.spread[name] ** 2 for cycle in cycles]))
-        half = 1.96 * float(np.sqrt(between + within + error.get(name, 0.0) ** 2))
-        values[name] = Value(value=mean, ci95=(max(0.0, mean - half), mean + half))
-    return values
+def locate_all(strip: MModeStrip, boxes: Sequence[CycleBox], model: Model) -> list[Located]:
+    """The landmarks of every cycle, in the same order."""
+    samples = locate(model.landmarks, strip, boxes, model.device)
+    return [Located(box=box, samples=each) for box, each in zip(boxes, samples, strict=True)]

@@ -6,23 +6,30 @@ Cardiol 1976;37:7; LV mass by the Devereux cube formula, Lang RM et al., J Am So
 """
 
 from collections.abc import Mapping
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from inference.types import Calibration, Landmarks
+
+Number = TypeVar("Number", float, NDArray[np.float64])
+"""One heart, or an array of hearts that are sampled together."""
 
 MYOCARDIUM_G_PER_ML = 1.04
 
 
-def teichholz_ml(diameter_cm: float) -> float:
+def teichholz_ml(diameter_cm: Number) -> Number:
     """Left ventricular volume in ml from its inner diameter: V = 7 D^3 / (2.4 + D)."""
     return 7.0 * diameter_cm**3 / (2.4 + diameter_cm)
 
 
-def fractional_shortening_percent(LVIDd_cm: float, LVIDs_cm: float) -> float:
+def fractional_shortening_percent(LVIDd_cm: Number, LVIDs_cm: Number) -> Number:
     """FS = (LVIDd - LVIDs) / LVIDd in percent."""
     return 100.0 * (LVIDd_cm - LVIDs_cm) / LVIDd_cm
 
 
-def lv_mass_g(IVSd_cm: float, LVIDd_cm: float, LVPWd_cm: float) -> float:
+def lv_mass_g(IVSd_cm: Number, LVIDd_cm: Number, LVPWd_cm: Number) -> Number:
     """Devereux cube: 0.8 x 1.04 x ((IVSd + LVIDd + LVPWd)^3 - LVIDd^3) + 0.6 g."""
     return 0.8 * MYOCARDIUM_G_PER_ML * ((IVSd_cm + LVIDd_cm + LVPWd_cm) ** 3 - LVIDd_cm**3) + 0.6
 
@@ -37,10 +44,10 @@ def lengths_cm(landmarks: Landmarks, calibration: Calibration) -> dict[str, floa
     return lengths
 
 
-def derived(lengths: Mapping[str, float], *, rr_s: float) -> dict[str, float]:
+def derived(lengths: Mapping[str, Number], *, rr_s: Number) -> dict[str, Number]:
     """Volumes, fractions, mass, wall thickness and rate from six lengths and the length of the beat.
 
-    Lengths must be positive (`quality.check_lengths` says so first) and `rr_s` in seconds.
+    Lengths must be positive (`quality.check_cycle` says so first) and `rr_s` in seconds.
     """
     d, s = lengths["LVIDd_cm"], lengths["LVIDs_cm"]
     EDV_ml, ESV_ml = teichholz_ml(d), teichholz_ml(s)

@@ -17,6 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from inference.errors import WeightsMismatch
+from inference.intervals import Residuals
 from inference.types import ModelIdentity
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -37,6 +38,11 @@ class WeightsRecord(BaseModel):
     preprocessing: str = "grayscale, whitening"
     seed_boxes_px: tuple[tuple[float, float], ...] = ()
     threshold: float = 0.0
+    """Least probability of a cycle by the detector."""
+    heart_threshold: float = 0.0
+    """Least probability of a left ventricle by the landmark network; 0 asks for nothing."""
+    residuals: Residuals = Residuals()
+    """Errors on validation strips, for the intervals."""
     landmark_order: tuple[str, ...] = ()
     training: Mapping[str, Any]
     measured: Mapping[str, float]
@@ -48,9 +54,14 @@ def save_weights(folder: Path, state: Mapping[str, Tensor], **record: Any) -> We
     made = WeightsRecord(sha256=hashlib.sha256(data).hexdigest(), **record)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{made.network}.safetensors").write_bytes(data)
-    text = json.dumps(made.model_dump(mode="json"), indent=2, sort_keys=True)
-    (folder / f"{made.network}.json").write_text(text + "\n")
+    write_record(folder, made)
     return made
+
+
+def write_record(folder: Path, record: WeightsRecord) -> None:
+    """Writes `<network>.json` alone: the weights stay as they are, more is known of them."""
+    text = json.dumps(record.model_dump(mode="json"), indent=2, sort_keys=True)
+    (folder / f"{record.network}.json").write_text(text + "\n")
 
 
 def _compact(name: str, value: Tensor) -> Tensor:

@@ -6,16 +6,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage
 
 from inference.labelled import cycle_values, mean_values
+from inference.phantom.console import screen
+from inference.phantom.layouts import placement
+from inference.phantom.region_items import region_items
+from inference.phantom.sector import sector
 from inference.phantom.strip import Phantom
 from inference.types import Landmarks
 
-LEFT_PX, RIGHT_PX, BELOW_PX = 40, 64, 28
-GRAY = (170, 170, 170)
+__all__ = [
+    "as_dataset",
+    "phantom_uid",
+    "screen",
+    "sector",
+    "set_pixels",
+    "strip_origin",
+    "truth_document",
+    "ultrasound_header",
+]
 
 
 def phantom_uid(*parts: object) -> str:
@@ -26,58 +37,14 @@ def phantom_uid(*parts: object) -> str:
 
 def strip_origin(phantom: Phantom) -> tuple[int, int]:
     """Where the strip's top-left pixel lies on the screen: (x, y)."""
-    return LEFT_PX, max(120, phantom.pixels.shape[0] * 3 // 5)
-
-
-def screen(phantom: Phantom) -> NDArray[np.uint8]:
-    """The whole screen, (rows, columns, 3) uint8: a sector picture above, the strip with its axes below."""
-    height, width = phantom.pixels.shape
-    x, y = strip_origin(phantom)
-    image = Image.new("RGB", (x + width + RIGHT_PX, y + height + BELOW_PX))
-    image.paste(Image.fromarray(phantom.pixels), (x, y))
-    pen = ImageDraw.Draw(image)
-    sector(pen, centre=(x + width // 2, 8), radius=y - 24, seed=phantom.seed)
-    for cm in range(int(height * phantom.calibration.cm_per_px_y) + 1):
-        at = y + cm / phantom.calibration.cm_per_px_y
-        pen.line((x + width, at, x + width + (8 if cm % 5 == 0 else 3), at), fill=GRAY)
-        if cm % 5 == 0:
-            pen.text((x + width + 12, at - 6), str(cm), fill=GRAY)
-    for second in range(int(width * phantom.calibration.s_per_px_x) + 1):
-        at = x + second / phantom.calibration.s_per_px_x
-        pen.line((at, y + height, at, y + height + 6), fill=GRAY)
-    return np.array(image)
-
-
-def sector(pen: ImageDraw.ImageDraw, *, centre: tuple[int, int], radius: int, seed: int) -> None:
-    """A small made-up sector with its cursor: what tells a reader which way the strip was cut."""
-    rng = np.random.default_rng(seed)
-    for r in range(6, radius, 3):
-        box = (centre[0] - r, centre[1] - r, centre[0] + r, centre[1] + r)
-        gray = int(
-            30 + 60 * rng.random() + (90 if r in (radius // 2 // 3 * 3, radius * 4 // 5 // 3 * 3) else 0)
-        )
-        pen.arc(box, 52, 128, fill=(gray, gray, gray), width=3)
-    pen.line((*centre, centre[0], centre[1] + radius), fill=(120, 120, 60))
-
-
-def region_item(phantom: Phantom) -> Dataset:
-    """The M-mode region of the screen (PS3.3 C.8.5.5)."""
-    (x, y), (height, width) = strip_origin(phantom), phantom.pixels.shape
-    item = Dataset()
-    item.RegionSpatialFormat, item.RegionDataType, item.RegionFlags = 2, 1, 0
-    item.RegionLocationMinX0, item.RegionLocationMinY0 = x, y
-    item.RegionLocationMaxX1, item.RegionLocationMaxY1 = x + width - 1, y + height - 1
-    item.PhysicalUnitsXDirection, item.PhysicalUnitsYDirection = 4, 3
-    item.PhysicalDeltaX = phantom.calibration.s_per_px_x
-    item.PhysicalDeltaY = phantom.calibration.cm_per_px_y
-    return item
+    return placement(phantom).strip
 
 
 def as_dataset(phantom: Phantom, *, study_uid: str | None = None, number: int = 1) -> FileDataset:
     """An Ultrasound Image that holds the phantom's screen, with patient and study of its own."""
     ds = ultrasound_header(phantom.kind, phantom.seed, study_uid or phantom_uid("study", phantom.seed))
     ds.InstanceNumber = number
-    ds.SequenceOfUltrasoundRegions = [region_item(phantom)]
+    ds.SequenceOfUltrasoundRegions = region_items(phantom)
     set_pixels(ds, screen(phantom))
     return ds
 

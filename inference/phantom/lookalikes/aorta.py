@@ -7,12 +7,16 @@ import numpy as np
 from inference.phantom.lookalikes.pieces import (
     blood,
     body_size,
+    depth_past,
     ejection,
+    far_wall,
+    nearby,
     put_in,
     skin,
     strokes,
     uneven,
     wall,
+    within,
 )
 from inference.phantom.lookalikes.ranges import vary
 from inference.phantom.motion import Curve, contraction, rhythm, wander
@@ -51,12 +55,25 @@ def aorta(draw: Draw, time: Timeline) -> Scene:
     between = [wall(draw, root.back_inner), blood(draw, root.back, walls.contraction)]
     layers = put_in(layers, between, float(root.atrial_wall.mean()))
     layers = lit_by_the_beat(draw, layers, walls.contraction)
+    depth = depth_shown(draw, root, float(end.max()), size)
     return Scene(
         kind="aorta",
-        depth_cm=float(end.max()) + size * draw("depth_margin_cm"),
-        layers=layers,
-        lines=cusps(draw, root, ejection(draw, walls.beats, time.t_s)),
+        depth_cm=depth,
+        layers=within(layers, depth),
+        lines=[
+            *cusps(draw, root, ejection(draw, walls.beats, time.t_s)),
+            *wall_echoes(draw, root, size),
+            *nearby(draw, stand_in, above, size),
+        ],
     )
+
+
+def depth_shown(draw: Draw, root: Root, end_cm: float, size: float) -> float:
+    """How deep the strip reaches: past the atrium, or too shallow to hold its far wall."""
+    if draw.chance(0.9):
+        return depth_past(draw, end_cm, size)
+    back, far = float(root.back.max()), float(root.atrial_wall.min())
+    return back + draw.between(0.1, 0.9) * max(far - back, 0.2)
 
 
 def aortic_root(draw: Draw, walls: Walls, size: float) -> Root:
@@ -79,13 +96,26 @@ def aortic_root(draw: Draw, walls: Walls, size: float) -> Root:
     )
 
 
+def wall_echoes(draw: Draw, root: Root, size: float) -> list[Line]:
+    """Bright threads that ride on either aortic wall: real walls are double and ragged."""
+    lines = []
+    for _ in range(int(draw.between(0, 5))):
+        rest = root.front if draw.chance(0.5) else root.back_inner
+        level = uneven(draw, len(rest), vary(draw, "cusp_dB"))
+        if draw.chance(0.4):
+            level = np.where(np.gradient(rest) * draw.rng.choice([-1, 1]) > 0, level, np.nan)
+        y = rest + size * draw.between(-0.25, 0.45)
+        lines.append(Line(y_cm=y, level_dB=level, sigma_cm=size * draw.between(0.03, 0.1)))
+    return lines
+
+
 def lit_by_the_beat(draw: Draw, layers: list[Layer], moved: Curve) -> list[Layer]:
     """Dark layers (outflow tract, lumen) that brighten or darken with the beat, as on high gain."""
-    if draw.chance(0.5):
+    if draw.chance(0.4):
         return layers
-    swing = vary(draw, "blood_swing_dB")
+    swing = vary(draw, "blood_swing_dB") * (moved if draw.chance(0.5) else np.exp(-8 * np.abs(moved)))
     return [
-        replace(layer, gain_dB=swing * moved) if layer.level_dB < -36 and layer.gain_dB is None else layer
+        replace(layer, gain_dB=swing) if layer.level_dB < -36 and layer.gain_dB is None else layer
         for layer in layers
     ]
 
@@ -99,8 +129,10 @@ def cusps(draw: Draw, root: Root, opened: Curve) -> list[Line]:
     sigma, fainter = draw.between(0.03, 0.1), vary(draw, "stroke_fainter_dB")
     level = uneven(draw, len(opened), vary(draw, "cusp_dB"))
     level = np.where(opened > 0.5, level - draw.between(-4, 12), level)
-    if draw.chance(0.3):
+    if draw.chance(0.35):
         level = np.where(opened > 0, level, np.nan)  # the closed line is out of the beam
+    if draw.chance(0.5):
+        level = np.where(uneven(draw, len(level), 0.0) > draw.between(-2, 0.5), level, np.nan)
     sides = [-1, 1] if draw.chance(0.7) else [int(draw.rng.choice([-1, 1]))]
     lines = []
     for side in sides:
@@ -120,7 +152,7 @@ def pulmonary(draw: Draw, time: Timeline) -> Scene:
     layers += [wall(draw, top + 0.5 * ride), blood(draw, top + 0.5 * ride + draw("RV_wall_cm"), moved)]
     layers += [wall(draw, back), blood(draw, back + size * draw.between(0.3, 1.0), moved)]
     far = float(back.max()) + size * draw.between(2.0, 5.0) + 0 * t
-    layers.append(wall(draw, far, "far_dB"))
+    layers += far_wall(draw, far, size)
     opened = ejection(draw, beats, t)
     closed = back - lumen * draw.between(0.45, 0.8)
     y = closed + size * vary(draw, "pulmonary_leaflet_cm") * opened
@@ -128,7 +160,7 @@ def pulmonary(draw: Draw, time: Timeline) -> Scene:
     cusp = Line(y_cm=np.minimum(y, back), level_dB=level, sigma_cm=draw.between(0.04, 0.12))
     return Scene(
         kind="pulmonary",
-        depth_cm=float(far.max()) + size * draw("depth_margin_cm"),
+        depth_cm=depth_past(draw, float(far.max()), size),
         layers=layers,
         lines=strokes(cusp, vary(draw, "stroke_fainter_dB")),
     )

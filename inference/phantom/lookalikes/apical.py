@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from inference.phantom.lookalikes.pieces import blood, skin, uneven, wall
+from inference.phantom.lookalikes.pieces import blood, depth_past, far_wall, skin, uneven, wall
 from inference.phantom.lookalikes.ranges import vary
 from inference.phantom.motion import Curve, contraction, rhythm, wander
 from inference.phantom.parameters import Draw
@@ -35,13 +35,13 @@ def annulus(draw: Draw, time: Timeline, *, kind: str, muscle_share: float) -> Sc
         return rest_cm + drift - ride * moved
 
     muscle_end = top + muscle_share * (ring_at - top)
-    layers += muscle(draw, [riding(rest) for rest in band_depths(draw, top, muscle_end)])
+    layers += muscle(draw, [riding(rest) for rest in band_depths(draw, top, muscle_end)], moved)
     layers.append(blood(draw, riding(muscle_end), moved))
     band = vary(draw, "annulus_cm")
     layers += ring(draw, riding(ring_at), band, moved)
     far = ring_at + band + vary(draw, "atrial_far_cm") - draw.between(0, 0.5) * excursion * moved
-    layers.append(wall(draw, far, "far_dB", still=draw.chance(0.3)))
-    depth = float(np.max(far)) + draw.between(-1.0, 1.0) + draw("depth_margin_cm")
+    layers += far_wall(draw, far, 1.0)
+    depth = depth_past(draw, float(np.max(far)) - (2.0 if draw.chance(0.3) else 0.0), 1.0)
     lines = streaks(draw, [riding(draw.between(top, ring_at + band)) for _ in range(int(draw.between(0, 7)))])
     return Scene(kind=kind, depth_cm=depth, layers=layers, lines=lines)
 
@@ -52,16 +52,17 @@ def band_depths(draw: Draw, top_cm: float, end_cm: float) -> list[float]:
     return sorted([top_cm, *inner])
 
 
-def muscle(draw: Draw, tops: list[Curve]) -> list[Layer]:
-    """Muscle bands of differing brightness, streaky or grainy."""
+def muscle(draw: Draw, tops: list[Curve], moved: Curve) -> list[Layer]:
+    """Muscle bands of differing brightness, streaky or grainy, some lighting up once a beat."""
     streaky = draw.chance(0.5)
     return [
         Layer(
             top_cm=top,
             level_dB=vary(draw, "apical_band_dB"),
-            edge_dB=draw("edge_dB") if draw.chance(0.6) else 0.0,
+            edge_dB=draw("edge_dB") if draw.chance(0.4) else 0.0,
             edge_cm=draw.between(0.06, 0.3),
             still=streaky,
+            gain_dB=vary(draw, "band_swing_dB") * moved if draw.chance(0.6) else None,
         )
         for top in tops
     ]
@@ -73,7 +74,7 @@ def ring(draw: Draw, top_cm: Curve, thick_cm: float, moved: Curve) -> list[Layer
     body = Layer(
         top_cm=top_cm,
         level_dB=draw("posterior_wall_dB"),
-        edge_dB=draw("edge_dB") if draw.chance(0.7) else 0.0,
+        edge_dB=draw("edge_dB") if draw.chance(0.5) else 0.0,
         edge_cm=draw.between(0.08, 0.4),
         gain_dB=gain,
     )
@@ -105,6 +106,6 @@ def four_chamber(draw: Draw, time: Timeline) -> Scene:
         at += draw.between(1.5, 5.0)
         layers.append(wall(draw, at - ride * draw.between(0.9, 1.1)))
         at += draw.between(0.5, 2.5)
-    layers += [blood(draw, at - ride, moved), wall(draw, at + draw.between(1, 4) - ride, "far_dB")]
+    layers += [blood(draw, at - ride, moved), *far_wall(draw, at + draw.between(1, 4) - ride, 1.0)]
     lines = streaks(draw, [draw.between(top, at) - ride for _ in range(int(draw.between(0, 5)))])
-    return Scene(kind="apical", depth_cm=at + draw.between(1.5, 7.0), layers=layers, lines=lines)
+    return Scene(kind="apical", depth_cm=depth_past(draw, at, 1.0), layers=layers, lines=lines)

@@ -19,8 +19,8 @@ def colour(draw: Draw, time: Timeline) -> Scene:
     layers.append(wall(draw, top - 0.3 * moved))
     apex, base = top + draw.between(0.4, 2.0), top + draw.between(6.0, 11.0)
     slices = int(draw.between(8, 24))
-    gains = inflow_dB(draw, beats, t, slices)
     quiet = draw("cavity_dB")
+    gains = inflow_dB(draw, beats, t, slices, strong_dB=draw.between(-30, -6) - quiet)
     for k, gain in enumerate(gains):
         share = k / slices
         depth = apex + (base - apex) * share - 0.8 * share * moved
@@ -29,17 +29,17 @@ def colour(draw: Draw, time: Timeline) -> Scene:
     return Scene(kind="colour", depth_cm=base + draw.between(0.5, 6.0), layers=layers)
 
 
-def inflow_dB(draw: Draw, beats: Rhythm, t_s: Curve, slices: int) -> list[Curve]:
+def inflow_dB(draw: Draw, beats: Rhythm, t_s: Curve, slices: int, *, strong_dB: float) -> list[Curve]:
     """What flow adds to each slice from apex to base: inflow reaches the apex last; aliasing darkens it."""
-    delay, strong = vary(draw, "flow_delay_s"), draw.between(20, 45)
+    delay = vary(draw, "flow_delay_s")
     knots = opening(draw, MITRAL["normal"]).knots
-    outflow = draw.between(0, 20) * ejection(draw, beats, t_s)
+    outflow = draw.between(0, 0.7) * strong_dB * ejection(draw, beats, t_s)
     aliased, alias = draw.between(0.5, 0.95), draw.between(-14, 0)
     gains = []
     for share in (np.arange(slices) + 0.5) / slices:
         flow = beatwise(beats, t_s - delay * (1 - share), knots) * (0.4 + 0.6 * share)
-        mosaic = draw.between(-4, 4) * (flow > 0.2)
-        gains.append(strong * flow + outflow + mosaic + alias * (flow > aliased))
+        mosaic = draw.between(-5, 5) * (flow > 0.2)
+        gains.append(strong_dB * flow + outflow + mosaic + alias * (flow > aliased))
     return gains
 
 

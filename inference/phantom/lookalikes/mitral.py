@@ -1,14 +1,18 @@
 """Atrioventricular valves: the leaflets draw their M across a cavity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from inference.phantom.cavity import chordae
 from inference.phantom.lookalikes.pieces import (
     Knots,
     beatwise,
     blood,
     body_size,
+    depth_past,
+    far_wall,
+    nearby,
     skin,
     strokes,
     uneven,
@@ -79,26 +83,41 @@ def mitral(draw: Draw, time: Timeline) -> Scene:
     """Mitral level: septum and posterior wall are the ventricle's, but the leaflets cross its cavity."""
     size = body_size(draw)
     walls, above = moving_walls(draw, time, size)
+    if draw.chance(0.45):
+        walls = near_the_annulus(walls, moves=vary(draw, "basal_motion"))
     form = MITRAL[str(draw.rng.choice(list(MITRAL), p=[form.chance for form in MITRAL.values()]))]
     valve = leaflets(draw, form, walls, time.t_s)
-    depth = float(walls.posterior_outer.max()) + size * draw("depth_margin_cm")
-    layers = around(draw, walls, above, size)
     lines = leaflet_lines(draw, valve, size * draw.between(*form.sigma_cm))
-    return Scene(kind="mitral", depth_cm=depth, layers=layers, lines=lines)
+    rest = chordae if draw.chance(0.5) else nearby
+    return Scene(
+        kind="mitral",
+        depth_cm=depth_past(draw, float(walls.posterior_outer.max()), size),
+        layers=around(draw, walls, above, size),
+        lines=[*rest(draw, walls, above, size), *lines],
+    )
+
+
+def near_the_annulus(walls: Walls, *, moves: float) -> Walls:
+    """The same heart cut closer to its base: the posterior wall moves and thickens by a share only."""
+    inner, thick = walls.posterior_inner, walls.posterior_outer - walls.posterior_inner
+    inner = inner.max() - moves * (inner.max() - inner)
+    outer = inner + thick.min() + moves * (thick - thick.min())
+    return replace(walls, posterior_inner=inner, posterior_outer=outer)
 
 
 def leaflets(draw: Draw, form: MitralForm, walls: Walls, t_s: Curve) -> Leaflets:
     """Both leaflets between septum (share 0 of the cavity) and posterior wall (share 1)."""
-    opened = beatwise(walls.beats, t_s, opening(draw, form).knots)
+    opened = beatwise(walls.beats, t_s, opening(draw, form).knots, rounded=draw.chance(0.6))
     excursion = draw.between(*form.excursion)
     closed = draw.between(max(0.45, excursion + 0.02), 0.86)
-    bulge = draw.between(*form.systolic) * closed * systolic_bulge(walls, t_s)
+    bulge = draw.between(*form.systolic) * systolic_bulge(walls, t_s)
+    bulge = np.where(bulge > 0, closed * bulge, (1 - closed) * bulge)
     posterior = draw.between(*form.posterior)
     reach = min(posterior * excursion, 1 - closed)
     cavity, septum = walls.cavity_cm, walls.septum_inner
     return Leaflets(
         anterior_cm=septum + cavity * (closed - bulge - excursion * opened),
-        posterior_cm=septum + cavity * (closed + reach * opened),
+        posterior_cm=septum + cavity * (closed - 0.7 * np.minimum(bulge, 0) + reach * opened),
         opened=opened,
     )
 
@@ -120,10 +139,19 @@ def leaflet_lines(draw: Draw, valve: Leaflets, sigma_cm: float) -> list[Line]:
     if draw.chance(0.75):
         dimmer = level - vary(draw, "posterior_leaflet_fainter_dB")
         lines += strokes(Line(y_cm=valve.posterior_cm, level_dB=dimmer, sigma_cm=sigma_cm), fainter)
-    for _ in range(int(draw.between(0, 3))):
-        shift = vary(draw, "echo_below_leaflet_cm")
+    return lines + echoes_below(draw, valve, level, sigma_cm)
+
+
+def echoes_below(draw: Draw, valve: Leaflets, level_dB: Curve, sigma_cm: float) -> list[Line]:
+    """Fainter copies below the closed leaflets (folds, tips of chordae), some in systole only."""
+    lines = []
+    for _ in range(int(draw.between(0, 4))):
+        shift = vary(draw, "echo_below_leaflet_cm") * sigma_cm / 0.08
         y = valve.posterior_cm + shift * (1 + draw.between(-0.5, 1.0) * valve.opened)
-        lines.append(Line(y_cm=y, level_dB=level - draw.between(2, 16), sigma_cm=sigma_cm))
+        level = level_dB - draw.between(1, 16)
+        if draw.chance(0.5):
+            level = np.where(valve.opened > draw.between(0.02, 0.4), np.nan, level)
+        lines.append(Line(y_cm=y, level_dB=level, sigma_cm=sigma_cm * draw.between(0.6, 1.0)))
     return lines
 
 
@@ -131,7 +159,7 @@ def partly(draw: Draw, level_dB: Curve, opened: Curve) -> Curve:
     """The anterior leaflet's level where its tip is in the beam: sometimes only while it is open."""
     if draw.chance(0.12):
         return np.where(opened > draw.between(0.02, 0.2), level_dB, np.nan)
-    return level_dB - draw.between(0, 8) * opened * draw.chance(0.3)
+    return level_dB - draw.between(0, 5) * opened
 
 
 def tricuspid(draw: Draw, time: Timeline) -> Scene:
@@ -147,12 +175,12 @@ def tricuspid(draw: Draw, time: Timeline) -> Scene:
     layers += [wall(draw, roof), blood(draw, roof + size * draw("RV_wall_cm"), moved)]
     layers += [wall(draw, floor), blood(draw, far, moved)]
     behind = float(far.max()) + size * draw.between(1.5, 5.0) - draw.between(0.0, 0.3) * moved
-    layers.append(wall(draw, behind, "pericardium_dB"))
+    layers += far_wall(draw, behind, size)
     form = MITRAL["normal"]
-    opened = beatwise(beats, t, opening(draw, form).knots)
+    opened = beatwise(beats, t, opening(draw, form).knots, rounded=draw.chance(0.6))
     closed = roof + draw.between(0.6, 0.85) * (floor - roof)
     anterior = closed - draw.between(*form.excursion) * (closed - roof) * opened
     valve = Leaflets(anterior_cm=anterior, posterior_cm=closed + 0.1 * opened, opened=opened)
     lines = leaflet_lines(draw, valve, size * draw.between(*form.sigma_cm))
-    depth = float(behind.max()) + size * draw("depth_margin_cm")
+    depth = depth_past(draw, float(behind.max()), size)
     return Scene(kind="tricuspid", depth_cm=depth, layers=layers, lines=lines)

@@ -3,11 +3,16 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
+from inference.phantom.cavity import ghosts, trabeculae
 from inference.phantom.lookalikes.ranges import vary
 from inference.phantom.motion import Curve, Rhythm, wander
 from inference.phantom.parameters import Draw
 from inference.phantom.scene import Layer, Line
+from inference.phantom.texture import smooth_noise
+from inference.phantom.ventricle import DEEPEST_CM
+from inference.phantom.walls import Walls
 
 Knots = Sequence[tuple[float, float]]
 
@@ -17,14 +22,19 @@ def body_size(draw: Draw) -> float:
     return draw("child_scale") if draw.chance(0.2) else 1.0
 
 
-def beatwise(beats: Rhythm, t_s: Curve, shape: Callable[[float], Knots]) -> Curve:
-    """A curve of straight strokes: `shape(rr_s)` gives (seconds after the R wave, value) for one beat."""
+def beatwise(beats: Rhythm, t_s: Curve, shape: Callable[[float], Knots], *, rounded: bool = False) -> Curve:
+    """A curve through the knots of every beat: `shape(rr_s)` gives (seconds after the R wave, value).
+
+    Its strokes are straight, or rounded where they begin and end.
+    """
     knots = [
         (r + after, value)
         for r, rr in zip(beats.r_s[:-1], beats.rr_s, strict=True)
         for after, value in shape(rr)
     ]
     times, values = np.array(knots).T
+    if rounded:
+        return np.asarray(PchipInterpolator(times, values, extrapolate=True)(t_s), dtype=np.float64)
     return np.asarray(np.interp(t_s, times, values), dtype=np.float64)
 
 
@@ -71,10 +81,31 @@ def blood(draw: Draw, top_cm: Curve, moved: Curve) -> Layer:
 
 
 def uneven(draw: Draw, columns: int, level_dB: float) -> Curve:
-    """The level of a free line along the strip: it comes and goes by a few dB."""
-    cycles = draw.between(0.5, 9)
-    swing = draw.between(0, 5) * np.sin(np.linspace(0, 2 * np.pi * cycles, columns) + draw.between(0, 6))
-    return np.asarray(level_dB + swing, dtype=np.float64)
+    """The level of a free line at each column: it comes and goes by a few dB."""
+    swing = smooth_noise(draw.rng, columns, columns / draw.between(10, 80))[0]
+    return np.asarray(level_dB + draw.between(0.3, 3) * swing, dtype=np.float64)
+
+
+def far_wall(draw: Draw, top_cm: Curve, size: float) -> list[Layer]:
+    """A bright thin wall or none, and the far field behind it."""
+    thick = draw("pericardium_cm") * max(size, 0.6)
+    level = draw("pericardium_dB" if draw.chance(0.6) else "far_dB")
+    return [
+        Layer(top_cm=top_cm, level_dB=level, edge_dB=draw.between(0, 6)),
+        Layer(top_cm=top_cm + thick, level_dB=draw("far_dB")),
+    ]
+
+
+def depth_past(draw: Draw, deepest_cm: float, size: float) -> float:
+    """How deep the strip reaches when it must show `deepest_cm`; drawn as for the left ventricle."""
+    wanted = max(deepest_cm + size * draw("depth_margin_cm"), size * draw("least_depth_cm"))
+    return max(min(wanted, DEEPEST_CM), deepest_cm + 0.3)
+
+
+def nearby(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> list[Line]:
+    """What a ventricle's strip has outside its cavity too, as often: trabeculae, reverberation."""
+    lines = trabeculae(draw, walls, above, size) if draw.chance(0.5) else []
+    return lines + (ghosts(draw, walls, size) if draw.chance(0.3) else [])
 
 
 def strokes(line: Line, fainter_dB: float) -> list[Line]:

@@ -18,10 +18,11 @@ RANGES: dict[str, Range] = {
     "leaflet_closes_s": (-0.02, 0.05),
     "leaflet_fall_s": (0.012, 0.06),
     "leaflet_last": (0.15, 0.7),
-    "leaflet_dB": (-24, 4),
-    "posterior_leaflet_fainter_dB": (0, 14),
+    "leaflet_dB": (-18, 4),
+    "posterior_leaflet_fainter_dB": (0, 16),
     "stroke_fainter_dB": (0, 8),
     "echo_below_leaflet_cm": (0.12, 0.6),
+    "basal_motion": (0.05, 0.8),  # of the posterior wall's motion at chordal level
     # aortic root, left atrium, pulmonary valve
     "root_motion_cm": (0.25, 1.5),
     "root_parallel": (0.85, 1.1),
@@ -44,7 +45,8 @@ RANGES: dict[str, Range] = {
     "annulus_cm": (0.4, 2.4),
     "apex_motion_share": (0.1, 0.8),
     "apical_bands": (2, 7),
-    "apical_band_dB": (-36, -6),
+    "apical_band_dB": (-44, -10),
+    "band_swing_dB": (-16, 10),
     "atrial_far_cm": (1.5, 6.0),
     # abdomen, vessels, lung
     "liver_cm": (3.5, 9.0),
@@ -87,12 +89,13 @@ class MitralForm:
     posterior: Range
     """Opening of the posterior leaflet as a share of the anterior's; negative when it is tied to it."""
     systolic: Range = (0.0, 0.05)
-    """Bulge of the closed leaflets towards the septum in mid-systole, as a share of the gap."""
+    """Bulge of the closed leaflets towards the septum in mid-systole, as a share of the gap; negative
+    where they sag towards the atrium."""
 
 
 MITRAL: dict[str, MitralForm] = {
     "normal": MitralForm(
-        chance=0.5,
+        chance=0.46,
         excursion=(0.45, 0.78),
         mid=(0.1, 0.75),
         a_wave=(0.35, 0.9),
@@ -125,11 +128,20 @@ MITRAL: dict[str, MitralForm] = {
         posterior=(0.4, 0.9),
     ),
     "subvalvular": MitralForm(
-        chance=0.1,
+        chance=0.08,
         excursion=(0.35, 0.55),
         mid=(0.1, 0.5),
         a_wave=(0.3, 0.8),
         sigma_cm=(0.03, 0.09),
         posterior=(0.05, 0.3),
+    ),
+    "prolapse": MitralForm(
+        chance=0.06,
+        excursion=(0.42, 0.7),
+        mid=(0.1, 0.6),
+        a_wave=(0.35, 0.9),
+        sigma_cm=(0.05, 0.18),
+        posterior=(0.2, 0.6),
+        systolic=(-0.35, -0.1),
     ),
 }

@@ -97,7 +97,7 @@ def lung(draw: Draw, time: Timeline) -> Scene:
         for band in bands
     ]
     level = draw.between(-40, -12)
-    shadow = np.where(np.sin(2 * np.pi * t / draw.between(2, 6)) > 0.6, draw.between(0, 20), 0.0)
+    shadow = draw.between(0, 20) * np.clip(6 * np.sin(2 * np.pi * t / draw.between(2, 6)) - 4, 0, 1)
     for number in range(1, int(depth / pleura) + 1):
         fall = draw.between(4, 12) * (number - 1)
         at = number * pleura + slide

@@ -1,5 +1,6 @@
 """A true left ventricle that cannot be measured: the strip ends before the posterior wall."""
 
+from inference.phantom.cavity import chordae
 from inference.phantom.lookalikes.pieces import body_size, within
 from inference.phantom.neighbours import around
 from inference.phantom.parameters import Draw
@@ -11,7 +12,8 @@ def no_posterior_wall(draw: Draw, time: Timeline) -> Scene:
     """Depth set too shallow: septum and part of the cavity, never the posterior endocardium."""
     size = body_size(draw)
     walls, above = moving_walls(draw, time, size)
-    shallow, deep = float(walls.septum_inner.max()), float(walls.posterior_inner.min())
-    depth = shallow + draw.between(0.1, 0.95) * max(deep - shallow, 0.2)
+    shallow, deep = float(walls.septum_inner.min()), float(walls.posterior_inner.min())
+    depth = shallow + draw.between(0.35, 0.95) * (deep - shallow)
     layers = within(around(draw, walls, above, size), depth)
-    return Scene(kind="no_posterior_wall", depth_cm=depth, layers=layers)
+    lines = chordae(draw, walls, above, size)
+    return Scene(kind="no_posterior_wall", depth_cm=depth, layers=layers, lines=lines)

@@ -9,7 +9,7 @@ from inference.phantom.overlay.canvas import Canvas, font
 
 def time_marks(canvas: Canvas) -> None:
     """Seconds as columns of dots, ticks at the foot or head, or dotted lines."""
-    every = max(16.0, canvas.one_of((0.2, 0.5, 1.0, 1.0)) / canvas.time.s_per_px)
+    every = max(30.0, canvas.one_of((0.2, 0.5, 1.0, 1.0)) / canvas.time.s_per_px)
     xs = np.arange(canvas.draw.between(0, every), canvas.width, every).tolist()
     gray = canvas.whole("mark_gray")
     if canvas.happens("second_dots"):

@@ -1,61 +1,42 @@
-"""Only what a living heart can do is believed."""
+"""Rules on their own, in their corners; `test_refusals` trips each of them with a picture."""
 
 import numpy as np
 import pytest
 
 from inference.errors import Implausible, LowAgreement
-from inference.quality import agreeing, check_cycle, crosses_gap
-from inference.types import CycleBox, CycleMeasurement, Landmarks
-
-HEALTHY = {"IVSd_cm": 0.9, "LVIDd_cm": 4.8, "LVPWd_cm": 0.9, "IVSs_cm": 1.2, "LVIDs_cm": 3.1, "LVPWs_cm": 1.3}
-
-
-def beat(diastole_px: float = 20.0, systole_px: float = 55.0) -> Landmarks:
-    """Landmarks at these columns; their depths do not matter here."""
-    ed, es = [(diastole_px, float(y)) for y in range(4)], [(systole_px, float(y)) for y in range(4)]
-    return Landmarks(diastole=(ed[0], ed[1], ed[2], ed[3]), systole=(es[0], es[1], es[2], es[3]))
+from inference.measure import lengths_cm
+from inference.phantom.strip import make_phantom
+from inference.quality import agreeing, check_cycle, check_rate, check_spread, crosses_gap, in_rhythm
+from inference.types import LENGTHS, CycleBox, CycleMeasurement, Landmarks
 
 
-def cycle(LVIDd_cm: float, EF_percent: float) -> CycleMeasurement:
-    """A cycle of which only size and EF are known."""
-    values = {"LVIDd_cm": LVIDd_cm, "EF_percent": EF_percent}
+def cycle(LVIDd_cm: float, EF_percent: float, HR_bpm: float = 60.0) -> CycleMeasurement:
+    """A cycle of which only size, EF and rate are known."""
+    values = {"LVIDd_cm": LVIDd_cm, "EF_percent": EF_percent, "HR_bpm": HR_bpm}
     box = CycleBox(x0=0, y0=0, x1=1, y1=1, probability=0.9)
-    return CycleMeasurement(box=box, landmarks=beat(), values=values, spread={})
+    four = ((0.0, 0.0), (0.0, 1.0), (0.0, 2.0), (0.0, 3.0))
+    return CycleMeasurement(
+        box=box, landmarks=Landmarks(diastole=four, systole=four), values=values, spread={}
+    )
 
 
-def test_a_healthy_beat_passes() -> None:
-    """An ordinary heart raises nothing."""
-    check_cycle(beat(), HEALTHY, rr_s=1.0, s_per_px=0.01)
+@pytest.mark.parametrize("first_seed", range(0, 200, 50))
+def test_the_truth_of_a_phantom_passes(first_seed: int) -> None:
+    """The rules refuse the impossible only: of the phantoms' true beats, at most one in two hundred."""
+    beats, refused = 0, []
+    for seed in range(first_seed, first_seed + 50):
+        phantom = make_phantom(seed, "LV")
+        s_per_px = phantom.calibration.s_per_px_x
+        for beat in phantom.cycles:
+            beats += 1
+            lengths = lengths_cm(beat.landmarks_px, phantom.calibration)
+            rr_s = (beat.box_px[2] - beat.box_px[0]) * s_per_px
+            try:
+                check_cycle(beat.landmarks_px, lengths, rr_s=rr_s, s_per_px=s_per_px)
+            except Implausible as error:
+                refused.append(f"{seed}: {error}")
 
-
-@pytest.mark.parametrize(
-    ("change", "complaint"),
-    [
-        ({"IVSd_cm": -0.2}, "IVSd_cm"),
-        ({"LVPWs_cm": 4.5}, "LVPWs_cm"),
-        ({"LVIDd_cm": 11.0}, "LVIDd_cm"),
-        ({"LVIDs_cm": 0.2}, "LVIDs_cm"),
-        ({"LVIDs_cm": 4.9}, "does not narrow"),
-    ],
-)
-def test_an_impossible_length_is_named(change: dict[str, float], complaint: str) -> None:
-    """Each impossible length is refused with its own name."""
-    with pytest.raises(Implausible, match=complaint):
-        check_cycle(beat(), HEALTHY | change, rr_s=1.0, s_per_px=0.01)
-
-
-@pytest.mark.parametrize("rr_s", [0.1, 4.0])
-def test_an_impossible_beat_length_is_refused(rr_s: float) -> None:
-    """No heart beats 600 or 15 times a minute here."""
-    with pytest.raises(Implausible, match="RR_s"):
-        check_cycle(beat(), HEALTHY, rr_s=rr_s, s_per_px=0.01 * rr_s)
-
-
-@pytest.mark.parametrize("systole_px", [10.0, 25.0, 110.0])
-def test_systole_must_follow_diastole(systole_px: float) -> None:
-    """End systole before, at once after or long after end diastole is refused."""
-    with pytest.raises(Implausible, match="end systole"):
-        check_cycle(beat(20.0, systole_px), HEALTHY, rr_s=1.0, s_per_px=0.01)
+    assert len(refused) <= 0.005 * beats, refused
 
 
 def test_an_ectopic_beat_is_left_out_of_the_mean() -> None:
@@ -72,6 +53,29 @@ def test_cycles_that_all_differ_are_refused() -> None:
     """When fewer than half agree no mean is honest."""
     with pytest.raises(LowAgreement, match="agree"):
         agreeing([cycle(3.0, 20), cycle(4.8, 60), cycle(6.9, 80)])
+
+
+def test_the_main_rhythm_alone_is_asked_for_agreement() -> None:
+    """Two odd beats of another rhythm take no part in the vote."""
+    beats = [cycle(4.8, 60), cycle(3.9, 30, 110), cycle(5.6, 75, 40), cycle(4.7, 61), cycle(4.8, 59)]
+
+    assert list(in_rhythm(beats)) == [True, False, False, True, True]
+    assert agreeing(beats) == (0, 3, 4)
+
+
+def test_a_rate_is_compared_only_when_there_is_one() -> None:
+    """Without HeartRate nothing can contradict."""
+    check_rate([cycle(4.8, 60, 72)], None)
+    with pytest.raises(Implausible, match="HR_bpm 72"):
+        check_rate([cycle(4.8, 60, 72)], 100.0)
+
+
+def test_spread_is_judged_by_the_size_of_the_heart() -> None:
+    """What is much in a child is little in an adult."""
+    spread = dict.fromkeys(LENGTHS, 0.3)
+    check_spread(spread, {"IVSd_cm": 0.9, "LVIDd_cm": 4.8, "LVPWd_cm": 0.9})
+    with pytest.raises(LowAgreement, match="crop"):
+        check_spread(spread, {"IVSd_cm": 0.3, "LVIDd_cm": 1.8, "LVPWd_cm": 0.3})
 
 
 def test_the_sweep_gap_is_seen() -> None:

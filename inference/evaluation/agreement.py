@@ -1,0 +1,116 @@
+"""How far measured values lie from true ones, and whether their intervals tell so."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.evaluation.judged import Judged
+from inference.types import LENGTHS
+
+QUANTITIES = (*LENGTHS, "EDV_ml", "ESV_ml", "EF_percent", "FS_percent")
+"""What is compared, in this order."""
+NOMINAL = (0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80, 0.90, 0.95, 0.99)
+Z95 = 1.96
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """So many of so many."""
+
+    hits: int
+    of: int
+
+    @property
+    def share(self) -> float | None:
+        """0…1; None of nothing."""
+        return self.hits / self.of if self.of else None
+
+    @property
+    def ci95(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the share: what is known of it after so few or so many strips."""
+        if not self.of:
+            return 0.0, 1.0
+        p, z2 = self.hits / self.of, Z95**2 / self.of
+        middle = p + z2 / 2
+        half = math.sqrt(z2 * p * (1 - p) + z2**2 / 4)
+        return max(0.0, (middle - half) / (1 + z2)), min(1.0, (middle + half) / (1 + z2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """One quantity on every measured strip, in the unit its name says: arrays (N,)."""
+
+    true: Floats
+    found: Floats
+    low: Floats
+    high: Floats
+
+    @property
+    def error(self) -> Floats:
+        """(N,) found - true."""
+        return self.found - self.true
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Errors of one quantity, found - true, in the unit its name says (Bland and Altman 1986)."""
+
+    count: int
+    mae: float
+    bias: float
+    limits: tuple[float, float]
+    """Bias -/+ 1.96 standard deviations of the error."""
+    inside_ci95: Rate
+    """Truths inside the stated 95 % interval."""
+
+
+def pairs(judged: Sequence[Judged], name: str) -> Pairs:
+    """One quantity of the left ventricles that were measured."""
+    rows = [
+        (one.values[name], value.value, *value.ci95)
+        for one in judged
+        if one.is_lv and one.result.measured and (value := one.result.measurements.get(name)) is not None
+    ]
+    true, found, low, high = np.array(rows, np.float64).reshape(-1, 4).T
+    return Pairs(true=true, found=found, low=low, high=high)
+
+
+def agreement(pairs: Pairs) -> Agreement | None:
+    """Error, bias, limits and interval share; None of nothing."""
+    if not pairs.true.size:
+        return None
+    error = pairs.error
+    bias, reach = float(error.mean()), Z95 * float(error.std(ddof=1 if error.size > 1 else 0))
+    return Agreement(
+        count=error.size,
+        mae=float(np.abs(error).mean()),
+        bias=bias,
+        limits=(bias - reach, bias + reach),
+        inside_ci95=Rate(hits=int(_inside(pairs, 1.0).sum()), of=error.size),
+    )
+
+
+def interval_reliability(compared: Mapping[str, Pairs]) -> dict[str, list[float]]:
+    """Per quantity the share of truths inside the central interval of each probability in `NOMINAL`.
+
+    Each half of a stated 95 % interval is scaled as that of a normal distribution would be.
+    """
+    scales = [NormalDist().inv_cdf((1 + p) / 2) / Z95 for p in NOMINAL]
+    return {
+        name: [float(_inside(one, scale).mean()) for scale in scales]
+        for name, one in compared.items()
+        if one.true.size
+    }
+
+
+def _inside(pairs: Pairs, scale: float) -> NDArray[np.bool_]:
+    """(N,) whether the truth lies inside the stated interval with both halves scaled."""
+    low = pairs.found - scale * (pairs.found - pairs.low)
+    high = pairs.found + scale * (pairs.high - pairs.found)
+    return (low <= pairs.true) & (pairs.true <= high)

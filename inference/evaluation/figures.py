@@ -1,0 +1,112 @@
+"""All figures of one evaluation, from what was said of each strip."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from inference.analyse import Model, analyse_strip
+from inference.evaluation.agreement import (
+    QUANTITIES,
+    Agreement,
+    Pairs,
+    Rate,
+    agreement,
+    interval_reliability,
+    pairs,
+)
+from inference.evaluation.detection import (
+    ProbabilityBin,
+    average_precision,
+    best_box_hits,
+    found_boxes,
+    probability_reliability,
+)
+from inference.evaluation.judged import Judged
+from inference.labelled import LabelledStrip
+
+MOST_TIMED = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Seconds for one strip, from gray pixels to values, alone on all cores."""
+
+    median_s: float
+    p95_s: float
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What can be said of the model after these strips; None where no strip could tell."""
+
+    average_precision: float | None
+    """Of cycle boxes at IoU 0.5, over all boxes of all strips."""
+    best_box: Rate
+    """Left ventricles whose most probable box is a cycle."""
+    coverage: Rate
+    """Left ventricles that were measured."""
+    refusals: Mapping[str, int]
+    """Reasons why the other left ventricles were not."""
+    false_measures: Rate
+    """Strips of anything else that were measured all the same."""
+    false_measures_by_kind: Mapping[str, Rate]
+    compared: Mapping[str, Pairs]
+    agreement: Mapping[str, Agreement]
+    interval_reliability: Mapping[str, Sequence[float]]
+    probability_reliability: Sequence[ProbabilityBin]
+
+
+def figures(judged: Sequence[Judged]) -> Figures:
+    """Every figure of these strips."""
+    hearts = [one for one in judged if one.is_lv]
+    others = [one for one in judged if not one.is_lv]
+    boxes = found_boxes(judged)
+    compared = {name: pairs(hearts, name) for name in QUANTITIES}
+    agreements = {name: agreement(one) for name, one in compared.items()}
+    return Figures(
+        average_precision=average_precision(boxes),
+        best_box=Rate(hits=sum(map(best_box_hits, hearts)), of=len(hearts)),
+        coverage=measured_rate(hearts),
+        refusals=refusals(hearts),
+        false_measures=measured_rate(others),
+        false_measures_by_kind={
+            kind: measured_rate([one for one in others if one.kind == kind])
+            for kind in dict.fromkeys(one.kind for one in others)
+        },
+        compared=compared,
+        agreement={name: one for name, one in agreements.items() if one is not None},
+        interval_reliability=interval_reliability(compared),
+        probability_reliability=probability_reliability(boxes),
+    )
+
+
+def measured_rate(judged: Sequence[Judged]) -> Rate:
+    """How many were measured."""
+    return Rate(hits=sum(one.result.measured for one in judged), of=len(judged))
+
+
+def refusals(judged: Sequence[Judged]) -> dict[str, int]:
+    """Reasons of those that were not measured, the most frequent first."""
+    return dict(Counter(one.result.reason or "" for one in judged if not one.result.measured).most_common())
+
+
+def time_strips(strips: Sequence[LabelledStrip], model: Model) -> Timing | None:
+    """Time each strip alone, after one that warms up; None without strips."""
+    if not strips:
+        return None
+    analyse_strip(strips[0].strip, model)
+    seconds = [seconds_for(strip, model) for strip in strips]
+    return Timing(
+        median_s=float(np.median(seconds)), p95_s=float(np.percentile(seconds, 95)), count=len(seconds)
+    )
+
+
+def seconds_for(strip: LabelledStrip, model: Model) -> float:
+    """Seconds from gray pixels to values."""
+    start = perf_counter()
+    analyse_strip(strip.strip, model)
+    return perf_counter() - start

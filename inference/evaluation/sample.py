@@ -1,0 +1,86 @@
+"""Which strips are judged: phantoms of unseen seeds, of clinical or full range, or a data set."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+
+from inference.evaluation.judged import Rule, Source
+from inference.labelled import LEFT_VENTRICLE, LabelledStrip, mean_values
+from inference.phantom.lookalikes import LOOKALIKES
+from inference.phantom.strip import make_phantom
+from inference.training.data import TEST_SEEDS
+from inference.training.datasets.read import read_dataset
+
+CLINICAL_DEPTH_CM = (8.0, 18.0)
+CLINICAL_HEIGHT_PX = 250
+CLINICAL_LVIDd_CM = (3.0, 7.5)
+MOST_TRIES_PER_STRIP = 50
+"""A range that next to no phantom falls into is a mistake, not a matter of patience."""
+
+
+class Range(StrEnum):
+    """Which left ventricles count."""
+
+    CLINICAL = "clinical"
+    """Depth 8-18 cm, strip at least 250 pixels tall, LVIDd 3-7.5 cm."""
+    FULL = "full"
+    """Whatever the phantom draws."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How many phantoms of which seeds; the same plan is always the same strips."""
+
+    count: int
+    """Left ventricles."""
+    lookalikes: int
+    """Strips of all other kinds together, spread evenly."""
+    seed: int = 0
+    """Offset into the test seeds."""
+    range: Range = Range.CLINICAL
+
+
+def in_clinical_range(strip: LabelledStrip) -> bool:
+    """True for a left ventricle of the size, depth and resolution that adult echo has."""
+    height_px = strip.pixels.shape[0]
+    depth_cm = height_px * strip.calibration.cm_per_px_y
+    LVIDd_cm = mean_values(strip).get("LVIDd_cm", 0.0)
+    return (
+        height_px >= CLINICAL_HEIGHT_PX
+        and CLINICAL_DEPTH_CM[0] <= depth_cm <= CLINICAL_DEPTH_CM[1]
+        and CLINICAL_LVIDd_CM[0] <= LVIDd_cm <= CLINICAL_LVIDd_CM[1]
+    )
+
+
+def has_cycle(strip: LabelledStrip) -> bool:
+    """True when there is something to measure: a heart may show no whole cycle."""
+    return bool(strip.cycles)
+
+
+RULES: dict[Range, Rule] = {Range.CLINICAL: in_clinical_range, Range.FULL: has_cycle}
+
+
+def heart_sources(plan: Plan) -> Iterator[Source]:
+    """Left ventricles of consecutive test seeds; the range's rule picks `plan.count` of them."""
+    first = TEST_SEEDS + plan.seed
+    for seed in range(first, first + MOST_TRIES_PER_STRIP * plan.count):
+        yield partial(make_phantom, seed, kind=LEFT_VENTRICLE)
+
+
+def lookalike_sources(plan: Plan) -> Iterator[Source]:
+    """Strips of every other kind in turn, of consecutive test seeds."""
+    kinds, first = list(LOOKALIKES), TEST_SEEDS + plan.seed
+    for number in range(plan.lookalikes):
+        yield partial(make_phantom, first + number // len(kinds), kind=kinds[number % len(kinds)])
+
+
+def dataset_sources(folder: Path) -> list[Source]:
+    """Traced strips, loaded when judged; a left ventricle without a whole cycle is left out.
+
+    Raises:
+        InvalidDataset: says what is wrong with the folder.
+    """
+    records = read_dataset(folder).records
+    return [one.load for one in records if one.cycles or one.image.kind != LEFT_VENTRICLE]

@@ -1,0 +1,95 @@
+"""What the model must reach, and whether it did."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from inference.evaluation.figures import Figures, Timing
+from inference.evaluation.sample import Range
+from inference.types import LENGTHS
+
+CAVITIES = ("LVIDd_cm", "LVIDs_cm")
+MM_PER_CM = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One line of the summary, as text for people and as a verdict."""
+
+    name: str
+    wanted: str
+    found: str
+    met: bool | None
+    """None: nothing was there to tell it by."""
+
+
+def at_least(name: str, found: float | None, least: float, form: str) -> Target:
+    """A figure that must not be smaller."""
+    met = None if found is None else found >= least
+    return Target(name=name, wanted=f"≥ {form.format(least)}", found=_text(found, form), met=met)
+
+
+def at_most(name: str, found: float | None, most: float, form: str) -> Target:
+    """A figure that must not be larger."""
+    met = None if found is None else found <= most
+    return Target(name=name, wanted=f"≤ {form.format(most)}", found=_text(found, form), met=met)
+
+
+def _text(found: float | None, form: str) -> str:
+    return "—" if found is None else form.format(found)
+
+
+def targets(figures: Figures, timing: Timing | None, range_: Range) -> list[Target]:
+    """Every line that belongs to this range of left ventricles."""
+    of_range = clinical_targets if range_ is Range.CLINICAL else full_range_targets
+    false_measures = figures.false_measures.share
+    milliseconds = timing.median_s * 1000 if timing else None
+    return [
+        *of_range(figures),
+        inside_target(figures),
+        at_most("Measured although no left ventricle", false_measures, 0.005, "{:.2%}"),
+        at_most("Time for one strip, median, two cores", milliseconds, 400, "{:.0f} ms"),
+    ]
+
+
+def clinical_targets(figures: Figures) -> Iterator[Target]:
+    """Depth 8-18 cm, strip at least 250 pixels tall, LVIDd 3-7.5 cm."""
+    yield at_least("Cycles found, average precision at IoU 0.5", figures.average_precision, 0.97, "{:.3f}")
+    yield at_least("Left ventricles measured", figures.coverage.share, 0.97, "{:.1%}")
+    for name in LENGTHS:
+        one = figures.agreement.get(name)
+        most_mm = 1.2 if name in CAVITIES else 0.8
+        off_mm = one.mae * MM_PER_CM if one else None
+        yield at_most(f"{name.removesuffix('_cm')}, mean absolute error", off_mm, most_mm, "{:.2f} mm")
+    EF = figures.agreement.get("EF_percent")
+    yield at_most("EF, mean absolute error", EF.mae if EF else None, 2.5, "{:.2f} points")
+    yield within("EF, bias", (EF.bias,) if EF else (), 0.7)
+    yield within("EF, 95 % limits of agreement", EF.limits if EF else (), 7.0)
+
+
+def full_range_targets(figures: Figures) -> Iterator[Target]:
+    """Everything the phantom draws: children, 24 cm of depth, strips of 150 pixels."""
+    EF = figures.agreement.get("EF_percent")
+    yield at_least("Left ventricles measured", figures.coverage.share, 0.90, "{:.1%}")
+    yield at_most("EF, mean absolute error", EF.mae if EF else None, 4.0, "{:.2f} points")
+
+
+def within(name: str, found: tuple[float, ...], reach: float) -> Target:
+    """Signed figures that must all lie between -reach and +reach, in points of EF."""
+    return Target(
+        name=name,
+        wanted=f"within ± {reach:g} points",
+        found=" … ".join(f"{one:+.2f}" for one in found) or "—",
+        met=all(abs(one) <= reach for one in found) if found else None,
+    )
+
+
+def inside_target(figures: Figures) -> Target:
+    """The stated 95 % intervals of every quantity: too narrow is as wrong as too wide."""
+    low, high = 0.92, 0.98
+    shares = [one.inside_ci95.share or 0.0 for one in figures.agreement.values()]
+    return Target(
+        name="Truths inside the stated 95 % interval, lowest and highest of all quantities",
+        wanted=f"{low:.0%} … {high:.0%}",
+        found=f"{min(shares):.1%} … {max(shares):.1%}" if shares else "—",
+        met=low <= min(shares) and max(shares) <= high if shares else None,
+    )

@@ -1,0 +1,79 @@
+"""What a located cycle must pass before its numbers are believed, one gate after the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from inference.errors import Implausible, LowAgreement, NoCycle
+from inference.landmarks import LandmarkSamples, as_landmarks
+from inference.limits import ANY_HEART, Limits
+from inference.measure import derived, lengths_cm, measure
+from inference.quality import check_cycle, check_inside, check_spread
+from inference.types import CycleBox, CycleMeasurement, MModeStrip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Located:
+    """A detected cycle and where its landmarks are, before anything is believed of it."""
+
+    box: CycleBox
+    samples: LandmarkSamples
+
+    @property
+    def heart_probability(self) -> float:
+        """How sure the landmark network is that this is a left ventricle at chordal level (0…1)."""
+        return getattr(self.samples, "heart_probability", 1.0)
+
+
+def left_ventricles(located: Sequence[Located], heart_threshold: float) -> list[Located]:
+    """Cycles that the landmark network, too, takes for those of a left ventricle.
+
+    Raises:
+        NoCycle: it takes none for one.
+    """
+    hearts = [one for one in located if one.heart_probability >= heart_threshold]
+    if not hearts:
+        best = max(located, key=lambda one: one.heart_probability)
+        raise NoCycle(
+            f"cycle of probability {best.box.probability:.2f}, but of a left ventricle "
+            f"{best.heart_probability:.2f}, needed {heart_threshold:.2f}"
+        )
+    return hearts
+
+
+def plausible(
+    strip: MModeStrip, located: Sequence[Located], limits: Limits = ANY_HEART
+) -> list[CycleMeasurement]:
+    """The cycles that can be a heart's, in order of time.
+
+    Raises:
+        Implausible, LowAgreement: none can; the message is that of the most probable one.
+    """
+    kept, complaints = [], []
+    for one in located:
+        try:
+            kept.append(measured_cycle(strip, one, limits))
+        except (Implausible, LowAgreement) as error:
+            complaints.append(error)
+    if not kept:
+        raise complaints[0]
+    return sorted(kept, key=lambda cycle: cycle.box.x0)
+
+
+def measured_cycle(strip: MModeStrip, one: Located, limits: Limits = ANY_HEART) -> CycleMeasurement:
+    """Numbers of one cycle from its average landmarks, and their deviation over the crops.
+
+    Raises:
+        Implausible, LowAgreement: see `quality`.
+    """
+    calibration, landmarks = strip.region.calibration, one.samples.mean
+    rr_s = (one.box.x1 - one.box.x0) * calibration.s_per_px_x
+    lengths = lengths_cm(landmarks, calibration)
+    check_inside(landmarks, one.box)
+    check_cycle(landmarks, lengths, rr_s=rr_s, s_per_px=calibration.s_per_px_x, limits=limits)
+    values = {**lengths, **derived(lengths, rr_s=rr_s)}
+    each = [measure(as_landmarks(points), calibration, rr_s=rr_s) for points in one.samples.points_px]
+    spread = {name: float(np.std([crop[name] for crop in each])) for name in values}
+    check_spread(spread, lengths, limits)
+    return CycleMeasurement(box=one.box, landmarks=landmarks, values=values, spread=spread)

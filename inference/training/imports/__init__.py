@@ -1,0 +1,1 @@
+"""Other people's labels as labelled strips; each module reads one layout."""

@@ -1,0 +1,110 @@
+"""What CVAT and Label Studio write when they export keypoints as COCO.
+
+- CVAT, "COCO Keypoints 1.0" (through Datumaro): `annotations/person_keypoints_<subset>.json`, pictures in
+  `images/<subset>/` or `images/`. One annotation per skeleton, coordinates with fractions. `bbox` is the
+  rectangle grouped with the skeleton; without one it is the hull of the points, which is no cycle.
+- Label Studio, "COCO": `result.json`, pictures in `images/`. Rectangles are annotations of their own, and
+  all keypoints of a picture become one more, in whole pixels, its `bbox` their hull: one cycle a picture.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inference.landmarks import LANDMARK_ORDER
+from inference.preprocess import Box
+from inference.training.datasets.errors import InvalidDataset
+from inference.training.imports.tracings import TracedPicture, Tracing
+
+
+def label_file(source: Path) -> Path:
+    """`source` itself, or the one JSON file in it or in its `annotations`."""
+    if source.is_file():
+        return source
+    found = sorted([*source.glob("*.json"), *(source / "annotations").glob("*.json")])
+    if len(found) != 1:
+        raise InvalidDataset(source, f"holds {len(found)} JSON files: name the one with the labels")
+    return found[0]
+
+
+def picture_folders(labels: Path) -> tuple[Path, ...]:
+    """Where the tools put the pictures, seen from the label file."""
+    near, above = labels.parent, labels.parent.parent
+    subset = labels.stem.removeprefix("person_keypoints_")
+    return near, near / "images", above / "images" / subset, above / "images"
+
+
+def read_coco(labels: Path, category: str | None = None) -> list[TracedPicture]:
+    """Every picture of a COCO file; `category` names the one with the keypoints if there are several.
+
+    Raises:
+        InvalidDataset: names the file and the annotation that cannot be used.
+    """
+    document = _read(labels)
+    number, places = _landmarks(labels, document["categories"], category)
+    tracings: dict[Any, list[Tracing]] = defaultdict(list)
+    rectangles: dict[Any, list[Box]] = defaultdict(list)
+    for each in document["annotations"]:
+        try:
+            if each.get("keypoints") and each["category_id"] == number:
+                tracings[each["image_id"]].append(_tracing(each, places))
+            elif not each.get("keypoints") and not each.get("segmentation"):
+                rectangles[each["image_id"]].append(_corners(each["bbox"]))
+        except (ValueError, TypeError, KeyError) as error:
+            raise InvalidDataset(labels, str(error), annotation=each["id"]) from error
+    return [
+        TracedPicture(
+            name=image["file_name"],
+            tracings=tuple(tracings[image["id"]]),
+            rectangles=tuple(rectangles[image["id"]]),
+        )
+        for image in document["images"]
+    ]
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+        _ = [(each["id"], each["file_name"]) for each in document["images"]]
+        _ = [(each["image_id"], each["category_id"], each["id"]) for each in document["annotations"]]
+        _ = [(each["id"], each["name"]) for each in document["categories"]]
+    except OSError as error:
+        raise InvalidDataset(path, f"cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidDataset(path, f"is no COCO file: {error!r}") from error
+    return dict(document)
+
+
+def _landmarks(
+    path: Path, categories: Iterable[Mapping[str, Any]], name: str | None
+) -> tuple[Any, Sequence[int]]:
+    """Id of the category with the keypoints, and where each landmark stands in it: by name, else in order."""
+    eight = [
+        each
+        for each in categories
+        if len(each.get("keypoints") or ()) == len(LANDMARK_ORDER) and name in (None, each["name"])
+    ]
+    if len(eight) != 1:
+        wanted = f"one category {name}" if name else "one category"
+        raise InvalidDataset(path, f"{wanted} with eight keypoints is needed, found {len(eight)}")
+    names = list(eight[0]["keypoints"])
+    if set(names) == set(LANDMARK_ORDER):
+        return eight[0]["id"], [names.index(landmark) for landmark in LANDMARK_ORDER]
+    return eight[0]["id"], range(len(LANDMARK_ORDER))
+
+
+def _tracing(annotation: Mapping[str, Any], places: Sequence[int]) -> Tracing:
+    marks = np.array(annotation["keypoints"], dtype=np.float64).reshape(len(LANDMARK_ORDER), 3)[list(places)]
+    if not marks[:, 2].all():
+        raise ValueError("all eight keypoints must be labelled")
+    box = _corners(annotation["bbox"]) if annotation.get("bbox") else None
+    return Tracing(id=annotation["id"], points=marks[:, :2], box=box)
+
+
+def _corners(bbox: Sequence[float]) -> Box:
+    x, y, width, height = (float(value) for value in bbox)
+    return x, y, x + width, y + height

@@ -1,0 +1,101 @@
+"""From wall masks to wall curves, and from wall curves to beats with landmarks."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_closing, gaussian_filter1d, label
+from scipy.signal import find_peaks
+
+from inference.labelled import CycleTruth
+from inference.landmarks import as_landmarks
+from inference.phantom.strip import WALL_MARGIN
+from inference.phantom.ventricle import CYCLE_LEAD
+from inference.training.imports.masks import Mask
+from inference.types import Calibration
+
+Walls = NDArray[np.float32]
+"""(4, width) depth in strip pixels of septum outer, inner, posterior wall inner, outer; NaN unknown."""
+
+HOLE_PX = 5
+"""Holes and slits of a mask up to about this size are slips of the hand."""
+SPECK_SHARE = 0.05
+"""Pieces smaller than this share of the mask are no wall."""
+SMOOTHING_S = 0.03
+"""The distance between the walls is smoothed with a Gaussian of this width before its extremes are sought."""
+LEAST_RR_S, MOST_RR_S = 0.3, 2.5
+LEAST_PROMINENCE = 0.3
+"""An end diastole rises above its surroundings by this share of the distance's whole range."""
+SYSTOLE = (0.15, 0.65)
+"""End systole is sought between these shares of the beat after end diastole."""
+
+
+def wall_curves(septum: Mask, posterior_wall: Mask) -> Walls:
+    """Upper and lower edge of both masks at every column; unknown where one is missing or they cross."""
+    curves = np.stack([*_edges(septum), *_edges(posterior_wall)])
+    with np.errstate(invalid="ignore"):
+        ordered = (np.diff(curves, axis=0) > 0).all(axis=0)
+    curves[:, ~ordered] = np.nan
+    return curves.astype(np.float32)
+
+
+def _edges(mask: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Outer edge of the first and of the last pixel of each column, small holes and specks mended."""
+    padded = np.pad(mask, HOLE_PX)
+    closed = binary_closing(padded, np.ones((HOLE_PX, HOLE_PX), dtype=bool))
+    pieces, count = label(closed[HOLE_PX:-HOLE_PX, HOLE_PX:-HOLE_PX])
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    keep = sizes >= SPECK_SHARE * sizes[1:].sum()
+    keep[0] = False
+    kept = keep[pieces]
+    known = kept.any(axis=0)
+    top = np.where(known, kept.argmax(axis=0) - 0.5, np.nan)
+    bottom = np.where(known, len(kept) - kept[::-1].argmax(axis=0) - 0.5, np.nan)
+    return top, bottom
+
+
+def cycles_of(walls: Walls, calibration: Calibration, height: int) -> list[CycleTruth]:
+    """Every beat of which box, end diastole, end systole and the next end diastole are on the strip."""
+    found = []
+    known: Mask = np.asarray(np.isfinite(walls).all(axis=0))
+    for start, stop in _stretches(known):
+        diastoles = start + _diastoles(walls[:, start:stop], calibration.s_per_px_x)
+        for diastole, following in pairwise(diastoles):
+            rr_px = float(following - diastole)
+            left = diastole - CYCLE_LEAD * rr_px
+            whole = start <= left and left + rr_px <= stop - 1
+            if whole and rr_px * calibration.s_per_px_x <= MOST_RR_S:
+                found.append(_cycle(walls, int(diastole), rr_px, height))
+    return found
+
+
+def _stretches(known: Mask) -> Iterator[tuple[int, int]]:
+    """[start, stop) of every unbroken run of known columns."""
+    turns = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(np.int8)))
+    yield from ((int(start), int(stop)) for start, stop in turns.reshape(-1, 2))
+
+
+def _diastoles(walls: Walls, s_per_px: float) -> NDArray[np.int64]:
+    """Columns where the walls are farthest apart."""
+    distance = gaussian_filter1d((walls[2] - walls[1]).astype(np.float64), SMOOTHING_S / s_per_px)
+    peaks, _ = find_peaks(
+        distance,
+        distance=max(1.0, LEAST_RR_S / s_per_px),
+        prominence=LEAST_PROMINENCE * max(float(np.ptp(distance)), 1.0),
+    )
+    return np.asarray(peaks, dtype=np.int64)
+
+
+def _cycle(walls: Walls, diastole: int, rr_px: float, height: int) -> CycleTruth:
+    """The box by the rule of the phantom (see `inference.phantom`), the landmarks on the curves."""
+    first, last = (diastole + round(share * rr_px) for share in SYSTOLE)
+    inner = walls[2, first : last + 1] - walls[1, first : last + 1]
+    systole = first + int(np.argmin(inner))
+    left = diastole - CYCLE_LEAD * rr_px
+    inside = walls[:, int(np.ceil(left)) : int(left + rr_px) + 1]
+    top, bottom = float(inside[0].min()), float(inside[3].max())
+    margin = WALL_MARGIN * (bottom - top)
+    box = (left, max(top - margin, -0.5), left + rr_px, min(bottom + margin, height - 0.5))
+    points = [(column, walls[row, column]) for column in (diastole, systole) for row in range(4)]
+    return CycleTruth(box_px=box, landmarks_px=as_landmarks(np.array(points, dtype=np.float64)))

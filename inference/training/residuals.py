@@ -1,0 +1,86 @@
+"""The errors of measured validation strips as the model behind the 95 % intervals."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from scipy.optimize import minimize
+
+from inference.intervals import QUANTITIES, Array, Residuals, deviations, means, reach, sample, sizes, spreads
+from inference.types import CycleMeasurement
+
+LEAST_STRIPS = 40
+"""With fewer, the share of truths outside a 95 % interval cannot be told from chance."""
+INSIDE = 0.95
+TRIMMED = 0.99
+"""Errors beyond this quantile are pulled in: one wild strip must not widen every interval."""
+CLIP = 3.0
+"""Standardised errors are held to this before they are correlated."""
+STEEPEST = 4.0
+"""Most deviation per spread."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The cycles a strip was measured on, and the truth."""
+
+    cycles: Sequence[CycleMeasurement]
+    truth: Mapping[str, float]
+
+
+def fit_residuals(answers: Sequence[Answer]) -> Residuals:
+    """Fixed and proportional part of each deviation, their correlation, and the factor of each value.
+
+    Raises:
+        ValueError: too few strips to tell.
+    """
+    if len(answers) < LEAST_STRIPS:
+        raise ValueError(f"intervals need {LEAST_STRIPS} measured left ventricles, not {len(answers)}")
+    found = [means(answer.cycles) for answer in answers]
+    off = np.array(
+        [[one[q] - answer.truth[q] for q in QUANTITIES] for one, answer in zip(found, answers, strict=True)]
+    )
+    size = np.array([sizes(one) for one in found])
+    spread = np.array([spreads(answer.cycles) for answer in answers])  # all three (strips, 7)
+    parts = [two_parts(off[:, i], size[:, i], spread[:, i]) for i in range(len(QUANTITIES))]
+    plain = Residuals(
+        fixed={name: fixed for name, (fixed, _) in zip(QUANTITIES, parts, strict=True)},
+        of_spread={name: slope for name, (_, slope) in zip(QUANTITIES, parts, strict=True)},
+    )
+    correlated = plain.model_copy(update={"correlation": correlation(plain, off, size, spread)})
+    return correlated.model_copy(update={"widen": factors(answers, correlated)})
+
+
+def two_parts(off: Array, size: Array, spread: Array) -> tuple[float, float]:
+    """(fixed, of_spread) of the most probable deviations hypot(fixed x size, of_spread x spread)."""
+    most = np.quantile(np.abs(off), TRIMMED)
+    squared = np.clip(off, -most, most) ** 2
+
+    def unlikeliness(logs: Array) -> float:
+        fixed, slope = np.exp(logs)
+        variance = (fixed * size) ** 2 + (min(slope, STEEPEST) * spread) ** 2
+        return float(np.mean(np.log(variance) + squared / variance))
+
+    start = np.log([max(float(np.sqrt(np.mean(squared / size**2))), 1e-4), 0.5])
+    fixed, slope = np.exp(minimize(unlikeliness, start, method="Nelder-Mead").x)
+    return float(fixed), float(min(slope, STEEPEST))
+
+
+def correlation(plain: Residuals, off: Array, size: Array, spread: Array) -> tuple[tuple[float, ...], ...]:
+    """How the standardised errors of the quantities go together, (7, 7)."""
+    deviation = np.array([deviations(plain, *each) for each in zip(size, spread, strict=True)])
+    together = np.corrcoef(np.clip(off / deviation, -CLIP, CLIP), rowvar=False)
+    return tuple(tuple(round(float(each), 4) for each in row) for row in together)
+
+
+def factors(answers: Sequence[Answer], residuals: Residuals) -> dict[str, float]:
+    """Per value: the factor on its interval that holds 95 % of the truths (split conformal)."""
+    shares: dict[str, list[float]] = {}
+    for answer in answers:
+        values, sampled = means(answer.cycles), sample(answer.cycles, residuals)
+        for name, value in values.items():
+            off, (below, above) = answer.truth[name] - value, reach(sampled[name])
+            shares.setdefault(name, []).append(off / above if off > 0 else -off / below)
+    rank = min(1.0, ceil(INSIDE * (len(answers) + 1)) / len(answers))
+    return {name: float(np.quantile(each, rank, method="higher")) for name, each in shares.items()}

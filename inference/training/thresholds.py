@@ -1,0 +1,64 @@
+"""The pair of thresholds: as many left ventricles as possible at next to no false measures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from inference.training.verdicts import Seen
+
+DETECTOR_STEPS = (*np.arange(0.05, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.99)
+HEART_STEPS = (0.0, *np.arange(0.05, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.99)
+MOST_FALSE = 0.003
+"""Aim for the share of look-alikes that are measured; what is promised is 0.5 %."""
+SAME_COVERAGE = 0.005
+"""Coverages closer than this are equal: fewer false measures decide."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """Both thresholds, and the shares of strips that were measured with them."""
+
+    detector: float
+    heart: float
+    coverage: float
+    """Of left ventricles with something to measure."""
+    false_measures: float
+    """Of everything else."""
+
+    @property
+    def merit(self) -> tuple[bool, float, float, float]:
+        """The larger the better: few false measures first, then coverage, then a wide margin."""
+        if self.false_measures > MOST_FALSE:
+            return False, -self.false_measures, self.coverage, 0.0
+        steps = self.coverage // SAME_COVERAGE
+        return True, steps, -self.false_measures, self.detector + self.heart
+
+
+def choose(seen: Sequence[Seen]) -> Thresholds:
+    """The best pair on a grid.
+
+    Raises:
+        ValueError: there is no left ventricle or no look-alike to choose by.
+    """
+    hearts, others = [one for one in seen if one.truth], [one for one in seen if not one.is_lv]
+    if not hearts or not others:
+        raise ValueError("thresholds need left ventricles and look-alikes")
+    pairs = product(DETECTOR_STEPS, HEART_STEPS)
+    return max((judged(hearts, others, *pair) for pair in pairs), key=lambda one: one.merit)
+
+
+def judged(hearts: Sequence[Seen], others: Sequence[Seen], detector: float, heart: float) -> Thresholds:
+    """What one pair of thresholds would have measured."""
+    return Thresholds(
+        detector=detector,
+        heart=heart,
+        coverage=measured_share(hearts, detector, heart),
+        false_measures=measured_share(others, detector, heart),
+    )
+
+
+def measured_share(seen: Sequence[Seen], detector: float, heart: float) -> float:
+    """Share of strips for which numbers would be reported; 0 of none."""
+    return float(np.mean([bool(one.measured(detector, heart)) for one in seen])) if seen else 0.0

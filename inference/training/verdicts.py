@@ -1,0 +1,104 @@
+"""What the model sees on a phantom before any threshold, and what it would say at given ones."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from rich.progress import track
+
+from inference.analyse import Model, load_model, locate_all, probable_cycles
+from inference.errors import Implausible, LowAgreement, NoCycle
+from inference.gates import measured_cycle
+from inference.labelled import LEFT_VENTRICLE, LabelledStrip, mean_values
+from inference.phantom.strip import make_phantom
+from inference.quality import agreeing
+from inference.types import CycleMeasurement
+
+FLOOR = 0.05
+"""Cycles less probable than this are not looked at: no threshold is ever set so low."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beat:
+    """One located cycle: how sure both networks are, and its numbers if it can be a heart's."""
+
+    probability: float
+    heart_probability: float
+    cycle: CycleMeasurement | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Everything about one strip that its verdict depends on, whatever the thresholds."""
+
+    kind: str
+    beats: tuple[Beat, ...]
+    truth: Mapping[str, float]
+    """True values, mean over the true cycles; empty where there is nothing to measure."""
+
+    @property
+    def is_lv(self) -> bool:
+        """True for a left ventricle at chordal level."""
+        return self.kind == LEFT_VENTRICLE
+
+    def measured(self, threshold: float, heart_threshold: float) -> list[CycleMeasurement]:
+        """The cycles whose mean would be reported at these thresholds; none: a refusal."""
+        kept = [
+            beat.cycle
+            for beat in self.beats
+            if beat.probability >= threshold and beat.heart_probability >= heart_threshold and beat.cycle
+        ]
+        if not kept:
+            return []
+        try:
+            return [kept[i] for i in agreeing(kept)]
+        except LowAgreement:
+            return []
+
+
+def see(strip: LabelledStrip, model: Model) -> Seen:
+    """One strip under both networks, every cycle above the floor."""
+    open_gates = replace(model, threshold=FLOOR, heart_threshold=0.0)
+    try:
+        boxes = probable_cycles(strip.strip, open_gates)
+    except NoCycle:
+        boxes = []
+    beats = []
+    for one in locate_all(strip.strip, boxes, open_gates):
+        try:
+            cycle = measured_cycle(strip.strip, one)
+        except (Implausible, LowAgreement):
+            cycle = None
+        beats.append(
+            Beat(probability=one.box.probability, heart_probability=one.heart_probability, cycle=cycle)
+        )
+    return Seen(kind=strip.kind, beats=tuple(beats), truth=mean_values(strip))
+
+
+Named = tuple[int, str]
+"""Seed and kind: a phantom before it is drawn."""
+
+
+def see_all(folder: Path, named: Sequence[Named], workers: int) -> list[Seen]:
+    """Draws and looks at every phantom, by `workers` processes of one thread each."""
+    # Spawned: a process forked after torch has computed may wait for ever.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        seen: Iterable[Seen] = pool.map(partial(_see_in_worker, folder), named, chunksize=8)
+        return list(track(seen, description="looking at phantoms", total=len(named)))
+
+
+def _see_in_worker(folder: Path, named: Named) -> Seen:
+    seed, kind = named
+    return see(make_phantom(seed, kind), _worker_model(folder))
+
+
+@cache
+def _worker_model(folder: Path) -> Model:
+    """The model of this worker process, loaded once."""
+    model = load_model(str(folder), "cpu")
+    torch.set_num_threads(1)
+    return model
