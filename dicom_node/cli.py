@@ -23,7 +23,13 @@ WatchStdin = Annotated[bool, typer.Option("--watch-stdin", hidden=True)]
 Weights = Annotated[str, typer.Option(help="Weights folder; empty: the shipped ones.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Out = Annotated[Path, typer.Option(help="Folder for weights and record.")]
-Strips = Annotated[int, typer.Option(help="Phantoms to train on.")]
+Steps = Annotated[int, typer.Option(min=2, help="Batches to train on.")]
+Batch = Annotated[int, typer.Option(min=1, help="Examples of one batch.")]
+Data = Annotated[list[Path] | None, typer.Option(help="Data set of real tracings; may be repeated.")]
+DataWeight = Annotated[float, typer.Option(min=0, max=1, help="Share of examples from --data.")]
+Phantoms = Annotated[int, typer.Option(min=0, help="Different phantoms at most; 0: always new ones.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that make examples.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
 HeldOut = Annotated[int, typer.Option(help="Phantoms to validate on.")]
 Version = Annotated[str, typer.Option(help="Version written into the record.")]
 Since = Annotated[datetime | None, typer.Option(help="Only events since this time (UTC).")]
@@ -135,18 +141,35 @@ def phantom(
 def train_cycles(
     out: Out,
     *,
-    strips: Strips = 2000,
-    steps: int = 1000,
-    batch: int = 6,
+    steps: Steps = 3000,
+    batch: Batch = 8,
     seed: int = 1,
-    held_out: HeldOut = 1200,
+    held_out: HeldOut = 600,
     version: Version = "2026.11",
+    data: Data = None,
+    data_weight: DataWeight = 0.5,
+    phantoms: Phantoms = 0,
+    workers: Workers = 1,
+    device: Device = "auto",
+    resume: Resume = False,
 ) -> None:
-    """Train the cycle detector on phantoms; the defaults are how the shipped weights were made."""
+    """Train the cycle detector; the defaults are how the shipped weights were made."""
     from inference.training.fit_cycles import train_cycles as train
     from inference.training.recipe import Recipe
 
-    recipe = Recipe(strips=strips, steps=steps, batch=batch, seed=seed, held_out=held_out, version=version)
+    recipe = Recipe(
+        steps=steps,
+        batch=batch,
+        seed=seed,
+        held_out=held_out,
+        version=version,
+        data=tuple(data or ()),
+        data_weight=data_weight,
+        phantoms=phantoms,
+        workers=workers,
+        device=device,
+        resume=resume,
+    )
     typer.echo(train(out, recipe).model_dump_json())
 
 
@@ -154,19 +177,39 @@ def train_cycles(
 def train_landmarks(
     out: Out,
     *,
-    strips: Strips = 1500,
-    steps: int = 900,
-    batch: int = 32,
+    head: Annotated[
+        Literal["tracing", "regression"], typer.Option(help="How landmarks are found.")
+    ] = "tracing",
+    steps: Steps = 5000,
+    batch: Batch = 32,
     seed: int = 1,
     held_out: HeldOut = 300,
     version: Version = "2026.11",
+    data: Data = None,
+    data_weight: DataWeight = 0.5,
+    phantoms: Phantoms = 0,
+    workers: Workers = 1,
+    device: Device = "auto",
+    resume: Resume = False,
 ) -> None:
-    """Train the landmark network on phantoms; the defaults are how the shipped weights were made."""
+    """Train the landmark network; the defaults are how the shipped weights were made."""
     from inference.training.fit_landmarks import train_landmarks as train
     from inference.training.recipe import Recipe
 
-    recipe = Recipe(strips=strips, steps=steps, batch=batch, seed=seed, held_out=held_out, version=version)
-    typer.echo(train(out, recipe).model_dump_json())
+    recipe = Recipe(
+        steps=steps,
+        batch=batch,
+        seed=seed,
+        held_out=held_out,
+        version=version,
+        data=tuple(data or ()),
+        data_weight=data_weight,
+        phantoms=phantoms,
+        workers=workers,
+        device=device,
+        resume=resume,
+    )
+    typer.echo(train(out, recipe, head).model_dump_json())
 
 
 @train_app.command("calibrate")

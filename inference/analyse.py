@@ -14,7 +14,7 @@ from inference.device import pick_device, use_all_cores
 from inference.errors import InferenceError, NoCycle
 from inference.gates import Located, left_ventricles, plausible
 from inference.intervals import Residuals, with_intervals
-from inference.landmarks import LandmarkNet, locate
+from inference.landmarks import build_landmark_net, locate
 from inference.limits import limits_for
 from inference.patient import UNKNOWN, Patient, patient_of
 from inference.pixels import frames_to_analyse, strip
@@ -54,13 +54,13 @@ def load_model(weights: str = "", device: str = "auto") -> Model:
     use_all_cores()
     cycles_state, cycles = load_weights(folder, "cycles", DETECTOR_INPUT)
     landmarks_state, landmarks = load_weights(folder, "landmarks", CROP_INPUT)
-    detector, locator = build_detector(cycles.seed_boxes_px), LandmarkNet()
+    detector, locator = build_detector(cycles.seed_boxes_px), build_landmark_net(landmarks.head)
     detector.load_state_dict(cycles_state)
     locator.load_state_dict(landmarks_state)
     return Model(
         identity=identity(cycles, landmarks),
-        detector=detector.to(where).eval(),
-        landmarks=locator.to(where).eval(),
+        detector=detector.to(where, memory_format=torch.channels_last).eval(),
+        landmarks=locator.to(where, memory_format=torch.channels_last).eval(),
         device=where,
         threshold=cycles.threshold,
         heart_threshold=landmarks.heart_threshold,

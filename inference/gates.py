@@ -23,7 +23,7 @@ class Located:
     @property
     def heart_probability(self) -> float:
         """How sure the landmark network is that this is a left ventricle at chordal level (0…1)."""
-        return getattr(self.samples, "heart_probability", 1.0)
+        return self.samples.heart_probability
 
 
 def left_ventricles(located: Sequence[Located], heart_threshold: float) -> list[Located]:

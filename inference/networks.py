@@ -70,7 +70,9 @@ class TracingNet(nn.Module):
         self.refine = nn.Sequential(block(WIDTH, WIDTH), block(WIDTH, WIDTH))
         self.trace = nn.Conv2d(WIDTH, BORDERS * 4, 1)
         self.phase = nn.Sequential(
-            nn.Conv1d(2 * WIDTH, WIDTH, 5, padding=2), nn.ReLU(inplace=True), nn.Conv1d(WIDTH, PHASES * 2, 5, padding=2)
+            nn.Conv1d(2 * WIDTH, WIDTH, 5, padding=2),
+            nn.ReLU(inplace=True),
+            nn.Conv1d(WIDTH, PHASES * 2, 5, padding=2),
         )
         self.heart = nn.Sequential(nn.Linear(512 * 2, 64), nn.ReLU(inplace=True), nn.Linear(64, 1))
 

@@ -36,6 +36,8 @@ class WeightsRecord(BaseModel):
     input: Mapping[str, float]
     """Input geometry; must equal what this version of `preprocess` makes."""
     preprocessing: str = "grayscale, whitening"
+    head: str = ""
+    """How landmarks are found (`landmarks.HEADS`); empty for the detector."""
     seed_boxes_px: tuple[tuple[float, float], ...] = ()
     threshold: float = 0.0
     """Least probability of a cycle by the detector."""

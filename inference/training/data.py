@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from inference.labelled import CycleTruth, LabelledStrip
 from inference.phantom.strip import Phantom, make_phantom
-from inference.training.datasets import read_dataset
+from inference.training.datasets.read import read_dataset
 from inference.types import Landmarks
 
 TRAINING_SEEDS = 1_000_000

@@ -113,9 +113,7 @@ def example(rng: np.random.Generator, strip: LabelledStrip) -> Example | None:
         box = elsewhere(rng, strip.pixels.shape, strip.calibration.s_per_px_x)
         unit, walls = np.full((8, 2), np.nan), np.full((4, TRACED), np.nan)
     pixels = whiten(vary(rng, crop(strip.pixels, box)))
-    return Example(
-        strip.name, pixels.astype(np.float16), unit.astype(np.float32), walls.astype(np.float32)
-    )
+    return Example(strip.name, pixels.astype(np.float16), unit.astype(np.float32), walls.astype(np.float32))
 
 
 def traced(strip: LabelledStrip, cycle: CycleTruth, box: Box) -> NDArray[np.float64]:
