@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from inference.phantom.lookalikes.pieces import blood, depth_past, far_wall, skin, uneven, wall
+from inference.phantom.lookalikes.pieces import blood, body_size, depth_past, far_wall, skin, uneven, wall
 from inference.phantom.lookalikes.ranges import vary
 from inference.phantom.motion import Curve, contraction, rhythm, wander
 from inference.phantom.parameters import Draw
@@ -21,13 +21,13 @@ def mapse(draw: Draw, time: Timeline) -> Scene:
 
 def annulus(draw: Draw, time: Timeline, *, kind: str, muscle_share: float) -> Scene:
     """Bands from the apex to the ring; muscle down to `muscle_share` of the way, then blood."""
-    t = time.t_s
+    t, size = time.t_s, body_size(draw)
     beats = rhythm(draw, float(t.max()))
     moved = contraction(draw).curve(beats, t)
-    drift = wander(draw, t, draw("respiration_cm"), draw.between(2.5, 6.0))
-    ring_at, excursion = vary(draw, "annulus_at_cm"), vary(draw, "annulus_motion_cm")
+    drift = wander(draw, t, size * draw("respiration_cm"), draw.between(2.5, 6.0))
+    ring_at, excursion = size * vary(draw, "annulus_at_cm"), size * vary(draw, "annulus_motion_cm")
     share = vary(draw, "apex_motion_share")
-    layers, top = skin(draw, len(t), 1.0)
+    layers, top = skin(draw, len(t), size)
 
     def riding(rest_cm: float) -> Curve:
         """A structure at this depth: the base moves most, the apex least, nothing moves against them."""
@@ -37,11 +37,12 @@ def annulus(draw: Draw, time: Timeline, *, kind: str, muscle_share: float) -> Sc
     muscle_end = top + muscle_share * (ring_at - top)
     layers += muscle(draw, [riding(rest) for rest in band_depths(draw, top, muscle_end)], moved)
     layers.append(blood(draw, riding(muscle_end), moved))
-    band = vary(draw, "annulus_cm")
+    band = size * vary(draw, "annulus_cm")
     layers += ring(draw, riding(ring_at), band, moved)
-    far = ring_at + band + vary(draw, "atrial_far_cm") - draw.between(0, 0.5) * excursion * moved
-    layers += far_wall(draw, far, 1.0)
-    depth = depth_past(draw, float(np.max(far)) - (2.0 if draw.chance(0.3) else 0.0), 1.0)
+    far = ring_at + band + size * vary(draw, "atrial_far_cm") - draw.between(0, 0.5) * excursion * moved
+    layers += far_wall(draw, far, size)
+    deepest = float(np.max(far)) if draw.chance(0.7) else ring_at + band
+    depth = depth_past(draw, deepest, size)
     lines = streaks(draw, [riding(draw.between(top, ring_at + band)) for _ in range(int(draw.between(0, 7)))])
     return Scene(kind=kind, depth_cm=depth, layers=layers, lines=lines)
 
@@ -94,18 +95,18 @@ def streaks(draw: Draw, curves: list[Curve]) -> list[Line]:
 
 def four_chamber(draw: Draw, time: Timeline) -> Scene:
     """Apical four-chamber cut: a septum or lateral wall crossed obliquely, all of it moving one way."""
-    t = time.t_s
+    t, size = time.t_s, body_size(draw)
     beats = rhythm(draw, float(t.max()))
     moved = contraction(draw).curve(beats, t)
-    ride = draw.between(0.3, 1.8) * moved + wander(draw, t, draw("respiration_cm"), 4.0)
-    layers, top = skin(draw, len(t), 1.0)
+    ride = size * (draw.between(0.6, 1.9) * moved + wander(draw, t, draw("respiration_cm"), 4.0))
+    layers, top = skin(draw, len(t), size)
     layers.append(wall(draw, top - 0.3 * ride, still=draw.chance(0.4)))
-    at = top + draw.between(0.5, 2.0)
+    at = top + size * draw.between(0.5, 2.0)
     for _ in range(int(draw.between(1, 4))):
         layers.append(blood(draw, at - ride, moved))
-        at += draw.between(1.5, 5.0)
+        at += size * draw.between(1.5, 5.0)
         layers.append(wall(draw, at - ride * draw.between(0.9, 1.1)))
-        at += draw.between(0.5, 2.5)
-    layers += [blood(draw, at - ride, moved), *far_wall(draw, at + draw.between(1, 4) - ride, 1.0)]
+        at += size * draw.between(0.5, 2.5)
+    layers += [blood(draw, at - ride, moved), *far_wall(draw, at + size * draw.between(1, 4) - ride, size)]
     lines = streaks(draw, [draw.between(top, at) - ride for _ in range(int(draw.between(0, 5)))])
-    return Scene(kind="apical", depth_cm=depth_past(draw, at, 1.0), layers=layers, lines=lines)
+    return Scene(kind="apical", depth_cm=depth_past(draw, at, size), layers=layers, lines=lines)

@@ -40,7 +40,7 @@ RANGES: dict[str, Range] = {
     "cusp_dB": (-26, 0),
     "pulmonary_leaflet_cm": (0.6, 2.0),
     # annulus and apical cursors
-    "annulus_motion_cm": (0.5, 2.8),
+    "annulus_motion_cm": (0.6, 2.8),
     "annulus_at_cm": (6.5, 14.0),
     "annulus_cm": (0.4, 2.4),
     "apex_motion_share": (0.1, 0.8),

@@ -60,13 +60,16 @@ def cycles_of(walls: Walls, calibration: Calibration, height: int) -> list[Cycle
     found = []
     known: Mask = np.asarray(np.isfinite(walls).all(axis=0))
     for start, stop in _stretches(known):
-        diastoles = start + _diastoles(walls[:, start:stop], calibration.s_per_px_x)
-        for diastole, following in pairwise(diastoles):
+        part = walls[:, start:stop]
+        distance = _distance(part, calibration.s_per_px_x)
+        for diastole, following in pairwise(_diastoles(distance, calibration.s_per_px_x)):
             rr_px = float(following - diastole)
             left = diastole - CYCLE_LEAD * rr_px
-            whole = start <= left and left + rr_px <= stop - 1
+            whole = left >= 0 and left + rr_px <= stop - start - 1
             if whole and rr_px * calibration.s_per_px_x <= MOST_RR_S:
-                found.append(_cycle(walls, int(diastole), rr_px, height))
+                first, last = (diastole + round(share * rr_px) for share in SYSTOLE)
+                systole = first + int(np.argmin(distance[first : last + 1]))
+                found.append(_cycle(part, (diastole, systole), (left, left + rr_px), start, height))
     return found
 
 
@@ -76,26 +79,29 @@ def _stretches(known: Mask) -> Iterator[tuple[int, int]]:
     yield from ((int(start), int(stop)) for start, stop in turns.reshape(-1, 2))
 
 
-def _diastoles(walls: Walls, s_per_px: float) -> NDArray[np.int64]:
+def _distance(walls: Walls, s_per_px: float) -> NDArray[np.float64]:
+    """Between the walls' inner borders, in pixels; smooth, for masks are flat where it turns."""
+    inner = (walls[2] - walls[1]).astype(np.float64)
+    return np.asarray(gaussian_filter1d(inner, SMOOTHING_S / s_per_px), dtype=np.float64)
+
+
+def _diastoles(distance: NDArray[np.float64], s_per_px: float) -> list[int]:
     """Columns where the walls are farthest apart."""
-    distance = gaussian_filter1d((walls[2] - walls[1]).astype(np.float64), SMOOTHING_S / s_per_px)
     peaks, _ = find_peaks(
         distance,
         distance=max(1.0, LEAST_RR_S / s_per_px),
         prominence=LEAST_PROMINENCE * max(float(np.ptp(distance)), 1.0),
     )
-    return np.asarray(peaks, dtype=np.int64)
+    return [int(peak) for peak in peaks]
 
 
-def _cycle(walls: Walls, diastole: int, rr_px: float, height: int) -> CycleTruth:
-    """The box by the rule of the phantom (see `inference.phantom`), the landmarks on the curves."""
-    first, last = (diastole + round(share * rr_px) for share in SYSTOLE)
-    inner = walls[2, first : last + 1] - walls[1, first : last + 1]
-    systole = first + int(np.argmin(inner))
-    left = diastole - CYCLE_LEAD * rr_px
-    inside = walls[:, int(np.ceil(left)) : int(left + rr_px) + 1]
+def _cycle(
+    walls: Walls, phases: tuple[int, int], span: tuple[float, float], start: int, height: int
+) -> CycleTruth:
+    """The box by the phantom's rule, the landmarks on the curves; `walls` begins at column `start`."""
+    inside = walls[:, int(np.ceil(span[0])) : int(span[1]) + 1]
     top, bottom = float(inside[0].min()), float(inside[3].max())
     margin = WALL_MARGIN * (bottom - top)
-    box = (left, max(top - margin, -0.5), left + rr_px, min(bottom + margin, height - 0.5))
-    points = [(column, walls[row, column]) for column in (diastole, systole) for row in range(4)]
+    box = (start + span[0], max(top - margin, -0.5), start + span[1], min(bottom + margin, height - 0.5))
+    points = [(start + column, walls[row, column]) for column in phases for row in range(4)]
     return CycleTruth(box_px=box, landmarks_px=as_landmarks(np.array(points, dtype=np.float64)))

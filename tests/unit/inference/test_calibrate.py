@@ -1,0 +1,178 @@
+"""Thresholds and intervals from strips whose scores and errors are known."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from measured_strips import cycle
+
+from inference.analyse import load_model
+from inference.intervals import QUANTITIES, Residuals, with_intervals
+from inference.measure import derived
+from inference.training import residuals as fitting
+from inference.training.calibrate import Plan, calibrate, errors, gate_figures, named_phantoms
+from inference.training.residuals import Answer, fit_residuals
+from inference.training.thresholds import MOST_FALSE, choose, judged
+from inference.training.verdicts import Beat, Seen
+from inference.types import LENGTHS, CycleMeasurement
+from inference.weights import SHIPPED
+
+BEAT = cycle()
+PLAN = Plan(strips=8, lookalikes=18, workers=1)
+
+
+def seen(kind: str, *scores: tuple[float, float]) -> Seen:
+    """A strip of alike beats with these (detector, heart) probabilities."""
+    beats = [Beat(probability=p, heart_probability=heart, cycle=BEAT) for p, heart in scores]
+    return Seen(kind=kind, beats=tuple(beats), truth=BEAT.values if kind == "LV" else {})
+
+
+def test_a_strip_is_measured_when_one_beat_passes_both_gates() -> None:
+    """Each beat needs both probabilities; one beat is enough."""
+    strip = seen("LV", (0.9, 0.2), (0.3, 0.9), (0.8, 0.7))
+
+    assert len(strip.measured(0.5, 0.5)) == 1
+    assert len(strip.measured(0.2, 0.1)) == 3
+    assert strip.measured(0.85, 0.5) == []
+
+
+def test_what_the_rules_refuse_is_never_measured() -> None:
+    """An implausible beat does not count, nor do beats that disagree."""
+    implausible = Seen(kind="LV", beats=(Beat(probability=1.0, heart_probability=1.0, cycle=None),), truth={})
+    values = [{**BEAT.values, "EF_percent": EF, "LVIDd_cm": d} for EF, d in ((20, 3.0), (50, 4.4), (75, 6.5))]
+    beats = [
+        Beat(probability=1.0, heart_probability=1.0, cycle=replace(BEAT, values=each)) for each in values
+    ]
+
+    assert implausible.measured(0.0, 0.0) == []
+    assert Seen(kind="LV", beats=tuple(beats), truth=BEAT.values).measured(0.0, 0.0) == []
+
+
+def test_two_gates_do_what_neither_does_alone() -> None:
+    """Look-alikes that fool one network each; hearts that please both: the pair parts them wholly."""
+    hearts = [seen("LV", (0.8, 0.8))] * 50
+    others = [seen("mitral", (0.95, 0.3))] * 25 + [seen("aorta", (0.4, 0.95))] * 25
+    chosen = choose([*hearts, *others])
+
+    assert (chosen.coverage, chosen.false_measures) == (1.0, 0.0)
+    assert 0.4 < chosen.detector <= 0.8
+    assert 0.3 < chosen.heart <= 0.8
+    assert judged(hearts, others, chosen.detector, 0.0).false_measures > 0
+    assert judged(hearts, others, 0.05, chosen.heart).false_measures > 0
+
+
+def test_false_measures_come_before_coverage() -> None:
+    """Half of the hearts are given up rather than to measure one look-alike in fifty."""
+    hearts = [seen("LV", (0.9, 0.9))] * 25 + [seen("LV", (0.5, 0.5))] * 25
+    chosen = choose([*hearts, *[seen("mitral", (0.6, 0.6))] * 2, *[seen("noise")] * 98])
+
+    assert chosen.false_measures <= MOST_FALSE
+    assert chosen.coverage == 0.5
+
+
+@pytest.mark.parametrize("strips", [[seen("LV", (1, 1))], [seen("aorta")], []], ids=["LV", "aorta", "none"])
+def test_thresholds_need_both_sides(strips: list[Seen]) -> None:
+    """Without left ventricles, or without anything else, nothing can be chosen."""
+    with pytest.raises(ValueError, match="look-alikes"):
+        choose(strips)
+
+
+def test_figures_name_every_kind() -> None:
+    """The record says which look-alike still passes."""
+    strips = [seen("LV", (0.9, 0.9)), seen("mitral", (0.9, 0.9)), seen("aorta", (0.1, 0.1)), seen("aorta")]
+    figures = gate_figures(strips, judged(strips[:1], strips[1:], 0.5, 0.5))
+
+    assert figures["coverage"] == 1.0
+    assert figures["false_measures"] == pytest.approx(1 / 3)
+    assert (figures["false_measures_mitral"], figures["false_measures_aorta"]) == (1.0, 0.0)
+
+
+def answers(count: int, *, fixed: float, slope: float, together: float, seed: int = 1) -> list[Answer]:
+    """Strips whose errors are known: a fixed share of the heart, a part per spread, both diameters alike."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(count):
+        spread = {name: float(rng.uniform(0.01, 0.25)) for name in LENGTHS} | {"HR_bpm": 0.0}
+        heart_cm = 6.4
+        noise = {name: float(rng.normal()) for name in QUANTITIES}
+        noise["LVIDs_cm"] = together * noise["LVIDd_cm"] + np.sqrt(1 - together**2) * noise["LVIDs_cm"]
+        lengths = {
+            name: BEAT.values[name] + noise[name] * np.hypot(fixed * heart_cm, slope * spread[name])
+            for name in LENGTHS
+        }
+        rate = BEAT.values["HR_bpm"] * (1 + fixed * noise["HR_bpm"])
+        made.append(Answer(cycles=[measured(lengths, rate, spread)], truth=BEAT.values))
+    return made
+
+
+def measured(lengths: Mapping[str, float], rate: float, spread: Mapping[str, float]) -> CycleMeasurement:
+    """One beat of these lengths."""
+    values = {**lengths, **derived(dict(lengths), rr_s=60.0 / rate)}
+    return replace(BEAT, values=values, spread={name: spread.get(name, 0.0) for name in values})
+
+
+def test_the_error_model_is_found_again() -> None:
+    """From 1,500 strips: fixed part, part per spread and correlation as they were put in."""
+    found = fit_residuals(answers(1500, fixed=0.01, slope=1.5, together=0.6))
+    d, s = QUANTITIES.index("LVIDd_cm"), QUANTITIES.index("LVIDs_cm")
+
+    assert found.fixed["LVIDd_cm"] == pytest.approx(0.01, rel=0.25)
+    assert found.of_spread["LVIDd_cm"] == pytest.approx(1.5, rel=0.15)
+    assert found.fixed["HR_bpm"] == pytest.approx(0.01, rel=0.1)
+    assert found.correlation[d][s] == pytest.approx(0.6, abs=0.08)
+    assert found.correlation[d][0] == pytest.approx(0.0, abs=0.08)
+    assert found.widen["LVIDd_cm"] == pytest.approx(1.0, abs=0.12)
+
+
+def test_95_percent_of_unseen_truths_lie_inside() -> None:
+    """Intervals fitted on some strips hold on others, for every number, volumes and EF too."""
+    fitted = fit_residuals(answers(600, fixed=0.015, slope=1.0, together=0.5))
+    unseen = answers(600, fixed=0.015, slope=1.0, together=0.5, seed=2)
+
+    found = [with_intervals(one.cycles, fitted) for one in unseen]
+    for name, truth in BEAT.values.items():
+        inside = np.mean([one[name].ci95[0] <= truth <= one[name].ci95[1] for one in found])
+        assert 0.92 <= inside <= 0.98, name
+
+
+def test_too_few_strips_are_said_to_be_too_few() -> None:
+    """No interval is made up from a handful of strips."""
+    with pytest.raises(ValueError, match="40 measured left ventricles, not 3"):
+        fit_residuals(answers(3, fixed=0.01, slope=1.0, together=0.0))
+
+
+def test_root_mean_square_errors() -> None:
+    """The record's figures are those of strip means; of nothing there are none."""
+    off = {**BEAT.values, "LVIDd_cm": BEAT.values["LVIDd_cm"] - 0.3}
+
+    assert errors([Answer(cycles=[BEAT], truth=off)])["LVIDd_cm"] == pytest.approx(0.3)
+    assert errors([]) == {}
+
+
+def test_a_plan_is_always_the_same_phantoms() -> None:
+    """Hearts of consecutive seeds, then every other kind in turn."""
+    named = named_phantoms(Plan(strips=3, lookalikes=40))
+
+    assert [kind for _, kind in named[:4]] == ["LV", "LV", "LV", "mitral"]
+    assert len(named) == len(set(named)) == 43
+
+
+def test_calibrating_the_shipped_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The records learn thresholds, intervals and figures; the weights stay and still load."""
+    monkeypatch.setattr(fitting, "LEAST_STRIPS", 2)
+    for file in SHIPPED.iterdir():
+        shutil.copy(file, tmp_path)
+    before = {file.name: file.read_bytes() for file in tmp_path.glob("*.safetensors")}
+    cycles, landmarks = calibrate(tmp_path, PLAN)
+    model = load_model(str(tmp_path), "cpu")
+
+    assert before == {file.name: file.read_bytes() for file in tmp_path.glob("*.safetensors")}
+    assert (model.threshold, model.heart_threshold) == (cycles.threshold, landmarks.heart_threshold)
+    assert model.residuals == landmarks.residuals != Residuals()
+    assert {"coverage", "false_measures", "false_measures_mitral"} <= set(cycles.measured)
+    assert landmarks.training["calibration"]["strips"] == PLAN.strips
+    assert json.loads((tmp_path / "landmarks.json").read_text())["residuals"]["widen"]
