@@ -23,6 +23,7 @@ WatchStdin = Annotated[bool, typer.Option("--watch-stdin", hidden=True)]
 Weights = Annotated[str, typer.Option(help="Weights folder; empty: the shipped ones.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Out = Annotated[Path, typer.Option(help="Folder for weights and record.")]
+Head = Annotated[Literal["tracing", "regression"], typer.Option(help="How landmarks are found.")]
 Steps = Annotated[int, typer.Option(min=2, help="Batches to train on.")]
 Batch = Annotated[int, typer.Option(min=1, help="Examples of one batch.")]
 Data = Annotated[list[Path] | None, typer.Option(help="Data set of real tracings; may be repeated.")]
@@ -127,7 +128,7 @@ def phantom(
     count: Annotated[int, typer.Option(min=1)] = 1,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     kind: Annotated[
-        str | None, typer.Option(help="LV, mitral, aorta, TAPSE, IVC, lung, noise, doppler.")
+        str | None, typer.Option(help="LV, or a look-alike such as mitral, aorta, TAPSE.")
     ] = None,
 ) -> None:
     """Write phantom images (DICOM) with their truth beside them (JSON)."""

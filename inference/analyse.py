@@ -60,7 +60,7 @@ def load_model(weights: str = "", device: str = "auto") -> Model:
     return Model(
         identity=identity(cycles, landmarks),
         detector=detector.to(where, memory_format=torch.channels_last).eval(),
-        landmarks=locator.to(where, memory_format=torch.channels_last).eval(),
+        landmarks=locator.to(where).eval(),
         device=where,
         threshold=cycles.threshold,
         heart_threshold=landmarks.heart_threshold,

@@ -18,7 +18,7 @@ def around(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> li
     faint = draw.chance(FAINT_WALL)
     cavity = draw("cavity_dB")
     wall = max(draw("posterior_wall_dB"), cavity + draw.between(6, 16))
-    septum = max(draw("septum_dB"), cavity + 12)
+    septum = max(draw("septum_dB"), cavity + 18)
     walls_of_heart = [
         Layer(
             top_cm=walls.septum_outer,

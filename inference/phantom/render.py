@@ -142,7 +142,7 @@ def background(draw: Draw, shape: tuple[int, int]) -> FloatImage:
     noise = speckle(GRAIN[0], 1)[at(rows * 2 + shift[0], columns * 2 + shift[1])]
     level = draw("noise_dB") + draw("noise_rise_dB") * np.linspace(0, 1, shape[0])[:, None]
     power = np.exp2((noise + level.astype(np.float32)) * np.float32(0.3322))
-    if draw.chance(0.35):
+    if draw.chance(0.25):
         bands = smooth_noise(draw.rng, shape[0], shape[0] / draw.between(40, 160))[0]
         fall = np.linspace(8, draw.between(-30, 0), shape[0])
         clutter = np.exp2((draw("clutter_dB") + 8 * bands + fall) * 0.3322)

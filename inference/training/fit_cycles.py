@@ -95,7 +95,8 @@ def example(rng: np.random.Generator, strip: LabelledStrip) -> Example:
 def fit(network: FasterRCNN, real: Sequence[LabelledStrip], recipe: Recipe, out: Path) -> None:
     """Minimises the four Faster R-CNN losses on strips made by worker processes."""
     device = pick_device(recipe.device)
-    network.to(device, memory_format=torch.channels_last)
+    network.to(device)
+    network.to(memory_format=torch.channels_last)
     mix = Mix(real=real, real_share=recipe.data_weight if real else 0.0, phantoms=recipe.phantoms)
 
     def loss_of(batch: list[Example]) -> Tensor:

@@ -64,7 +64,8 @@ def train_landmarks(out: Path, recipe: Recipe, head: str) -> WeightsRecord:
 def fit(network: nn.Module, recipe: Recipe, out: Path) -> None:
     """Minimises the distance of points and traced borders on crops made by worker processes."""
     device = pick_device(recipe.device)
-    network.to(device, memory_format=torch.channels_last)
+    network.to(device)
+    network.to(memory_format=torch.channels_last)
     real = real_strips(recipe.data)
     mix = Mix(real=real, real_share=recipe.data_weight if real else 0.0, phantoms=recipe.phantoms)
 
