@@ -29,7 +29,7 @@ def worst_measured(judged: Sequence[Judged]) -> list[Case]:
     """Left ventricles whose ejection fraction is furthest off."""
     measured = [one for one in judged if one.is_lv and one.result.measured]
     worst = sorted(measured, key=lambda one: -abs(EF_error(one)))[:MOST_WORST]
-    return [case(one, note=f"EF off by {EF_error(one):+.1f} points") for one in worst]
+    return [case(one, note=f"EF off by {EF_error(one):+z.1f} points") for one in worst]
 
 
 def missed(judged: Sequence[Judged]) -> list[Case]:

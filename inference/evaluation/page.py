@@ -75,8 +75,8 @@ def value_row(name: str, one: Agreement) -> Mapping[str, str]:
         "unit": unit,
         "count": str(one.count),
         "mae": f"{factor * one.mae:.2f}",
-        "bias": f"{factor * one.bias:+.2f}",
-        "limits": f"{low:+.2f} … {high:+.2f}",
+        "bias": f"{factor * one.bias:+z.2f}",
+        "limits": f"{low:+z.2f} … {high:+z.2f}",
         "inside": percent(one.inside_ci95),
     }
 
@@ -118,5 +118,5 @@ def reported_row(name: str, score: PictureScore) -> Mapping[str, str]:
         "interval": f"{low:.1f} … {high:.1f}",
         "free": f"{factor * pair.found:.1f}" if pair else "",
         "printed": f"{factor * pair.printed:.1f}" if pair else "",
-        "difference": f"{factor * pair.difference:+.1f}" if pair else "",
+        "difference": f"{factor * pair.difference:+z.1f}" if pair else "",
     }

@@ -45,7 +45,7 @@ def _bland_altman(panel: Axes, name: str, pairs: Pairs, agreement: Agreement) ->
         panel.axhline(level, color=ORANGE, linestyle=style, linewidth=1.3)
         where = (0.99, level)
         panel.annotate(
-            f"{level:+.1f}", where, xycoords=("axes fraction", "data"), ha="right", va="bottom", **STYLE
+            f"{level:+z.1f}", where, xycoords=("axes fraction", "data"), ha="right", va="bottom", **STYLE
         )
     panel.set_title(f"{label}  (n = {agreement.count})", color=INK, fontsize=11, fontweight="bold")
     panel.set_xlabel(f"mean of found and true, {unit}", **STYLE)

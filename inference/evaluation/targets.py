@@ -83,7 +83,7 @@ def within(name: str, found: tuple[float, ...], reach: float) -> Target:
     return Target(
         name=name,
         wanted=f"within ± {reach:g} points",
-        found=" … ".join(f"{one:+.2f}" for one in found) or "—",
+        found=" … ".join(f"{one:+z.2f}" for one in found) or "—",
         met=all(abs(one) <= reach for one in found) if found else None,
     )
 
