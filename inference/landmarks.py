@@ -58,11 +58,18 @@ class LandmarkSamples:
 
     points_px: NDArray[np.float64]
     """(crops, 8, 2) full-image pixels, order `LANDMARK_ORDER`."""
+    heart: NDArray[np.float64]
+    """(crops,) probability that the crop shows a left-ventricular cycle at chordal level (0…1)."""
 
     @property
     def mean(self) -> Landmarks:
         """The average position of each landmark."""
         return as_landmarks(self.points_px.mean(axis=0))
+
+    @property
+    def heart_probability(self) -> float:
+        """How sure the crops together are of a left ventricle."""
+        return float(self.heart.mean())
 
 
 def as_landmarks(points: NDArray[np.float64]) -> Landmarks:
@@ -95,4 +102,8 @@ def locate(
         unit = network(torch.from_numpy(crops)[:, None].to(device)).float().cpu().numpy()
     points = [from_unit(u.astype(np.float64), box) + corner for u, box in zip(unit, boxes, strict=True)]
     each = len(RESAMPLED)
-    return [LandmarkSamples(points_px=np.stack(points[i : i + each])) for i in range(0, len(points), each)]
+    # This head locates and does not judge: every crop passes.
+    return [
+        LandmarkSamples(points_px=np.stack(points[i : i + each]), heart=np.ones(each))
+        for i in range(0, len(points), each)
+    ]
