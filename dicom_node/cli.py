@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from dicom_node import __version__
+from dicom_node.cli_dataset import dataset_app, invalid_is_exit_one
 from dicom_node.errors import SettingsError
 from dicom_node.settings import Settings
 from store.errors import StoreError
@@ -17,6 +18,7 @@ audit_app = typer.Typer(help="Print the audit log, or verify that nobody changed
 train_app = typer.Typer(help="Train one of the two networks.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
 app.add_typer(train_app, name="train")
+app.add_typer(dataset_app, name="dataset")
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML); none: defaults.")]
 WatchStdin = Annotated[bool, typer.Option("--watch-stdin", hidden=True)]
@@ -130,8 +132,17 @@ def phantom(
     kind: Annotated[
         str | None, typer.Option(help="LV, or a look-alike such as mitral, aorta, TAPSE.")
     ] = None,
+    as_dataset: Annotated[
+        bool, typer.Option("--as-dataset", help="A training data set instead of DICOM files.")
+    ] = False,
 ) -> None:
     """Write phantom images (DICOM) with their truth beside them (JSON)."""
+    if as_dataset:
+        from dicom_node.datasets import phantoms_as_dataset
+
+        with invalid_is_exit_one():
+            phantoms_as_dataset(out, count=count, seed=seed, kind=kind)
+        return
     from dicom_node.phantoms import write_phantoms
 
     for path in write_phantoms(out, count=count, seed=seed, kind=kind):

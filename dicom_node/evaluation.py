@@ -1,34 +1,94 @@
 """`echonode evaluate`: figures for people, as JSON, or as a report in a folder."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from dicom_node.report.overlay import draw_overlay
+from inference.analyse import load_model
 from inference.errors import WeightsMismatch
 from inference.evaluation.document import as_document
+from inference.evaluation.drawing import png, rows_png
 from inference.evaluation.evaluate import Evaluation, evaluate, evaluate_dataset
 from inference.evaluation.judged import Machine
+from inference.evaluation.page import page
+from inference.evaluation.printed import PictureScore, picture_targets, score_pictures
 from inference.evaluation.sample import Plan
 from inference.training.datasets.errors import InvalidDataset
+from inference.types import ModelIdentity
 
 VERDICTS: Mapping[bool | None, str] = {True: "[green]met", False: "[red]not met", None: "—"}
 
 
-def run_evaluate(plan: Plan, machine: Machine, *, data: Path | None, as_json: bool) -> int:
-    """Judges and prints; 1 when weights or data set are unusable."""
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What shall be judged besides phantoms, and where the answer goes."""
+
+    data: Path | None
+    """Data set to judge instead of phantoms."""
+    pictures: Path | None
+    """Folder of real pictures to score."""
+    out: Path | None
+    """Folder for report.html, report.json and overlays; None prints."""
+    as_json: bool
+
+
+def run_evaluate(plan: Plan, machine: Machine, wishes: Wishes) -> int:
+    """Judges, then prints or writes; 1 when weights, data set or pictures are unusable."""
     try:
-        evaluation = evaluate(plan, machine) if data is None else evaluate_dataset(data, machine)
-    except (WeightsMismatch, InvalidDataset) as error:
+        scores = scored(wishes.pictures, machine)
+        evaluation = (
+            evaluate(plan, machine) if wishes.data is None else evaluate_dataset(wishes.data, machine)
+        )
+    except (WeightsMismatch, InvalidDataset, FileNotFoundError) as error:
         Console(stderr=True).print(str(error))
         return 1
-    if as_json:
-        print(json.dumps(as_document(evaluation), indent=2))  # noqa: T201 - the document
+    evaluation = replace(evaluation, targets=(*evaluation.targets, *picture_targets(scores)))
+    if wishes.out is not None:
+        write_report(wishes.out, evaluation, scores)
+    if wishes.as_json:
+        print(json.dumps(as_document(evaluation, scores), indent=2))  # noqa: T201 - the document
     else:
         print_summary(evaluation)
     return 0
+
+
+def scored(folder: Path | None, machine: Machine) -> list[PictureScore]:
+    """Real pictures, when they are wanted.
+
+    Raises:
+        FileNotFoundError: the folder has no truth.
+    """
+    if folder is None:
+        return []
+    return score_pictures(folder, load_model(machine.weights, machine.device))
+
+
+def write_report(folder: Path, evaluation: Evaluation, scores: Sequence[PictureScore]) -> None:
+    """report.html, report.json, and a PNG for each real picture with what was found drawn on it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {score.picture.name: picture_png(score, evaluation.model) for score in scores}
+    for name, data in pictures.items():
+        (folder / name).with_suffix(".png").write_bytes(data)
+    html = page(evaluation, scores, pictures, made=datetime.now(UTC))
+    (folder / "report.html").write_text(html, encoding="utf-8")
+    document = json.dumps(as_document(evaluation, scores), indent=2)
+    (folder / "report.json").write_text(document + "\n", encoding="utf-8")
+
+
+def picture_png(score: PictureScore, model: ModelIdentity) -> bytes:
+    """The picture as the node would send it: calipers where measured, boxes where only counted."""
+    rgb = score.picture.rgb()
+    if score.counted is not None:
+        return rows_png(np.asarray(Image.fromarray(rgb).convert("L")), score.counted.boxes)
+    return png(Image.fromarray(draw_overlay(rgb, [score.result], model)))
 
 
 def print_summary(evaluation: Evaluation) -> None:

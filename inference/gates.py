@@ -20,11 +20,14 @@ class Located:
     box: CycleBox
     samples: LandmarkSamples
 
+<<<<<<< HEAD
     @property
     def heart_probability(self) -> float:
         """How sure the landmark network is that this is a left ventricle at chordal level (0…1)."""
         return self.samples.heart_probability
 
+=======
+>>>>>>> main
 
 def left_ventricles(located: Sequence[Located], heart_threshold: float) -> list[Located]:
     """Cycles that the landmark network, too, takes for those of a left ventricle.
@@ -32,12 +35,12 @@ def left_ventricles(located: Sequence[Located], heart_threshold: float) -> list[
     Raises:
         NoCycle: it takes none for one.
     """
-    hearts = [one for one in located if one.heart_probability >= heart_threshold]
+    hearts = [one for one in located if one.samples.heart_probability >= heart_threshold]
     if not hearts:
-        best = max(located, key=lambda one: one.heart_probability)
+        best = max(located, key=lambda one: one.samples.heart_probability)
         raise NoCycle(
             f"cycle of probability {best.box.probability:.2f}, but of a left ventricle "
-            f"{best.heart_probability:.2f}, needed {heart_threshold:.2f}"
+            f"{best.samples.heart_probability:.2f}, needed {heart_threshold:.2f}"
         )
     return hearts
 

@@ -1,16 +1,17 @@
 """The figures as JSON values: report.json, and what `echonode evaluate --json` prints."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from inference.evaluation.agreement import NOMINAL, Agreement, Rate
 from inference.evaluation.evaluate import Evaluation
 from inference.evaluation.figures import Figures
+from inference.evaluation.printed import PictureScore
 
 
-def as_document(evaluation: Evaluation) -> dict[str, Any]:
-    """Everything but the pictures; lengths in cm, volumes in ml, fractions in percent, time in s."""
+def as_document(evaluation: Evaluation, scores: Sequence[PictureScore] = ()) -> dict[str, Any]:
+    """Everything that is no image; lengths in cm, volumes in ml, fractions in percent, time in s."""
     figures = evaluation.figures
     return {
         "model": asdict(evaluation.model),
@@ -27,6 +28,7 @@ def as_document(evaluation: Evaluation) -> dict[str, Any]:
             "by_kind": {kind: rate_entry(rate) for kind, rate in figures.false_measures_by_kind.items()},
         },
         "seconds_per_strip": evaluation.timing and asdict(evaluation.timing),
+        "real_pictures": [picture_entry(score) for score in scores],
     }
 
 
@@ -53,4 +55,24 @@ def agreement_entry(one: Agreement) -> Mapping[str, Any]:
         "bias": one.bias,
         "limits": list(one.limits),
         "inside_ci95": rate_entry(one.inside_ci95),
+    }
+
+
+def picture_entry(score: PictureScore) -> Mapping[str, Any]:
+    """One real picture: its fate, what is reported, and the printed values beside those of free beats."""
+    result = score.result
+    return {
+        "file": score.picture.name,
+        "kind": score.picture.kind,
+        "status": result.status,
+        "reason": result.reason,
+        "detail": result.detail,
+        "measurements": {name: asdict(value) for name, value in result.measurements.items()},
+        "beats_without_calipers": score.beats_compared,
+        "against_printed": {
+            name: {"found": pair.found, "printed": pair.printed, "difference": pair.difference}
+            for name, pair in score.compared.items()
+        },
+        "beats_counted": None if score.counted is None else len(score.counted.boxes),
+        "beats_expected": score.picture.beats,
     }

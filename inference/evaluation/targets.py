@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from inference.evaluation.agreement import Rate
 from inference.evaluation.figures import Figures, Timing
 from inference.evaluation.sample import Range
+from inference.evaluation.units import MM_PER_CM
 from inference.types import LENGTHS
 
 CAVITIES = ("LVIDd_cm", "LVIDs_cm")
-MM_PER_CM = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,11 @@ def at_most(name: str, found: float | None, most: float, form: str) -> Target:
     return Target(name=name, wanted=f"≤ {form.format(most)}", found=_text(found, form), met=met)
 
 
+def percent(rate: Rate) -> float | None:
+    """0…100; None of nothing."""
+    return None if rate.share is None else 100.0 * rate.share
+
+
 def _text(found: float | None, form: str) -> str:
     return "—" if found is None else form.format(found)
 
@@ -41,12 +47,11 @@ def _text(found: float | None, form: str) -> str:
 def targets(figures: Figures, timing: Timing | None, range_: Range) -> list[Target]:
     """Every line that belongs to this range of left ventricles."""
     of_range = clinical_targets if range_ is Range.CLINICAL else full_range_targets
-    false_measures = figures.false_measures.share
     milliseconds = timing.median_s * 1000 if timing else None
     return [
         *of_range(figures),
         inside_target(figures),
-        at_most("Measured although no left ventricle", false_measures, 0.005, "{:.2%}"),
+        at_most("Measured although no left ventricle", percent(figures.false_measures), 0.5, "{:.2f} %"),
         at_most("Time for one strip, median, two cores", milliseconds, 400, "{:.0f} ms"),
     ]
 
@@ -54,7 +59,7 @@ def targets(figures: Figures, timing: Timing | None, range_: Range) -> list[Targ
 def clinical_targets(figures: Figures) -> Iterator[Target]:
     """Depth 8-18 cm, strip at least 250 pixels tall, LVIDd 3-7.5 cm."""
     yield at_least("Cycles found, average precision at IoU 0.5", figures.average_precision, 0.97, "{:.3f}")
-    yield at_least("Left ventricles measured", figures.coverage.share, 0.97, "{:.1%}")
+    yield at_least("Left ventricles measured", percent(figures.coverage), 97, "{:.1f} %")
     for name in LENGTHS:
         one = figures.agreement.get(name)
         most_mm = 1.2 if name in CAVITIES else 0.8
@@ -69,7 +74,7 @@ def clinical_targets(figures: Figures) -> Iterator[Target]:
 def full_range_targets(figures: Figures) -> Iterator[Target]:
     """Everything the phantom draws: children, 24 cm of depth, strips of 150 pixels."""
     EF = figures.agreement.get("EF_percent")
-    yield at_least("Left ventricles measured", figures.coverage.share, 0.90, "{:.1%}")
+    yield at_least("Left ventricles measured", percent(figures.coverage), 90, "{:.1f} %")
     yield at_most("EF, mean absolute error", EF.mae if EF else None, 4.0, "{:.2f} points")
 
 
@@ -78,18 +83,18 @@ def within(name: str, found: tuple[float, ...], reach: float) -> Target:
     return Target(
         name=name,
         wanted=f"within ± {reach:g} points",
-        found=" … ".join(f"{one:+.2f}" for one in found) or "—",
+        found=" … ".join(f"{one:+z.2f}" for one in found) or "—",
         met=all(abs(one) <= reach for one in found) if found else None,
     )
 
 
 def inside_target(figures: Figures) -> Target:
     """The stated 95 % intervals of every quantity: too narrow is as wrong as too wide."""
-    low, high = 0.92, 0.98
-    shares = [one.inside_ci95.share or 0.0 for one in figures.agreement.values()]
+    low, high = 92.0, 98.0
+    shares = [percent(one.inside_ci95) or 0.0 for one in figures.agreement.values()]
     return Target(
         name="Truths inside the stated 95 % interval, lowest and highest of all quantities",
-        wanted=f"{low:.0%} … {high:.0%}",
-        found=f"{min(shares):.1%} … {max(shares):.1%}" if shares else "—",
+        wanted=f"{low:g} … {high:g} %",
+        found=f"{min(shares):.1f} … {max(shares):.1f} %" if shares else "—",
         met=low <= min(shares) and max(shares) <= high if shares else None,
     )

@@ -17,7 +17,7 @@ def around(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> li
     """All layers from the skin to the far field."""
     faint = draw.chance(FAINT_WALL)
     cavity = draw("cavity_dB")
-    wall = max(draw("posterior_wall_dB"), cavity + draw.between(6, 16))
+    wall = max(draw("posterior_wall_dB"), cavity + draw.between(8, 18))
     septum = max(draw("septum_dB"), cavity + 18)
     walls_of_heart = [
         Layer(

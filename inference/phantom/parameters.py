@@ -45,7 +45,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "chest_wall_dB": (-48, -16),
     "RV_dB": (-66, -24),
     "septum_dB": (-38, -14),
-    "posterior_wall_dB": (-48, -18),
+    "posterior_wall_dB": (-43, -18),
     "pericardium_dB": (-10, 8),
     "cavity_dB": (-74, -46),
     "far_dB": (-52, -18),
@@ -64,7 +64,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "column_step": (0.5, 3.0),
     "motion_decorrelation": (0, 6),
     # machine
-    "dynamic_range_dB": (40, 70),
+    "dynamic_range_dB": (46, 72),
     "gain_dB": (-9, 9),
     "tgc_dB": (0, 4),
     "noise_dB": (-84, -48),

@@ -74,7 +74,11 @@ def see(strip: LabelledStrip, model: Model) -> Seen:
         except (Implausible, LowAgreement):
             cycle = None
         beats.append(
-            Beat(probability=one.box.probability, heart_probability=one.heart_probability, cycle=cycle)
+            Beat(
+                probability=one.box.probability,
+                heart_probability=one.samples.heart_probability,
+                cycle=cycle,
+            )
         )
     return Seen(kind=strip.kind, beats=tuple(beats), truth=mean_values(strip))
 

@@ -89,7 +89,7 @@ class Document(Record):
 
     info: Mapping[str, Any] = {}
     categories: tuple[CategoryRecord, ...] = Field(min_length=1, max_length=1)
-    images: tuple[ImageRecord, ...]
+    images: tuple[ImageRecord, ...] = Field(min_length=1)
     annotations: tuple[AnnotationRecord, ...] = ()
 
 

@@ -40,8 +40,8 @@ def write_dataset(folder: Path, strips: Iterable[LabelledStrip]) -> int:
     The labels come last: a folder without `annotations.json` is an unfinished one.
 
     Raises:
-        InvalidDataset: a cycle of a strip is not one that could be read back, or `folder` already
-            holds a data set.
+        InvalidDataset: a cycle of a strip is not one that could be read back, there are no strips,
+            or `folder` already holds a data set.
     """
     if (folder / ANNOTATIONS).exists():
         raise InvalidDataset(folder / ANNOTATIONS, "already exists")
@@ -49,6 +49,8 @@ def write_dataset(folder: Path, strips: Iterable[LabelledStrip]) -> int:
     writer = _Writer(folder)
     for strip in strips:
         _write_strip(writer, strip)
+    if not writer.images:
+        raise InvalidDataset(folder, "no strips to write")
     document = Document(
         info={"description": "M-mode cycles and wall landmarks", "version": "1"},
         categories=(CategoryRecord(),),

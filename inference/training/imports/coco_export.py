@@ -2,14 +2,15 @@
 
 - CVAT, "COCO Keypoints 1.0" (through Datumaro): `annotations/person_keypoints_<subset>.json`, pictures in
   `images/<subset>/` or `images/`. One annotation per skeleton, coordinates with fractions. `bbox` is the
-  rectangle grouped with the skeleton; without one it is the hull of the points, which is no cycle.
+  rectangle grouped with the skeleton, and the category is then the rectangle's; without one it is the hull
+  of the points, which is no cycle.
 - Label Studio, "COCO": `result.json`, pictures in `images/`. Rectangles are annotations of their own, and
   all keypoints of a picture become one more, in whole pixels, its `bbox` their hull: one cycle a picture.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,12 @@ def read_coco(labels: Path, category: str | None = None) -> list[TracedPicture]:
         InvalidDataset: names the file and the annotation that cannot be used.
     """
     document = _read(labels)
-    number, places = _landmarks(labels, document["categories"], category)
+    places, others = _landmarks(labels, document["categories"], category)
     tracings: dict[Any, list[Tracing]] = defaultdict(list)
     rectangles: dict[Any, list[Box]] = defaultdict(list)
     for each in document["annotations"]:
         try:
-            if each.get("keypoints") and each["category_id"] == number:
+            if each.get("keypoints") and each["category_id"] not in others:
                 tracings[each["image_id"]].append(_tracing(each, places))
             elif not each.get("keypoints") and not each.get("segmentation"):
                 rectangles[each["image_id"]].append(_corners(each["bbox"]))
@@ -80,9 +81,9 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _landmarks(
-    path: Path, categories: Iterable[Mapping[str, Any]], name: str | None
-) -> tuple[Any, Sequence[int]]:
-    """Id of the category with the keypoints, and where each landmark stands in it: by name, else in order."""
+    path: Path, categories: Sequence[Mapping[str, Any]], name: str | None
+) -> tuple[Sequence[int], set[Any]]:
+    """Where each landmark stands among the keypoints, by name, else in order; ids of other skeletons."""
     eight = [
         each
         for each in categories
@@ -91,10 +92,11 @@ def _landmarks(
     if len(eight) != 1:
         wanted = f"one category {name}" if name else "one category"
         raise InvalidDataset(path, f"{wanted} with eight keypoints is needed, found {len(eight)}")
+    others = {each["id"] for each in categories if each.get("keypoints")} - {eight[0]["id"]}
     names = list(eight[0]["keypoints"])
     if set(names) == set(LANDMARK_ORDER):
-        return eight[0]["id"], [names.index(landmark) for landmark in LANDMARK_ORDER]
-    return eight[0]["id"], range(len(LANDMARK_ORDER))
+        return [names.index(landmark) for landmark in LANDMARK_ORDER], others
+    return range(len(LANDMARK_ORDER)), others
 
 
 def _tracing(annotation: Mapping[str, Any], places: Sequence[int]) -> Tracing:

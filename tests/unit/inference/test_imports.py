@@ -306,7 +306,7 @@ def cvat(tmp_path: Path) -> Path:
             {
                 "id": number,
                 "image_id": 1,
-                "category_id": 2,
+                "category_id": category,
                 "segmentation": [],
                 "area": 15280.0,
                 "bbox": box,
@@ -315,7 +315,11 @@ def cvat(tmp_path: Path) -> Path:
                 "keypoints": flat(points[::-1]),
                 "num_keypoints": 8,
             }
-            for number, points, box in ((7, POINTS, BOX), (9, later, [158.5, 20.25, 200.0, 95.5]))
+            for number, category, points, box in (
+                (7, 2, POINTS, BOX),
+                # Datumaro takes the category of a group from its rectangle.
+                (9, 1, later, [158.5, 20.25, 200.0, 95.5]),
+            )
         ],
     }
     (root / "annotations").mkdir()

@@ -1,0 +1,111 @@
+"""`echonode dataset …`: labels of other tools become data sets, and data sets are looked at."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from inference.labelled import LabelledStrip
+from inference.phantom.strip import make_phantom
+from inference.training.datasets.contact_sheet import contact_sheet
+from inference.training.datasets.read import read_dataset
+from inference.training.datasets.summary import Summary, summarise
+from inference.training.datasets.write import write_dataset
+from inference.training.imports.coco_export import label_file, picture_folders, read_coco
+from inference.training.imports.label_studio import is_label_studio, read_label_studio
+from inference.training.imports.meis import import_meis
+from inference.training.imports.placement import Imported, Placement, Placements, Skipped, read_table
+from inference.training.imports.tracings import Choices, strips_of
+
+TABLE = "calibration.csv"
+
+
+def placements(default: Placement, table: Path | None, beside: Path) -> Placements:
+    """What holds for all pictures, and the table: the named one, else `calibration.csv` in `beside`."""
+    if table is None and (beside / TABLE).is_file():
+        table = beside / TABLE
+    return Placements(default=default, by_name=read_table(table) if table else {})
+
+
+def from_meis(folder: Path, out: Path, known: Placements, split: str) -> None:
+    """Turns one split of the MEIS release into a data set."""
+    _import(out, import_meis(folder, known, split))
+
+
+def from_coco(
+    source: Path,
+    out: Path,
+    known: Placements,
+    *,
+    pictures: Path | None,
+    category: str | None,
+    unlabelled_are_negatives: bool,
+    origin: str,
+) -> None:
+    """Turns a COCO export of CVAT or Label Studio into a data set."""
+    labels = label_file(source)
+    choices = Choices(
+        placements=known,
+        folders=(pictures,) if pictures else picture_folders(labels),
+        unlabelled_are_negatives=unlabelled_are_negatives,
+        source=origin,
+    )
+    traced = read_label_studio(labels) if is_label_studio(labels) else read_coco(labels, category)
+    _import(out, strips_of(traced, choices))
+
+
+def check(folder: Path, sheet: Path | None, most: int) -> None:
+    """Reads every file of a data set, prints what it holds, and draws up to `most` of its strips."""
+    strips = read_dataset(folder)
+    step = max(1, -(-len(strips) // most))
+    shown = [strip for index, strip in enumerate(strips) if index % step == 0]
+    _print(folder, summarise(strips))
+    if sheet is not None:
+        title = f"{folder.resolve().name}: {len(shown)} of {len(strips)} strips"
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+        contact_sheet(shown, title).save(sheet, "PNG")
+        _console().print(f"{sheet}: look at it")
+
+
+def phantoms_as_dataset(out: Path, *, count: int, seed: int, kind: str | None) -> None:
+    """Writes phantoms of consecutive seeds as a data set."""
+    _import(out, (make_phantom(each, kind) for each in range(seed, seed + count)))
+
+
+def _import(out: Path, imported: Iterable[Imported]) -> None:
+    """Writes the strips, and says how many pictures gave none and why."""
+    reasons: Counter[str] = Counter()
+
+    def strips() -> Iterator[LabelledStrip]:
+        for each in imported:
+            if isinstance(each, Skipped):
+                reasons[each.reason] += 1
+            else:
+                yield each
+
+    write_dataset(out, strips())
+    _print(out, summarise(read_dataset(out)))
+    for reason, count in reasons.most_common():
+        _console().print(f"skipped {count}: {reason}")
+
+
+def _print(folder: Path, summary: Summary) -> None:
+    console = _console()
+    total = sum(summary.kinds.values())
+    kinds = ", ".join(f"{count} {kind}" for kind, count in summary.kinds.items())
+    console.print(f"{folder}: {total} strips ({kinds}), {summary.cycles} cycles")
+    console.print(f"wall curves on {summary.with_walls} strips")
+    table = Table("value", "mean", "from", "to")
+    for name, seen in summary.values.items():
+        table.add_row(name, *(f"{value:.2f}" for value in (seen.mean, seen.least, seen.greatest)))
+    if summary.values:
+        console.print(table)
+    if summary.nominal:
+        console.print(f"{summary.nominal} strips have a nominal scale: their centimetres mean nothing")
+
+
+def _console() -> Console:
+    """Paths are printed as they are, on one line."""
+    return Console(highlight=False, markup=False, soft_wrap=True)

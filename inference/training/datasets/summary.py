@@ -1,0 +1,61 @@
+"""What a data set holds, in figures a person can doubt: a wrong scale shows as an impossible heart."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from inference.measure import measure
+from inference.training.datasets.read import StripsOnDisk
+from inference.types import LENGTHS
+
+UNCERTAIN = "nominal"
+"""How the attribute `calibration` of a strip begins when nobody knew its scale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """Mean, least and greatest of some values."""
+
+    mean: float
+    least: float
+    greatest: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> "Range":
+        """Of at least one value."""
+        return cls(mean=sum(values) / len(values), least=min(values), greatest=max(values))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The figures of one data set."""
+
+    kinds: Mapping[str, int]
+    """Strips of each kind, the most frequent first."""
+    cycles: int
+    with_walls: int
+    """Strips with wall curves."""
+    nominal: int
+    """Strips whose scale is a guess: their centimetres mean nothing."""
+    values: Mapping[str, Range]
+    """Over all cycles: the six lengths in cm, and RR_s; empty without cycles."""
+
+
+def summarise(strips: StripsOnDisk) -> Summary:
+    """Counts and ranges, from the labels alone."""
+    records = strips.records
+    values: dict[str, list[float]] = {name: [] for name in (*LENGTHS, "RR_s")}
+    for record in records:
+        for cycle in record.cycles:
+            rr_s = (cycle.box_px[2] - cycle.box_px[0]) * record.image.s_per_px_x
+            measured = measure(cycle.landmarks_px, record.image.calibration, rr_s=rr_s) | {"RR_s": rr_s}
+            for name, seen in values.items():
+                seen.append(measured[name])
+    guessed = [record.image.attributes.get("calibration", "").startswith(UNCERTAIN) for record in records]
+    return Summary(
+        kinds=dict(Counter(record.image.kind for record in records).most_common()),
+        cycles=len(values["RR_s"]),
+        with_walls=sum(record.image.walls is not None for record in records),
+        nominal=sum(guessed),
+        values={name: Range.of(seen) for name, seen in values.items() if seen},
+    )
