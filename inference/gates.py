@@ -20,14 +20,6 @@ class Located:
     box: CycleBox
     samples: LandmarkSamples
 
-<<<<<<< HEAD
-    @property
-    def heart_probability(self) -> float:
-        """How sure the landmark network is that this is a left ventricle at chordal level (0…1)."""
-        return self.samples.heart_probability
-
-=======
->>>>>>> main
 
 def left_ventricles(located: Sequence[Located], heart_threshold: float) -> list[Located]:
     """Cycles that the landmark network, too, takes for those of a left ventricle.

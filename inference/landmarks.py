@@ -47,11 +47,7 @@ class LandmarkSamples:
     points_px: NDArray[np.float64]
     """(crops, 8, 2) full-image pixels, order `LANDMARK_ORDER`."""
     heart: NDArray[np.float64]
-<<<<<<< HEAD
     """(crops,) probability of a left ventricle at chordal level, 0…1."""
-=======
-    """(crops,) probability that the crop shows a left-ventricular cycle at chordal level (0…1)."""
->>>>>>> main
 
     @property
     def mean(self) -> Landmarks:
@@ -60,11 +56,7 @@ class LandmarkSamples:
 
     @property
     def heart_probability(self) -> float:
-<<<<<<< HEAD
         """The average over the crops."""
-=======
-        """How sure the crops together are of a left ventricle."""
->>>>>>> main
         return float(self.heart.mean())
 
 
@@ -96,7 +88,6 @@ def locate(
     unit, heart = read(network, np.stack([whiten(crop(strip.pixels, box)) for box in boxes]), device)
     points = np.stack([from_unit(u, box) + corner for u, box in zip(unit, boxes, strict=True)])
     each = len(RESAMPLED)
-<<<<<<< HEAD
     return [
         LandmarkSamples(points_px=points[i : i + each], heart=heart[i : i + each])
         for i in range(0, len(points), each)
@@ -112,10 +103,3 @@ def read(
         reading = network(batch)
     heart = torch.sigmoid(reading.heart)
     return reading.points.double().cpu().numpy(), heart.double().cpu().numpy()
-=======
-    # This head locates and does not judge: every crop passes.
-    return [
-        LandmarkSamples(points_px=np.stack(points[i : i + each]), heart=np.ones(each))
-        for i in range(0, len(points), each)
-    ]
->>>>>>> main
