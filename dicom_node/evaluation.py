@@ -41,14 +41,14 @@ class Wishes:
 
 
 def run_evaluate(plan: Plan, machine: Machine, wishes: Wishes) -> int:
-    """Judges, then prints or writes; 1 when weights, data set or pictures are unusable."""
+    """Judges, then prints or writes; 1 when weights or data set are unusable."""
     try:
-        scores = scored(wishes.pictures, machine)
         evaluation = (
             evaluate(plan, machine) if wishes.data is None else evaluate_dataset(wishes.data, machine)
         )
-    except (WeightsMismatch, InvalidDataset, FileNotFoundError) as error:
-        Console(stderr=True).print(str(error))
+        scores = scored(wishes.pictures, machine)
+    except (WeightsMismatch, InvalidDataset) as error:
+        Console(stderr=True).print(str(error), markup=False, soft_wrap=True)
         return 1
     evaluation = replace(evaluation, targets=(*evaluation.targets, *picture_targets(scores)))
     if wishes.out is not None:
@@ -61,14 +61,14 @@ def run_evaluate(plan: Plan, machine: Machine, wishes: Wishes) -> int:
 
 
 def scored(folder: Path | None, machine: Machine) -> list[PictureScore]:
-    """Real pictures, when they are wanted.
-
-    Raises:
-        FileNotFoundError: the folder has no truth.
-    """
+    """Real pictures, when they are wanted and there; they may not be shipped, so often they are not."""
     if folder is None:
         return []
-    return score_pictures(folder, load_model(machine.weights, machine.device))
+    try:
+        return score_pictures(folder, load_model(machine.weights, machine.device))
+    except FileNotFoundError as error:
+        Console(stderr=True).print(f"no real pictures scored: {error.filename} is missing", soft_wrap=True)
+        return []
 
 
 def write_report(folder: Path, evaluation: Evaluation, scores: Sequence[PictureScore]) -> None:

@@ -55,7 +55,7 @@ def score_pictures(folder: Path, model: Model) -> list[PictureScore]:
     """Every picture of the folder.
 
     Raises:
-        FileNotFoundError: there is no such folder, or it has no truth.
+        FileNotFoundError: there is no such folder, it has no truth, or a picture is missing.
     """
     return [score(picture, model) for picture in read_pictures(folder)]
 

@@ -83,11 +83,17 @@ def answers_of(seen: Sequence[Seen], chosen: Thresholds) -> list[Answer]:
 
 
 def gate_figures(seen: Sequence[Seen], chosen: Thresholds) -> dict[str, float]:
-    """Coverage, and the share of false measures, of all other kinds and of each."""
-    figures = {"coverage": chosen.coverage, "false_measures": chosen.false_measures}
+    """Coverage, hearts that only a rule refused, and false measures of all other kinds and of each."""
+    pair = chosen.detector, chosen.heart
+    refused = [bool(one.admitted(*pair)) and not one.measured(*pair) for one in seen if one.truth]
+    figures = {
+        "coverage": chosen.coverage,
+        "refused_by_rules": float(np.mean(refused)),
+        "false_measures": chosen.false_measures,
+    }
     for kind in sorted({one.kind for one in seen} - {LEFT_VENTRICLE}):
         alike = [one for one in seen if one.kind == kind]
-        figures[f"false_measures_{kind}"] = measured_share(alike, chosen.detector, chosen.heart)
+        figures[f"false_measures_{kind}"] = measured_share(alike, *pair)
     return figures
 
 

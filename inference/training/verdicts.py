@@ -45,13 +45,17 @@ class Seen:
         """True for a left ventricle at chordal level."""
         return self.kind == LEFT_VENTRICLE
 
+    def admitted(self, threshold: float, heart_threshold: float) -> list[Beat]:
+        """The beats that both networks take for a left ventricle's at these thresholds."""
+        return [
+            beat
+            for beat in self.beats
+            if beat.probability >= threshold and beat.heart_probability >= heart_threshold
+        ]
+
     def measured(self, threshold: float, heart_threshold: float) -> list[CycleMeasurement]:
         """The cycles whose mean would be reported at these thresholds; none: a refusal."""
-        kept = [
-            beat.cycle
-            for beat in self.beats
-            if beat.probability >= threshold and beat.heart_probability >= heart_threshold and beat.cycle
-        ]
+        kept = [beat.cycle for beat in self.admitted(threshold, heart_threshold) if beat.cycle]
         if not kept:
             return []
         try:
