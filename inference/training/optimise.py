@@ -80,7 +80,7 @@ def optimise(
             report(progress.step, loss)
             if progress.step % CHECK_EVERY == 0 or progress.step == steps:
                 judge(task, device, progress)
-                log.write(progress.step, loss, progress, schedule.get_last_lr()[0])
+                log.write(progress.step, loss, progress, float(schedule.get_last_lr()[0]))
                 save(checkpoint, parts, progress)
     task.network.load_state_dict(progress.best_state)
     checkpoint.unlink(missing_ok=True)
