@@ -31,9 +31,9 @@ def ecg(canvas: Canvas, rate_bpm: float, r_s: NDArray[np.float64] | None) -> Non
     tall = canvas.height * canvas.number("ecg_tall_share")
     if place != "middle" and canvas.happens("ecg_on_black"):
         band = (
-            (0, 0, canvas.width, base + tall / 2)
+            (0, 0, canvas.width, max(base + tall / 2, 0))
             if place == "head"
-            else (0, base - tall, canvas.width, canvas.height)
+            else (0, min(base - tall, canvas.height), canvas.width, canvas.height)
         )
         canvas.pen.rectangle(band, fill=0)
     gray = canvas.whole("ecg_gray")
