@@ -12,12 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from dicom_node.report.overlay import draw_overlay
-from inference.analyse import load_model
 from inference.errors import WeightsMismatch
 from inference.evaluation.document import as_document
 from inference.evaluation.drawing import png, rows_png
 from inference.evaluation.evaluate import Evaluation, evaluate, evaluate_dataset
-from inference.evaluation.judged import Machine
+from inference.evaluation.judged import Machine, single_threaded
 from inference.evaluation.page import page
 from inference.evaluation.printed import PictureScore, picture_targets, score_pictures
 from inference.evaluation.sample import Plan
@@ -65,7 +64,7 @@ def scored(folder: Path | None, machine: Machine) -> list[PictureScore]:
     if folder is None:
         return []
     try:
-        return score_pictures(folder, load_model(machine.weights, machine.device))
+        return score_pictures(folder, single_threaded(machine))
     except FileNotFoundError as error:
         Console(stderr=True).print(f"no real pictures scored: {error.filename} is missing", soft_wrap=True)
         return []

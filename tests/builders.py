@@ -6,7 +6,6 @@ pixels need a differing attribute (InstanceNumber, SOPInstanceUID, ...) to be tw
 
 import hashlib
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,10 +29,10 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from inference.evaluation.pictures import read_pictures
+
 REAL_IMAGES = Path(__file__).parents[2] / "shared" / "real"
 STUDY_UID = generate_uid(entropy_srcs=["builders", "study"])
-# The TTE47 screens share one layout; those without a printed time axis take the sweep of the LV image.
-TTE47_S_PER_PX = 0.003521
 Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.int16]
 
 
@@ -191,13 +190,11 @@ def real_image(name: str, **attributes: Any) -> FileDataset:
     path = REAL_IMAGES / name
     if not path.is_file():
         pytest.skip(f"real image {name} is not in ../shared/real")
-    truth = json.loads((REAL_IMAGES / "truth.json").read_text(encoding="utf-8"))[name]
-    regions = []
-    if "cm_per_px" in truth:
-        box = truth["mmode_region_px"]
-        seconds = truth.get("s_per_px", TTE47_S_PER_PX)
-        regions = [mmode_region(**box, cm_per_px=truth["cm_per_px"], s_per_px=seconds)]
-    ds = us_image(np.array(Image.open(path).convert("RGB")), regions, **attributes)
+    picture = next(one for one in read_pictures(REAL_IMAGES) if one.name == name)
+    scale, regions = picture.calibration, []
+    if scale is not None and picture.region_px is not None:
+        regions = [mmode_region(*picture.region_px, cm_per_px=scale.cm_per_px_y, s_per_px=scale.s_per_px_x)]
+    ds = us_image(picture.rgb(), regions, **attributes)
     return with_jpeg(ds, [path.read_bytes()]) if path.suffix == ".jpg" else ds
 
 

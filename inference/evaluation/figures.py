@@ -27,7 +27,7 @@ from inference.evaluation.detection import (
 from inference.evaluation.judged import Judged
 from inference.labelled import LabelledStrip
 
-MOST_TIMED = 50
+MOST_TIMED = 20
 
 
 @dataclass(frozen=True, kw_only=True)

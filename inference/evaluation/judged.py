@@ -96,12 +96,12 @@ def worker_pool(machine: Machine) -> ProcessPoolExecutor:
 
 def _judge_in_worker(source: Source, *, machine: Machine, accepts: Rule) -> Judged | None:
     strip = source()
-    return judge(strip, source, _worker_model(machine)) if accepts(strip) else None
+    return judge(strip, source, single_threaded(machine)) if accepts(strip) else None
 
 
 @cache
-def _worker_model(machine: Machine) -> Model:
-    """The model of this worker process, loaded once."""
+def single_threaded(machine: Machine) -> Model:
+    """The model of this process, loaded once: two torch threads on a busy machine wait for each other."""
     model = load_model(machine.weights, machine.device)
     torch.set_num_threads(1)
     return model

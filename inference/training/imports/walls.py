@@ -22,11 +22,13 @@ HOLE_PX = 5
 """Holes and slits of a mask up to about this size are slips of the hand."""
 SPECK_SHARE = 0.05
 """Pieces smaller than this share of the mask are no wall."""
-SMOOTHING_S = 0.03
+SMOOTHING_S = 0.02
 """The distance between the walls is smoothed with a Gaussian of this width before its extremes are sought."""
 LEAST_RR_S, MOST_RR_S = 0.3, 2.5
 LEAST_PROMINENCE = 0.3
 """An end diastole rises above its surroundings by this share of the distance's whole range."""
+PLATEAU_PX = 0.25
+"""Distances that differ by less are the same: a mask ends at whole pixels."""
 SYSTOLE = (0.15, 0.65)
 """End systole is sought between these shares of the beat after end diastole."""
 
@@ -86,13 +88,16 @@ def _distance(walls: Walls, s_per_px: float) -> NDArray[np.float64]:
 
 
 def _diastoles(distance: NDArray[np.float64], s_per_px: float) -> list[int]:
-    """Columns where the walls are farthest apart."""
+    """Columns where the walls are farthest apart, the last of each plateau: there contraction begins."""
+    # As if a systole lay on either side: the first and last beat need no whole one there.
+    between_systoles = np.pad(distance, 1, constant_values=distance.min())
     peaks, _ = find_peaks(
-        distance,
+        between_systoles,
         distance=max(1.0, LEAST_RR_S / s_per_px),
         prominence=LEAST_PROMINENCE * max(float(np.ptp(distance)), 1.0),
     )
-    return [int(peak) for peak in peaks]
+    lower = [distance[peak:] < distance[peak] - PLATEAU_PX for peak in peaks - 1]
+    return [int(peak + after.argmax()) - 2 for peak, after in zip(peaks, lower, strict=True) if after.any()]
 
 
 def _cycle(

@@ -16,6 +16,7 @@ from measured_strips import MODEL, cycle, refused, strip_result
 from PIL import Image
 
 from inference.evaluation.agreement import NOMINAL, Pairs, Rate, agreement, interval_reliability
+from inference.evaluation.beats import windows
 from inference.evaluation.detection import (
     average_precision,
     best_box_hits,
@@ -338,6 +339,16 @@ def test_a_picture_becomes_a_calibrated_image(tmp_path: Path) -> None:
 
     assert region.xyxy_px == (0, 0, 599, 399)
     assert region.calibration == Calibration(cm_per_px_y=0.04, s_per_px_x=0.005)
+
+
+def test_a_long_strip_is_looked_at_in_overlapping_windows() -> None:
+    """Every column lies in a window, and each window starts half a width after the one before."""
+    shown = list(windows(texture(40, 1000), 400, Calibration(cm_per_px_y=1.0, s_per_px_x=0.01)))
+
+    assert [(one.region.x0, one.region.x1) for one in shown] == [(0, 399), (200, 599), (400, 799), (600, 999)]
+    assert [one.pixels.shape for one in shown] == [(40, 400)] * 4
+    (short,) = windows(texture(40, 100), 400, Calibration(cm_per_px_y=1.0, s_per_px_x=0.01))
+    assert short.pixels.shape == (40, 100)
 
 
 def test_a_real_ventricle_that_is_refused_misses_its_target(tmp_path: Path) -> None:

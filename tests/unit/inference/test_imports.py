@@ -20,8 +20,8 @@ from inference.training.imports.label_studio import is_label_studio, read_label_
 from inference.training.imports.masks import as_mask, run_lengths
 from inference.training.imports.meis import NOMINAL, import_meis
 from inference.training.imports.placement import Placement, Placements, Skipped, read_table
-from inference.training.imports.tracings import Choices, TracedPicture, strips_of
-from inference.training.imports.walls import wall_curves
+from inference.training.imports.tracings import Choices, TracedPicture, Tracing, strips_of
+from inference.training.imports.walls import cycles_of, wall_curves
 from inference.types import Calibration
 
 SCALE = Calibration(cm_per_px_y=0.04, s_per_px_x=0.005)
@@ -138,7 +138,7 @@ def test_meis_becomes_strips(meis: Path) -> None:
             x0, y0, x1, y1 = cycle.box_px
             diastole, systole = cycle.landmarks_px.diastole, cycle.landmarks_px.systole
             assert x1 - x0 == pytest.approx(RR_PX, abs=3)
-            assert diastole[0][0] == pytest.approx(FIRST_ED + beat * RR_PX, abs=3)
+            assert diastole[0][0] == pytest.approx(FIRST_ED + beat * RR_PX, abs=6)
             assert diastole[0][0] - x0 == pytest.approx(0.2 * (x1 - x0))
             assert systole[0][0] == pytest.approx(FIRST_ED + (beat + 0.5) * RR_PX, abs=6)
             assert [y for _, y in diastole] == pytest.approx(
@@ -177,7 +177,7 @@ def test_meis_takes_a_region_from_the_table(meis: Path) -> None:
 
     assert isinstance(strip, LabelledStrip)
     assert strip.pixels.shape == (210, 600)
-    assert strip.cycles[0].landmarks_px.diastole[1] == pytest.approx((40, 49.5), abs=2)
+    assert strip.cycles[0].landmarks_px.diastole[1] == pytest.approx((40, 49.5), abs=6)
 
 
 def changed(path: Path, change: Callable[[Any], Any]) -> None:
@@ -255,6 +255,55 @@ def test_holes_and_specks_are_mended() -> None:
 
     assert np.isnan(curves[:, 70:]).all()
     assert np.unique(curves[:, :70], axis=1).tolist() == [[19.5], [30.5], [59.5], [70.5]]
+
+
+def test_a_wall_in_pieces_is_one_wall(meis: Path) -> None:
+    """Annotators lift the pen, at the sweep gap for one."""
+    border = walls()
+    septum = filled(border[0], border[1])
+    left, right = septum.copy(), septum.copy()
+    left[:, 300:] = right[:, :300] = False
+
+    def in_two(document: dict[str, Any]) -> None:
+        document["annotations"][0]["segmentation"] = runs(left)
+        document["annotations"].append(annotation(8, 0, 1, runs(right)))
+
+    changed(meis / "Allmode_train.json", in_two)
+
+    strip = next(import_meis(meis, Placements()))
+
+    assert isinstance(strip, LabelledStrip)
+    assert len(strip.cycles) == 3
+
+
+def curves(first_ed: int, unknown: slice = slice(0)) -> NDArray[np.float32]:
+    """Walls whose beats begin at `first_ed`: systole, rapid filling that overshoots, and a late plateau."""
+    columns = np.arange(WIDTH)
+    phase = (columns - first_ed) % RR_PX / RR_PX
+    narrowing = np.interp(phase, [0, 0.35, 0.6, 0.7, 0.85, 1], [0, 1, 0.15, 0.25, 0, 0])
+    made = np.stack([50 + 0 * columns, 70 + 0 * columns, 170 - 40 * narrowing, 190 - 20 * narrowing])
+    made[:, unknown] = np.nan
+    return made.astype(np.float32)
+
+
+def test_end_diastole_is_the_end_of_the_widest() -> None:
+    """Not the overshoot of rapid filling, nor the middle of the plateau before contraction."""
+    found = cycles_of(curves(60), SCALE, HEIGHT)
+
+    assert [one.box_px[2] - one.box_px[0] for one in found] == pytest.approx([RR_PX] * 3, abs=3)
+    assert [one.landmarks_px.diastole[0][0] for one in found] == pytest.approx([60, 220, 380], abs=5)
+    assert [one.landmarks_px.systole[0][0] for one in found] == pytest.approx([116, 276, 436], abs=4)
+
+
+def test_only_whole_beats_are_taken() -> None:
+    """A box that would begin before the strip, or cross columns nobody traced, is left out."""
+    early = cycles_of(curves(10), SCALE, HEIGHT)
+    torn = cycles_of(curves(60, unknown=slice(300, 306)), SCALE, HEIGHT)
+
+    assert [one.landmarks_px.diastole[0][0] for one in early] == pytest.approx([170, 330], abs=5)
+    assert all(one.box_px[0] >= 0 for one in early)
+    assert all(one.box_px[2] < 300 or one.box_px[0] >= 306 for one in torn)
+    assert len(torn) == 2
 
 
 # Tracings ------------------------------------------------------------------------------------------
@@ -400,6 +449,37 @@ def test_a_table_gives_scale_and_region(cvat: Path, tmp_path: Path) -> None:
     assert strip.pixels.shape == (180, 260)
     assert strip.cycles[0].landmarks_px.diastole[0] == (39.5, 19.5)
     assert (other.kind, other.calibration) == ("IVC", SCALE)
+
+
+def test_a_ventricle_that_nobody_traced_is_no_negative(cvat: Path) -> None:
+    """The table says LV and no tracing does: it is left out, not taught as empty."""
+    untraced = Placements(
+        default=Placement(calibration=SCALE),
+        by_name={"b.png": Placement(calibration=SCALE, kind="LV")},
+    )
+
+    _, second = coco(cvat, placements=untraced, unlabelled_are_negatives=True)
+
+    assert isinstance(second, Skipped)
+
+
+def test_each_tracing_gets_the_smallest_rectangle_around_it(cvat: Path) -> None:
+    """Rectangles may overlap."""
+    points = np.array(POINTS, dtype=np.float64)
+    small, large = (30.0, 20.0, 160.0, 110.0), (30.0, 15.0, 290.0, 120.0)
+    traced = TracedPicture(
+        name="a.png",
+        tracings=(
+            Tracing(id=1, points=points, box=None),
+            Tracing(id=2, points=points + np.array([130, 0]), box=None),
+        ),
+        rectangles=(large, small),
+    )
+
+    (strip,) = strips_of([traced], choices(cvat))
+
+    assert isinstance(strip, LabelledStrip)
+    assert [cycle.box_px[2] for cycle in strip.cycles] == [159.5, 289.5]
 
 
 WRONG_CVAT = {
