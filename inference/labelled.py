@@ -6,8 +6,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.errors import LowAgreement
 from inference.measure import measure
-from inference.types import Calibration, Landmarks, MModeRegion, MModeStrip
+from inference.quality import agreeing
+from inference.types import (
+    Calibration,
+    CycleBox,
+    CycleMeasurement,
+    Landmarks,
+    MModeRegion,
+    MModeStrip,
+)
 
 LEFT_VENTRICLE = "LV"
 
@@ -62,6 +71,27 @@ def cycle_values(strip: LabelledStrip, cycle: CycleTruth) -> dict[str, float]:
 
 
 def mean_values(strip: LabelledStrip) -> dict[str, float]:
-    """Every number averaged over the true cycles; empty for what has none."""
-    each = [cycle_values(strip, cycle) for cycle in strip.cycles]
-    return {name: float(np.mean([one[name] for one in each])) for name in each[0]} if each else {}
+    """Every number averaged over the true cycles that a reader would average; empty for what has none.
+
+    As in what is reported, an ectopic beat among regular ones is left out; where no rhythm stands out
+    all beats count.
+    """
+    each = [true_measurement(strip, cycle) for cycle in strip.cycles]
+    if not each:
+        return {}
+    try:
+        used = agreeing(each)
+    except LowAgreement:
+        used = tuple(range(len(each)))
+    return {name: float(np.mean([each[i].values[name] for i in used])) for name in each[0].values}
+
+
+def true_measurement(strip: LabelledStrip, cycle: CycleTruth) -> CycleMeasurement:
+    """A true cycle as if it had been measured without error."""
+    x0, y0, x1, y1 = cycle.box_px
+    return CycleMeasurement(
+        box=CycleBox(x0=x0, y0=y0, x1=x1, y1=y1, probability=1.0),
+        landmarks=cycle.landmarks_px,
+        values=cycle_values(strip, cycle),
+        spread={},
+    )
