@@ -30,7 +30,8 @@ SEED_BOX_STRIPS = 1200
 """Phantoms whose cycles give the seed boxes; a larger set has the same extremes."""
 MOST_SECONDS = 4.0
 """Longest stretch of a strip shown at once: batches stay of one size."""
-HELD_OUT_BATCHES = 16
+HELD_OUT_STRIPS = 128
+"""Validation phantoms that are looked at while training, out of `Recipe.held_out`."""
 
 
 class Example(NamedTuple):
@@ -46,7 +47,8 @@ def train_cycles(out: Path, recipe: Recipe) -> WeightsRecord:
     torch.manual_seed(recipe.seed)
     use_all_cores()
     real = real_strips(recipe.data)
-    seeds_px = seed_boxes(input_boxes([*phantoms(TRAINING_SEEDS, SEED_BOX_STRIPS, kind="LV"), *real]))
+    sized = phantoms(TRAINING_SEEDS, min(SEED_BOX_STRIPS, recipe.steps * recipe.batch), kind="LV")
+    seeds_px = seed_boxes(input_boxes([*sized, *real]))
     network = build_detector(seeds_px)
     fit(network, real, recipe, out)
     measured = validate(network.eval(), phantoms(VALIDATION_SEEDS, recipe.held_out))
@@ -126,7 +128,9 @@ def fit(network: FasterRCNN, real: Sequence[LabelledStrip], recipe: Recipe, out:
 def held_out_batches(recipe: Recipe) -> list[list[Example]]:
     """Batches of the validation seeds, always the same."""
     rng = np.random.default_rng(recipe.seed)
-    made = [example(rng, strip) for strip in phantoms(VALIDATION_SEEDS, HELD_OUT_BATCHES * 8)]
+    made = [
+        example(rng, strip) for strip in phantoms(VALIDATION_SEEDS, min(HELD_OUT_STRIPS, recipe.held_out))
+    ]
     return [made[i : i + recipe.batch] for i in range(0, len(made), recipe.batch)]
 
 

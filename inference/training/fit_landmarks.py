@@ -28,7 +28,8 @@ TRACED = CROP_SIZE_PX[1] // 2
 """Columns at which the borders are traced."""
 OTHERS_KEPT = 0.5
 """Share of look-alikes that are shown: the rest of the time goes to left ventricles."""
-HELD_OUT_BATCHES = 12
+HELD_OUT_STRIPS = 192
+"""Validation phantoms that are looked at while training, out of `Recipe.held_out`."""
 
 
 class Example(NamedTuple):
@@ -96,7 +97,7 @@ def fit(network: nn.Module, recipe: Recipe, out: Path) -> None:
 def held_out_batches(recipe: Recipe) -> list[list[Example]]:
     """Batches of the validation seeds, always the same."""
     rng = np.random.default_rng(recipe.seed)
-    strips = phantoms(VALIDATION_SEEDS, HELD_OUT_BATCHES * 16)
+    strips = phantoms(VALIDATION_SEEDS, min(HELD_OUT_STRIPS, recipe.held_out))
     made = [one for strip in strips for _ in range(2) if (one := example(rng, strip)) is not None]
     return [made[i : i + recipe.batch] for i in range(0, len(made), recipe.batch)]
 

@@ -147,12 +147,15 @@ def test_measure_starts_quickly(study: Path) -> None:
 
 
 def test_weights_can_be_trained_and_used(study: Path, tmp_path: Path) -> None:
-    """Both training commands write weights and records that `measure` accepts, however bad they are."""
-    small = ("--strips", "12", "--steps", "2", "--batch", "2", "--held-out", "12", "--out", tmp_path)
+    """Both training commands mix a data set in and write weights that `measure` accepts, however bad."""
+    made = echonode("phantom", "--out", tmp_path / "set", "--count", "3", "--kind", "LV", "--as-dataset")
+    assert made.returncode == 0, made.stderr
+    small = ("--steps", "2", "--batch", "2", "--held-out", "12", "--data", tmp_path / "set")
     for network in ("cycles", "landmarks"):
-        run = echonode("train", network, *small, timeout=280)
+        run = echonode("train", network, *small, "--out", tmp_path, timeout=280)
         assert run.returncode == 0, run.stderr
-        assert json.loads((tmp_path / f"{network}.json").read_text())["training"]["steps"] == 2
+        training = json.loads((tmp_path / f"{network}.json").read_text())["training"]
+        assert (training["steps"], training["data"]) == (2, ["phantom", "set"])
 
     run = echonode("measure", study / "2d.dcm", "--json", "--weights", tmp_path)
 
