@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_closing, gaussian_filter1d, label
+from scipy.ndimage import binary_closing, gaussian_filter1d, label, median_filter
 from scipy.signal import find_peaks
 
 from inference.labelled import CycleTruth
@@ -18,8 +18,8 @@ from inference.types import Calibration
 Walls = NDArray[np.float32]
 """(4, width) depth in strip pixels of septum outer, inner, posterior wall inner, outer; NaN unknown."""
 
-HOLE_PX = 5
-"""Holes and slits of a mask up to about this size are slips of the hand."""
+SLIT_PX = 4
+"""A mask may miss this many columns in a row: a slip of the hand, not the end of a tracing."""
 SPECK_SHARE = 0.05
 """Pieces smaller than this share of the mask are no wall."""
 SMOOTHING_S = 0.02
@@ -43,10 +43,8 @@ def wall_curves(septum: Mask, posterior_wall: Mask) -> Walls:
 
 
 def _edges(mask: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Outer edge of the first and of the last pixel of each column, small holes and specks mended."""
-    padded = np.pad(mask, HOLE_PX)
-    closed = binary_closing(padded, np.ones((HOLE_PX, HOLE_PX), dtype=bool))
-    pieces, count = label(closed[HOLE_PX:-HOLE_PX, HOLE_PX:-HOLE_PX])
+    """Outer edge of the first and of the last pixel of each column, slits and specks mended."""
+    pieces, count = label(mask, np.ones((3, 3)))
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)
     keep = sizes >= SPECK_SHARE * sizes[1:].sum()
     keep[0] = False
@@ -54,7 +52,17 @@ def _edges(mask: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     known = kept.any(axis=0)
     top = np.where(known, kept.argmax(axis=0) - 0.5, np.nan)
     bottom = np.where(known, len(kept) - kept[::-1].argmax(axis=0) - 0.5, np.nan)
-    return top, bottom
+    return _mended(top), _mended(bottom)
+
+
+def _mended(edge: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Short slits bridged, single columns that stick out brought back: a slow sweep bears no more."""
+    columns, known = np.arange(len(edge)), np.isfinite(edge)
+    if not known.any():
+        return edge
+    bridged = np.interp(columns, columns[known], edge[known])
+    slit = binary_closing(np.pad(known, SLIT_PX), np.ones(SLIT_PX + 1, dtype=bool))[SLIT_PX:-SLIT_PX]
+    return np.where(slit, median_filter(bridged, 3, mode="nearest"), np.nan)
 
 
 def cycles_of(walls: Walls, calibration: Calibration, height: int) -> list[CycleTruth]:

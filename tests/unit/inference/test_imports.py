@@ -243,11 +243,11 @@ def test_run_lengths_go_down_the_columns() -> None:
 
 
 def test_holes_and_specks_are_mended() -> None:
-    """A hole, a slit and a far speck leave the curves alone; a missing stretch is unknown."""
+    """A hole, a slit, a notch and a far speck leave the curves alone; a missing stretch is unknown."""
     septum, wall = (np.zeros((100, 80), dtype=bool) for _ in range(2))
     septum[20:31] = True
     wall[60:71] = True
-    septum[20:23, 40:42] = septum[24:27, 10:13] = False
+    septum[20:23, 40] = septum[24:27, 10:13] = septum[:, 50:54] = False
     septum[90:92, 30:33] = True
     wall[:, 70:] = False
 
@@ -274,6 +274,20 @@ def test_a_wall_in_pieces_is_one_wall(meis: Path) -> None:
 
     assert isinstance(strip, LabelledStrip)
     assert len(strip.cycles) == 3
+
+
+def test_a_slow_sweep_keeps_its_extremes() -> None:
+    """With twenty columns a beat, mending must not round off the moment of end diastole."""
+    distance = 60 + 30 * np.abs(np.linspace(-1, 1, 21))[np.arange(WIDTH) % 20]
+    upper = np.full(WIDTH, 120.0)
+    masks = filled(upper - 20, upper), filled(upper + distance, upper + distance + 15)
+
+    found = cycles_of(wall_curves(*masks), Calibration(cm_per_px_y=0.04, s_per_px_x=0.03), HEIGHT)
+
+    assert len(found) > 25
+    assert [
+        one.landmarks_px.diastole[2][1] - one.landmarks_px.diastole[1][1] for one in found
+    ] == pytest.approx([90] * len(found), abs=4)
 
 
 def curves(first_ed: int, unknown: slice = slice(0)) -> NDArray[np.float32]:
