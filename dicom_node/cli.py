@@ -9,13 +9,13 @@ import typer
 
 from dicom_node import __version__
 from dicom_node.cli_dataset import dataset_app, invalid_is_exit_one
+from dicom_node.cli_train import train_app
 from dicom_node.errors import SettingsError
 from dicom_node.settings import Settings
 from store.errors import StoreError
 
 app = typer.Typer(help="A DICOM node that measures the left ventricle in M-mode echo.", no_args_is_help=True)
 audit_app = typer.Typer(help="Print the audit log, or verify that nobody changed it.")
-train_app = typer.Typer(help="Train one of the two networks.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
 app.add_typer(train_app, name="train")
 app.add_typer(dataset_app, name="dataset")
@@ -24,17 +24,6 @@ Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TO
 WatchStdin = Annotated[bool, typer.Option("--watch-stdin", hidden=True)]
 Weights = Annotated[str, typer.Option(help="Weights folder; empty: the shipped ones.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Out = Annotated[Path, typer.Option(help="Folder for weights and record.")]
-Head = Annotated[Literal["tracing", "regression"], typer.Option(help="How landmarks are found.")]
-Steps = Annotated[int, typer.Option(min=2, help="Batches to train on.")]
-Batch = Annotated[int, typer.Option(min=1, help="Examples of one batch.")]
-Data = Annotated[list[Path] | None, typer.Option(help="Data set of real tracings; may be repeated.")]
-DataWeight = Annotated[float, typer.Option(min=0, max=1, help="Share of examples from --data.")]
-Phantoms = Annotated[int, typer.Option(min=0, help="Different phantoms at most; 0: always new ones.")]
-Workers = Annotated[int, typer.Option(min=0, help="Processes that make examples.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
-HeldOut = Annotated[int, typer.Option(help="Phantoms to validate on.")]
-Version = Annotated[str, typer.Option(help="Version written into the record.")]
 Since = Annotated[datetime | None, typer.Option(help="Only events since this time (UTC).")]
 
 
@@ -147,97 +136,6 @@ def phantom(
 
     for path in write_phantoms(out, count=count, seed=seed, kind=kind):
         typer.echo(str(path))
-
-
-@train_app.command("cycles")
-def train_cycles(
-    out: Out,
-    *,
-    steps: Steps = 3000,
-    batch: Batch = 8,
-    seed: int = 1,
-    held_out: HeldOut = 600,
-    version: Version = "2026.11",
-    data: Data = None,
-    data_weight: DataWeight = 0.5,
-    phantoms: Phantoms = 0,
-    workers: Workers = 1,
-    device: Device = "auto",
-    resume: Resume = False,
-) -> None:
-    """Train the cycle detector; the defaults are how the shipped weights were made."""
-    from inference.training.fit_cycles import train_cycles as train
-    from inference.training.recipe import Recipe
-
-    recipe = Recipe(
-        steps=steps,
-        batch=batch,
-        seed=seed,
-        held_out=held_out,
-        version=version,
-        data=tuple(data or ()),
-        data_weight=data_weight,
-        phantoms=phantoms,
-        workers=workers,
-        device=device,
-        resume=resume,
-    )
-    typer.echo(train(out, recipe).model_dump_json())
-
-
-@train_app.command("landmarks")
-def train_landmarks(
-    out: Out,
-    *,
-    head: Annotated[
-        Literal["tracing", "regression"], typer.Option(help="How landmarks are found.")
-    ] = "tracing",
-    steps: Steps = 5000,
-    batch: Batch = 32,
-    seed: int = 1,
-    held_out: HeldOut = 300,
-    version: Version = "2026.11",
-    data: Data = None,
-    data_weight: DataWeight = 0.5,
-    phantoms: Phantoms = 0,
-    workers: Workers = 1,
-    device: Device = "auto",
-    resume: Resume = False,
-) -> None:
-    """Train the landmark network; the defaults are how the shipped weights were made."""
-    from inference.training.fit_landmarks import train_landmarks as train
-    from inference.training.recipe import Recipe
-
-    recipe = Recipe(
-        steps=steps,
-        batch=batch,
-        seed=seed,
-        held_out=held_out,
-        version=version,
-        data=tuple(data or ()),
-        data_weight=data_weight,
-        phantoms=phantoms,
-        workers=workers,
-        device=device,
-        resume=resume,
-    )
-    typer.echo(train(out, recipe, head).model_dump_json())
-
-
-@train_app.command("calibrate")
-def train_calibrate(
-    out: Out,
-    *,
-    strips: Annotated[int, typer.Option(min=1, help="Left ventricles.")] = 600,
-    lookalikes: Annotated[int, typer.Option(min=1, help="Strips of all other kinds together.")] = 1000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
-) -> None:
-    """Choose both thresholds and fit the intervals on phantoms; needs both networks in the folder."""
-    from inference.training.calibrate import Plan, calibrate
-
-    plan = Plan(strips=strips, lookalikes=lookalikes, workers=workers)
-    for record in calibrate(out, plan):
-        typer.echo(record.model_dump_json())
 
 
 @app.command()
