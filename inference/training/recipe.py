@@ -5,6 +5,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 
+RESUMED = 1_000_003
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How much of what, and the seed; stored in the weights record."""
@@ -25,7 +28,12 @@ class Recipe:
     """Share of examples from `data`, when there are any."""
     device: str = "auto"
     resume: bool = False
-    """Go on from the checkpoint in the output folder, if there is one."""
+    """Go on from the checkpoint in the output folder, if there is one, with other random numbers."""
+
+    @property
+    def stream_seed(self) -> int:
+        """Seed of the examples: a resumed run must not see the same ones again."""
+        return self.seed + RESUMED * self.resume
 
     def record(self) -> Mapping[str, object]:
         """The entry `training` of the weights record: what the data was, not where it lay."""
