@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from dicom_node.cli_dataset import invalid_is_exit_one
+
 train_app = typer.Typer(help="Train one of the two networks, or calibrate both.", no_args_is_help=True)
 
 VERSION = "2026.12"
@@ -57,7 +59,8 @@ def train_cycles(
         device=device,
         resume=resume,
     )
-    typer.echo(train(out, recipe).model_dump_json())
+    with invalid_is_exit_one():
+        typer.echo(train(out, recipe).model_dump_json())
 
 
 @train_app.command("landmarks")
@@ -96,7 +99,8 @@ def train_landmarks(
         device=device,
         resume=resume,
     )
-    typer.echo(train(out, recipe, head).model_dump_json())
+    with invalid_is_exit_one():
+        typer.echo(train(out, recipe, head).model_dump_json())
 
 
 @train_app.command("calibrate")

@@ -107,6 +107,7 @@ def fit(network: FasterRCNN, real: Sequence[LabelledStrip], recipe: Recipe, out:
         images, targets = collate(batch, device)
         return torch.stack(list(network(images, targets).values())).sum()
 
+    examples = Batches(example, mix, batch=recipe.batch, seed=recipe.stream_seed)
     optimise(
         Task(
             network=network,

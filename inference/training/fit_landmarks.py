@@ -76,6 +76,7 @@ def fit(network: nn.Module, recipe: Recipe, out: Path) -> None:
         loss: Tensor = landmark_loss(network(crops), targets.to(device))
         return loss
 
+    examples = Batches(example, mix, batch=recipe.batch, seed=recipe.stream_seed)
     optimise(
         Task(
             network=network,
