@@ -16,6 +16,8 @@ def chordae(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> l
     """Every free line of a ventricular strip."""
     count = int(draw.rng.choice(len(HOW_MANY), p=HOW_MANY))
     lines = [line for _ in range(count) for line in chorda(draw, walls, size)]
+    if draw.chance(0.45):
+        lines += fibres(draw, walls, size)
     if draw.chance(0.5):
         lines += trabeculae(draw, walls, above, size)
     if draw.chance(0.3):
@@ -71,6 +73,19 @@ def septal_band(draw: Draw, walls: Walls, size: float) -> Line:
         level_dB=level,
         sigma_cm=size * draw("chorda_sigma_cm"),
     )
+
+
+def fibres(draw: Draw, walls: Walls, size: float) -> list[Line]:
+    """Lines within the posterior wall, often brighter than the endocardium above them."""
+    thick = walls.posterior_outer - walls.posterior_inner
+    return [
+        Line(
+            y_cm=walls.posterior_inner + draw.between(0.25, 0.85) * thick,
+            level_dB=flickering(draw, walls, draw("chorda_dB")),
+            sigma_cm=size * draw("chorda_sigma_cm"),
+        )
+        for _ in range(int(draw.between(1, 3)))
+    ]
 
 
 def ghosts(draw: Draw, walls: Walls, size: float) -> list[Line]:

@@ -8,9 +8,9 @@ from inference.phantom.scene import Layer
 from inference.phantom.texture import smooth_noise
 from inference.phantom.walls import Walls
 
-RIGHT_VENTRICLE, EFFUSION, FAINT_WALL, CLICKS = 0.75, 0.12, 0.35, 0.2
-"""Shares of strips with a right ventricular wall, an effusion, an endocardium without a line of its own,
-and with the vertical strokes that valves leave in the blood when they open or close."""
+RIGHT_VENTRICLE, EFFUSION, FAINT_WALL, DIM_CORE, CLICKS = 0.75, 0.12, 0.35, 0.45, 0.2
+"""Shares of strips with a right ventricular wall, an effusion, an endocardium without a line of its own, a
+posterior wall dim inside, and the vertical strokes that valves leave in the blood as they open or close."""
 
 
 def around(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> list[Layer]:
@@ -42,7 +42,12 @@ def around(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> li
             edge_cm=size * draw.between(0.04, 0.12),
         ),
     ]
-    return [*front(draw, walls, above, size, cavity), *walls_of_heart, *behind(draw, walls, size, cavity)]
+    return [
+        *front(draw, walls, above, size, cavity),
+        *walls_of_heart,
+        *posterior_core(draw, walls, wall, cavity),
+        *behind(draw, walls, size, cavity),
+    ]
 
 
 def front(draw: Draw, walls: Walls, above: dict[str, float], size: float, cavity_dB: float) -> list[Layer]:
@@ -98,6 +103,22 @@ def septal_core(draw: Draw, walls: Walls, septum_dB: float, size: float) -> list
             edge_cm=0.06 * size,
         ),
         Layer(top_cm=walls.septum_inner - draw.between(0.1, 0.35) * thick, level_dB=septum_dB),
+    ]
+
+
+def posterior_core(draw: Draw, walls: Walls, wall_dB: float, cavity_dB: float) -> list[Layer]:
+    """Now and then a posterior wall that is dim inside, its rims brighter than its core."""
+    if not draw.chance(DIM_CORE):
+        return []
+    thick = walls.posterior_outer - walls.posterior_inner
+    core = max(wall_dB + draw.between(-16, 2), cavity_dB + 4)
+    return [
+        Layer(top_cm=walls.posterior_inner + draw.between(0.1, 0.3) * thick, level_dB=core),
+        Layer(
+            top_cm=walls.posterior_outer - draw.between(0.1, 0.4) * thick,
+            level_dB=wall_dB + draw.between(-4, 8),
+            edge_dB=draw("edge_dB") if draw.chance(0.4) else 0.0,
+        ),
     ]
 
 

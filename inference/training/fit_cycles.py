@@ -111,9 +111,7 @@ def fit(network: FasterRCNN, real: Sequence[LabelledStrip], recipe: Recipe, out:
     optimise(
         Task(
             network=network,
-            batches=loader(
-                Batches(example, mix, batch=recipe.batch, seed=recipe.stream_seed), recipe.workers
-            ),
+            batches=loader(examples, recipe.workers),
             loss_of=loss_of,
             held_out=held_out_batches(recipe),
             names_of=lambda batch: [each.name for each in batch],

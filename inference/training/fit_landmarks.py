@@ -80,9 +80,7 @@ def fit(network: nn.Module, recipe: Recipe, out: Path) -> None:
     optimise(
         Task(
             network=network,
-            batches=loader(
-                Batches(example, mix, batch=recipe.batch, seed=recipe.stream_seed), recipe.workers
-            ),
+            batches=loader(examples, recipe.workers),
             loss_of=loss_of,
             held_out=held_out_batches(recipe),
             names_of=lambda batch: [each.name for each in batch],
