@@ -20,6 +20,9 @@ Batch = Annotated[int, typer.Option(min=1, help="Examples of one batch.")]
 Data = Annotated[list[Path] | None, typer.Option(help="Data set of real tracings; may be repeated.")]
 DataWeight = Annotated[float, typer.Option(min=0, max=1, help="Share of examples from --data.")]
 Phantoms = Annotated[int, typer.Option(min=0, help="Different phantoms at most; 0: always new ones.")]
+FirstPhantom = Annotated[int, typer.Option(min=0, help="Number of the first phantom.")]
+Update = Annotated[Path | None, typer.Option(help="Weights folder to go on from with new data.")]
+LearningRate = Annotated[float | None, typer.Option(help="Highest one; none: that of a new network.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that make examples.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
 HeldOut = Annotated[int, typer.Option(help="Phantoms to validate on.")]
@@ -38,6 +41,9 @@ def train_cycles(
     data: Data = None,
     data_weight: DataWeight = 0.5,
     phantoms: Phantoms = 0,
+    first_phantom: FirstPhantom = 0,
+    update: Update = None,
+    learning_rate: LearningRate = None,
     workers: Workers = 1,
     device: Device = "auto",
     resume: Resume = False,
@@ -55,6 +61,9 @@ def train_cycles(
         data=tuple(data or ()),
         data_weight=data_weight,
         phantoms=phantoms,
+        first_phantom=first_phantom,
+        update=update,
+        learning_rate=learning_rate,
         workers=workers,
         device=device,
         resume=resume,
@@ -78,6 +87,9 @@ def train_landmarks(
     data: Data = None,
     data_weight: DataWeight = 0.5,
     phantoms: Phantoms = 0,
+    first_phantom: FirstPhantom = 0,
+    update: Update = None,
+    learning_rate: LearningRate = None,
     workers: Workers = 1,
     device: Device = "auto",
     resume: Resume = False,
@@ -95,6 +107,9 @@ def train_landmarks(
         data=tuple(data or ()),
         data_weight=data_weight,
         phantoms=phantoms,
+        first_phantom=first_phantom,
+        update=update,
+        learning_rate=learning_rate,
         workers=workers,
         device=device,
         resume=resume,

@@ -19,10 +19,12 @@ from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS, phantoms, 
 from inference.training.optimise import Task, optimise
 from inference.training.recipe import Recipe
 from inference.training.sampling import time_window, vary
-from inference.training.stream import Batches, Mix, loader
-from inference.weights import WeightsRecord, save_weights
+from inference.training.stream import Batches, loader
+from inference.weights import WeightsRecord, load_weights, save_weights
 
 LEARNING_RATE = 8e-4
+REUSE = 1.5
+"""A strip gives one example at a time: next to every example is of a new one."""
 HIT_IOU = 0.5
 FIRST_THRESHOLD = 0.8
 """Until `train calibrate` has chosen a better one."""
@@ -47,9 +49,11 @@ def train_cycles(out: Path, recipe: Recipe) -> WeightsRecord:
     torch.manual_seed(recipe.seed)
     use_all_cores()
     real = real_strips(recipe.data)
-    sized = phantoms(TRAINING_SEEDS, min(SEED_BOX_STRIPS, recipe.steps * recipe.batch), kind="LV")
-    seeds_px = seed_boxes(input_boxes([*sized, *real]))
+    known = load_weights(recipe.update, "cycles", DETECTOR_INPUT) if recipe.update else None
+    seeds_px = list(known[1].seed_boxes_px) if known else sizes_of_cycles(recipe, real)
     network = build_detector(seeds_px)
+    if known is not None:
+        network.load_state_dict(known[0])
     fit(network, real, recipe, out)
     measured = validate(network.eval(), phantoms(VALIDATION_SEEDS, recipe.held_out))
     return save_weights(
@@ -60,9 +64,15 @@ def train_cycles(out: Path, recipe: Recipe) -> WeightsRecord:
         input=DETECTOR_INPUT,
         seed_boxes_px=seeds_px,
         threshold=FIRST_THRESHOLD,
-        training=recipe.record(),
+        training=recipe.record(known[1] if known else None),
         measured=measured,
     )
+
+
+def sizes_of_cycles(recipe: Recipe, real: Sequence[LabelledStrip]) -> list[tuple[float, float]]:
+    """Seed boxes of phantoms and real sets together."""
+    drawn = phantoms(TRAINING_SEEDS, min(SEED_BOX_STRIPS, recipe.steps * recipe.batch), kind="LV")
+    return seed_boxes(input_boxes([*drawn, *real]))
 
 
 def input_boxes(strips: Sequence[LabelledStrip]) -> NDArray[np.float64]:
@@ -99,11 +109,9 @@ def fit(network: FasterRCNN, real: Sequence[LabelledStrip], recipe: Recipe, out:
     device = pick_device(recipe.device)
     network.to(device)
     network.to(memory_format=torch.channels_last)
-    mix = Mix(real=real, real_share=recipe.data_weight if real else 0.0, phantoms=recipe.phantoms)
+    mix = recipe.mix(real, reuse=REUSE)
 
     def loss_of(batch: list[Example]) -> Tensor:
-        # Faster R-CNN tells its losses in training mode only, so held-out batches are looked at in it too.
-        network.train()
         images, targets = collate(batch, device)
         return torch.stack(list(network(images, targets).values())).sum()
 
@@ -118,7 +126,7 @@ def fit(network: FasterRCNN, real: Sequence[LabelledStrip], recipe: Recipe, out:
             halves=lambda batch: (batch[::2], batch[1::2]),
         ),
         steps=recipe.steps,
-        learning_rate=LEARNING_RATE,
+        learning_rate=recipe.learning_rate or LEARNING_RATE,
         device=device,
         out=out,
         name="cycles",

@@ -19,11 +19,13 @@ from inference.training.losses import Targets, landmark_loss
 from inference.training.optimise import Task, optimise
 from inference.training.recipe import Recipe
 from inference.training.sampling import elsewhere, range_extended_crop, shaken, vary
-from inference.training.stream import Batches, Mix, loader
+from inference.training.stream import Batches, loader
 from inference.types import CycleBox
-from inference.weights import WeightsRecord, save_weights
+from inference.weights import WeightsRecord, load_weights, save_weights
 
 LEARNING_RATE = 1.5e-3
+REUSE = 6.0
+"""A strip has several beats, and each many crops."""
 TRACED = CROP_SIZE_PX[1] // 2
 """Columns at which the borders are traced."""
 OTHERS_KEPT = 0.5
@@ -45,7 +47,11 @@ def train_landmarks(out: Path, recipe: Recipe, head: str) -> WeightsRecord:
     """Fits, validates and writes `landmarks.safetensors` with its record into `out`."""
     torch.manual_seed(recipe.seed)
     use_all_cores()
+    known = load_weights(recipe.update, "landmarks", CROP_INPUT) if recipe.update else None
+    head = known[1].head if known else head
     network = build_landmark_net(head)
+    if known is not None:
+        network.load_state_dict(known[0])
     fit(network, recipe, out)
     held_out = phantoms(VALIDATION_SEEDS, recipe.held_out, kind="LV")
     measured = validate(network.eval(), held_out, np.random.default_rng(recipe.seed))
@@ -57,7 +63,7 @@ def train_landmarks(out: Path, recipe: Recipe, head: str) -> WeightsRecord:
         version=recipe.version,
         input=CROP_INPUT,
         landmark_order=LANDMARK_ORDER,
-        training=recipe.record(),
+        training=recipe.record(known[1] if known else None),
         measured=measured,
     )
 
@@ -68,7 +74,7 @@ def fit(network: nn.Module, recipe: Recipe, out: Path) -> None:
     network.to(device)
     network.to(memory_format=torch.channels_last)
     real = real_strips(recipe.data)
-    mix = Mix(real=real, real_share=recipe.data_weight if real else 0.0, phantoms=recipe.phantoms)
+    mix = recipe.mix(real, reuse=REUSE)
 
     def loss_of(batch: list[Example]) -> Tensor:
         crops, targets = collate(batch)
@@ -87,7 +93,7 @@ def fit(network: nn.Module, recipe: Recipe, out: Path) -> None:
             halves=lambda batch: (batch[::2], batch[1::2]),
         ),
         steps=recipe.steps,
-        learning_rate=LEARNING_RATE,
+        learning_rate=recipe.learning_rate or LEARNING_RATE,
         device=device,
         out=out,
         name="landmarks",

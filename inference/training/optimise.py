@@ -114,7 +114,15 @@ def backward(task: Task[Batch], batch: Batch, device: torch.device, share: float
 
 
 def judge(task: Task[Batch], device: torch.device, progress: Progress) -> None:
-    """Looks at the held-out batches and keeps the network if it was never better."""
+    """Looks at the held-out batches and keeps the network if it was never better.
+
+    Only the normalisation is switched to its running figures: a detector tells its losses in training
+    mode alone, and the held-out batches must leave no trace in those figures.
+    """
+    task.network.train()
+    for module in task.network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001
+            module.eval()
     with torch.no_grad(), training_precision(device):
         losses = [float(task.loss_of(batch)) for batch in task.held_out]
     progress.found = sum(losses) / len(losses)

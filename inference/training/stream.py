@@ -28,6 +28,7 @@ class Mix:
     """Share of examples drawn from `real`; the rest come from phantoms."""
     phantoms: int = 0
     """Different phantoms at most; 0: new ones for ever."""
+    first_phantom: int = 0
 
 
 class Batches(IterableDataset[list[Example]], Generic[Example]):
@@ -81,7 +82,8 @@ def rendered(mix: Mix, *, first: int, stride: int) -> Iterator[LabelledStrip]:
     """Phantoms of consecutive training seeds, each worker taking every `stride`-th."""
     number = first
     while True:
-        yield make_phantom(TRAINING_SEEDS + (number % mix.phantoms if mix.phantoms else number))
+        among = number % mix.phantoms if mix.phantoms else number
+        yield make_phantom(TRAINING_SEEDS + mix.first_phantom + among)
         number += stride
 
 
