@@ -12,7 +12,7 @@ from torchvision.models.detection import FasterRCNN
 from inference.cycles import build_detector, detect
 from inference.device import pick_device, use_all_cores
 from inference.errors import InferenceError, NoCycle
-from inference.gates import Located, left_ventricles, plausible
+from inference.gates import Located, decided, left_ventricles, plausible
 from inference.intervals import Residuals, with_intervals
 from inference.landmarks import build_landmark_net, locate
 from inference.limits import limits_for
@@ -40,6 +40,8 @@ class Model:
     """Least probability, by the detector, of a cycle that is measured."""
     heart_threshold: float
     """Least probability, by the landmark network, that it is one of a left ventricle."""
+    certainty_threshold: float
+    """Least certainty of the least certain landmark."""
     residuals: Residuals
     """How wrong lengths and rate were on validation strips."""
 
@@ -64,6 +66,7 @@ def load_model(weights: str = "", device: str = "auto") -> Model:
         device=where,
         threshold=cycles.threshold,
         heart_threshold=landmarks.heart_threshold,
+        certainty_threshold=landmarks.certainty_threshold,
         residuals=landmarks.residuals,
     )
 
@@ -109,7 +112,7 @@ def analyse_strip(strip: MModeStrip, model: Model, patient: Patient = UNKNOWN) -
         boxes = probable_cycles(strip, model)
         located = locate_all(strip, boxes, model)
         hearts = left_ventricles(located, model.heart_threshold)
-        cycles = plausible(strip, hearts, limits)
+        cycles = plausible(strip, decided(hearts, model.certainty_threshold), limits)
         check_rate(cycles, patient.heart_rate_bpm, limits)
         used = agreeing(cycles, limits)
     except InferenceError as error:

@@ -37,6 +37,21 @@ def left_ventricles(located: Sequence[Located], heart_threshold: float) -> list[
     return hearts
 
 
+def decided(located: Sequence[Located], least_certainty: float) -> list[Located]:
+    """Cycles in which the landmark network does not hesitate between two borders.
+
+    Raises:
+        LowAgreement: it hesitates in every one.
+    """
+    sure = [one for one in located if one.samples.mean_certainty >= least_certainty]
+    if not sure:
+        best = max(one.samples.mean_certainty for one in located)
+        raise LowAgreement(
+            f"a border could be in two places: certainty {best:.2f}, needed {least_certainty:.2f}"
+        )
+    return sure
+
+
 def plausible(
     strip: MModeStrip, located: Sequence[Located], limits: Limits = ANY_HEART
 ) -> list[CycleMeasurement]:

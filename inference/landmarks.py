@@ -49,6 +49,9 @@ class LandmarkSamples:
     heart: NDArray[np.float64]
     """(crops,) probability of a left ventricle at chordal level, 0…1."""
 
+    certainty: NDArray[np.float64]
+    """(crops,) how sure the network is of the least sure landmark, 0…1."""
+
     @property
     def mean(self) -> Landmarks:
         """The average position of each landmark."""
@@ -58,6 +61,11 @@ class LandmarkSamples:
     def heart_probability(self) -> float:
         """The average over the crops."""
         return float(self.heart.mean())
+
+    @property
+    def mean_certainty(self) -> float:
+        """The average over the crops."""
+        return float(self.certainty.mean())
 
 
 def as_landmarks(points: NDArray[np.float64]) -> Landmarks:
@@ -85,21 +93,25 @@ def locate(
         for c in cycles
         for how in RESAMPLED
     ]
-    unit, heart = read(network, np.stack([whiten(crop(strip.pixels, box)) for box in boxes]), device)
+    unit, heart, certainty = read(
+        network, np.stack([whiten(crop(strip.pixels, box)) for box in boxes]), device
+    )
     points = np.stack([from_unit(u, box) + corner for u, box in zip(unit, boxes, strict=True)])
     each = len(RESAMPLED)
     return [
-        LandmarkSamples(points_px=points[i : i + each], heart=heart[i : i + each])
+        LandmarkSamples(
+            points_px=points[i : i + each], heart=heart[i : i + each], certainty=certainty[i : i + each]
+        )
         for i in range(0, len(points), each)
     ]
 
 
 def read(
     network: nn.Module, crops: NDArray[np.float32], device: torch.device
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Whitened crops (N, H, W) to unit points (N, 8, 2) and heart probabilities (N,)."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Whitened crops (N, H, W) to unit points (N, 8, 2), heart probability (N,) and certainty (N,)."""
     batch = torch.from_numpy(crops)[:, None].to(device, memory_format=torch.channels_last)
     with torch.inference_mode(), half_precision(device):
         reading = network(batch)
-    heart = torch.sigmoid(reading.heart)
-    return reading.points.double().cpu().numpy(), heart.double().cpu().numpy()
+    points, heart, certainty = reading.points, torch.sigmoid(reading.heart), reading.certainty
+    return points.double().cpu().numpy(), heart.double().cpu().numpy(), certainty.double().cpu().numpy()

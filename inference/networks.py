@@ -28,6 +28,9 @@ class Reading(NamedTuple):
     """(N, 8, 2) positions (x, y), 0…1 inside the crop."""
     heart: Tensor
     """(N,) logit of "a left-ventricular cycle at chordal level"."""
+    certainty: Tensor
+    """(N,) share of the probability that lies about the eight positions, at the least certain one; 1 of a
+    network that cannot tell."""
     rows: Tensor | None = None
     """(N, 4, R, C) logits of each border's row at each of C columns; None for `RegressionNet`."""
     columns: Tensor | None = None
@@ -87,7 +90,8 @@ class TracingNet(nn.Module):
         profile = self.phase(torch.cat([fine.mean(2), fine.amax(2)], dim=1)).float()
         columns = profile.unflatten(1, (PHASES, 2)).transpose(2, 3).flatten(2)
         pooled = torch.cat([maps[3].mean((2, 3)), maps[3].amax((2, 3))], dim=1)
-        return Reading(meeting_points(rows, columns), self.heart(pooled).float()[:, 0], rows, columns)
+        points, certainty = meeting_points(rows, columns)
+        return Reading(points, self.heart(pooled).float()[:, 0], certainty, rows, columns)
 
 
 class RegressionNet(nn.Module):
@@ -105,7 +109,7 @@ class RegressionNet(nn.Module):
         """(N, 1, H, W) whitened crops to their reading."""
         last = self.trunk(crops)[-1]
         points = torch.sigmoid(self.full(last.flatten(1)).float()).view(-1, POINTS, 2)
-        return Reading(points, self.heart(last.mean((2, 3))).float()[:, 0])
+        return Reading(points, self.heart(last.mean((2, 3))).float()[:, 0], torch.ones(len(crops)))
 
 
 def peak(logits: Tensor) -> Tensor:
@@ -113,21 +117,39 @@ def peak(logits: Tensor) -> Tensor:
 
     The mean over all cells would lie between two rival borders, where there is none.
     """
-    cells = torch.arange(logits.shape[-1], device=logits.device, dtype=logits.dtype)
-    far = (cells - logits.argmax(-1, keepdim=True)).abs() > NEAR
-    share = logits.masked_fill(far, -torch.inf).softmax(-1)
-    return ((share * cells).sum(-1) + 0.5) / logits.shape[-1]
+    share = logits.masked_fill(far_from_peak(logits), -torch.inf).softmax(-1)
+    return ((share * cells_of(logits)).sum(-1) + 0.5) / logits.shape[-1]
 
 
-def meeting_points(rows: Tensor, columns: Tensor) -> Tensor:
-    """(N, 8, 2): where the borders stand at end diastole and end systole."""
-    depth, when = peak(rows.transpose(2, 3)), peak(columns)
-    count = depth.shape[-1]
+def concentration(logits: Tensor) -> Tensor:
+    """Share of the distribution along the last axis that lies about its highest cell, 0…1."""
+    return logits.softmax(-1).masked_fill(far_from_peak(logits), 0.0).sum(-1)
+
+
+def far_from_peak(logits: Tensor) -> Tensor:
+    """Cells further than `NEAR` from the highest one."""
+    return (cells_of(logits) - logits.argmax(-1, keepdim=True)).abs() > NEAR
+
+
+def cells_of(logits: Tensor) -> Tensor:
+    """0, 1, 2 … along the last axis."""
+    return torch.arange(logits.shape[-1], device=logits.device, dtype=logits.dtype)
+
+
+def meeting_points(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the borders stand at end diastole and end systole, (N, 8, 2), and how certain that is, (N,)."""
+    borders, when = rows.transpose(2, 3), peak(columns)
+    y = at_phases(peak(borders), when)
+    x = when[..., None].expand(-1, -1, BORDERS).flatten(1)
+    sure = at_phases(concentration(borders), when).amin(1)
+    return torch.stack([x, y], dim=-1), torch.minimum(sure, concentration(columns).amin(1))
+
+
+def at_phases(curves: Tensor, when: Tensor) -> Tensor:
+    """(N, 4, C) curves at the times `when` (N, 2) of both phases, 0…1, interpolated: (N, 8)."""
+    count = curves.shape[-1]
     at = (when * count - 0.5).clamp(0, count - 1)
     left = at.floor().long().clamp(max=count - 2)
     share = (at - left)[:, None]
-    reach = [-1, BORDERS, -1]
-    first, second = (depth.gather(2, index[:, None].expand(*reach)) for index in (left, left + 1))
-    y = (first * (1 - share) + second * share).transpose(1, 2)
-    x = when[..., None].expand_as(y)
-    return torch.stack([x, y], dim=-1).flatten(1, 2)
+    first, second = (curves.gather(2, i[:, None].expand(-1, BORDERS, -1)) for i in (left, left + 1))
+    return (first * (1 - share) + second * share).transpose(1, 2).flatten(1)

@@ -43,6 +43,8 @@ class WeightsRecord(BaseModel):
     """Least probability of a cycle by the detector."""
     heart_threshold: float = 0.0
     """Least probability of a left ventricle by the landmark network; 0 asks for nothing."""
+    certainty_threshold: float = 0.0
+    """Least certainty of the least certain landmark; 0 asks for nothing."""
     residuals: Residuals = Residuals()
     """Errors on validation strips, for the intervals."""
     landmark_order: tuple[str, ...] = ()

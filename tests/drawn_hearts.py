@@ -22,6 +22,7 @@ CALIBRATION = Calibration(cm_per_px_y=0.025, s_per_px_x=0.005)
 SEPTUM, POSTERIOR_WALL, BLOOD = 150, 210, 25
 HEIGHT_PX = 560
 TOP_CM = 2.0
+CROPS = 5
 DIASTOLE_AT = 0.2
 """Share of the box before end diastole."""
 
@@ -96,16 +97,22 @@ def boxes_of(hearts: Sequence[Heart], *, shift: float = 0.0, probability: float 
 
 
 @contextmanager
-def readers(hearts: Sequence[Heart], boxes: Sequence[CycleBox], heart: float = 1.0) -> Iterator[Model]:
+def readers(
+    hearts: Sequence[Heart], boxes: Sequence[CycleBox], *, heart: float = 1.0, certainty: float = 1.0
+) -> Iterator[Model]:
     """A model that finds these boxes and reads each beat's borders out of the pixels.
 
-    `heart` is the probability of a left ventricle that the landmark reader gives to every crop.
+    `heart` is the probability of a left ventricle that the landmark reader gives to every crop,
+    `certainty` how sure it is of its least sure landmark.
     """
 
     def read(_: object, strip: MModeStrip, found: Sequence[CycleBox], __: object) -> list[LandmarkSamples]:
         which = {box.xyxy: each for box, each in zip(boxes, hearts, strict=True)}
         home = dict(zip((box.xyxy for box in boxes), boxes_of(hearts), strict=True))
-        return [_samples(strip, which[box.xyxy], home[box.xyxy], heart) for box in found]
+        plain = [_samples(strip, which[box.xyxy], home[box.xyxy]) for box in found]
+        return [
+            replace(one, heart=heart * np.ones(CROPS), certainty=certainty * np.ones(CROPS)) for one in plain
+        ]
 
     with (
         patch("inference.analyse.detect", lambda *_: list(boxes)),
@@ -114,15 +121,15 @@ def readers(hearts: Sequence[Heart], boxes: Sequence[CycleBox], heart: float = 1
         yield model()
 
 
-def _samples(strip: MModeStrip, drawn: Heart, home: CycleBox, heart: float) -> LandmarkSamples:
+def _samples(strip: MModeStrip, drawn: Heart, home: CycleBox) -> LandmarkSamples:
     length = home.x1 - home.x0
     crops = []
-    for aside in (-2, -1, 0, 1, 2):
+    for aside in range(-(CROPS // 2), CROPS // 2 + 1):
         columns = [
             home.x0 + share * length + aside for share in (DIASTOLE_AT, DIASTOLE_AT + drawn.systole_at)
         ]
         crops.append([(x, y) for x in columns for y in _borders_px(strip.pixels[:, round(x)])])
-    return LandmarkSamples(points_px=np.array(crops), heart=np.full(len(crops), heart))
+    return LandmarkSamples(points_px=np.array(crops), heart=np.ones(CROPS), certainty=np.ones(CROPS))
 
 
 def _borders_px(column: NDArray[np.uint8]) -> list[float]:
@@ -142,6 +149,7 @@ def model(*, threshold: float = 0.5, heart_threshold: float = 0.5) -> Model:
         device=torch.device("cpu"),
         threshold=threshold,
         heart_threshold=heart_threshold,
+        certainty_threshold=0.5,
         residuals=Residuals(),
     )
 

@@ -16,7 +16,7 @@ from inference.phantom.lookalikes import LOOKALIKES
 from inference.preprocess import CROP_INPUT, DETECTOR_INPUT
 from inference.training.data import VALIDATION_SEEDS
 from inference.training.residuals import Answer, fit_residuals
-from inference.training.thresholds import Thresholds, choose, measured_share
+from inference.training.thresholds import Thresholds, choose, least_certainty, measured_share
 from inference.training.verdicts import Named, Seen, see_all
 from inference.weights import WeightsRecord, load_weights, write_record
 
@@ -44,13 +44,14 @@ def calibrate(folder: Path, plan: Plan) -> tuple[WeightsRecord, WeightsRecord]:
     """
     seen = see_all(folder, named_phantoms(plan), plan.workers)
     chosen = choose(seen)
-    answers = answers_of(seen, chosen)
+    certainty = least_certainty(seen, chosen)
+    answers = answers_of(seen, chosen, certainty)
     basis = {"calibration": {"strips": plan.strips, "lookalikes": plan.lookalikes, "first_seed": FIRST_SEED}}
     cycles = _updated(
         folder,
         "cycles",
         basis,
-        measured=gate_figures(seen, chosen),
+        measured=gate_figures(seen, chosen, certainty),
         threshold=chosen.detector,
     )
     landmarks = _updated(
@@ -59,6 +60,7 @@ def calibrate(folder: Path, plan: Plan) -> tuple[WeightsRecord, WeightsRecord]:
         basis,
         measured=errors(answers),
         heart_threshold=chosen.heart,
+        certainty_threshold=certainty,
         residuals=fit_residuals(answers),
     )
     for record in (cycles, landmarks):
@@ -76,24 +78,25 @@ def named_phantoms(plan: Plan) -> list[Named]:
     return hearts + others
 
 
-def answers_of(seen: Sequence[Seen], chosen: Thresholds) -> list[Answer]:
+def answers_of(seen: Sequence[Seen], chosen: Thresholds, certainty: float) -> list[Answer]:
     """The left ventricles that are measured at the chosen thresholds."""
-    found = [(one.measured(chosen.detector, chosen.heart), one.truth) for one in seen if one.truth]
+    found = [(one.measured(chosen.detector, chosen.heart, certainty), one.truth) for one in seen if one.truth]
     return [Answer(cycles=cycles, truth=truth) for cycles, truth in found if cycles]
 
 
-def gate_figures(seen: Sequence[Seen], chosen: Thresholds) -> dict[str, float]:
+def gate_figures(seen: Sequence[Seen], chosen: Thresholds, certainty: float) -> dict[str, float]:
     """Coverage, hearts that only a rule refused, and false measures of all other kinds and of each."""
-    pair = chosen.detector, chosen.heart
-    refused = [bool(one.admitted(*pair)) and not one.measured(*pair) for one in seen if one.truth]
+    gates = chosen.detector, chosen.heart, certainty
+    hearts, others = [one for one in seen if one.truth], [one for one in seen if not one.is_lv]
+    refused = [bool(one.admitted(*gates)) and not one.measured(*gates) for one in hearts]
     figures = {
-        "coverage": chosen.coverage,
+        "coverage": measured_share(hearts, *gates),
         "refused_by_rules": float(np.mean(refused)),
-        "false_measures": chosen.false_measures,
+        "false_measures": measured_share(others, *gates),
     }
     for kind in sorted({one.kind for one in seen} - {LEFT_VENTRICLE}):
         alike = [one for one in seen if one.kind == kind]
-        figures[f"false_measures_{kind}"] = measured_share(alike, *pair)
+        figures[f"false_measures_{kind}"] = measured_share(alike, *gates)
     return figures
 
 

@@ -10,6 +10,9 @@ from inference.training.verdicts import Seen
 
 DETECTOR_STEPS = (*np.arange(0.05, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.99)
 HEART_STEPS = (0.0, *np.arange(0.05, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.99)
+CERTAINTY_STEPS = np.arange(0.0, 0.98, 0.02).round(2).tolist()
+HESITANT = 0.015
+"""Share of left ventricles that may be given up because a border could be in two places."""
 MOST_FALSE = 0.003
 """Aim for the share of look-alikes that are measured; what is promised is 0.5 %."""
 SAME_COVERAGE = 0.005
@@ -49,6 +52,17 @@ def choose(seen: Sequence[Seen]) -> Thresholds:
     return max((judged(hearts, others, *pair) for pair in pairs), key=lambda one: one.merit)
 
 
+def least_certainty(seen: Sequence[Seen], chosen: Thresholds) -> float:
+    """The highest demand on certainty that costs no more than `HESITANT` of the left ventricles."""
+    hearts = [one for one in seen if one.truth]
+    affordable = [
+        step
+        for step in CERTAINTY_STEPS
+        if measured_share(hearts, chosen.detector, chosen.heart, step) >= chosen.coverage - HESITANT
+    ]
+    return max(affordable, default=0.0)
+
+
 def judged(hearts: Sequence[Seen], others: Sequence[Seen], detector: float, heart: float) -> Thresholds:
     """What one pair of thresholds would have measured."""
     return Thresholds(
@@ -59,6 +73,6 @@ def judged(hearts: Sequence[Seen], others: Sequence[Seen], detector: float, hear
     )
 
 
-def measured_share(seen: Sequence[Seen], detector: float, heart: float) -> float:
+def measured_share(seen: Sequence[Seen], detector: float, heart: float, certainty: float = 0.0) -> float:
     """Share of strips for which numbers would be reported; 0 of none."""
-    return float(np.mean([bool(one.measured(detector, heart)) for one in seen])) if seen else 0.0
+    return float(np.mean([bool(one.measured(detector, heart, certainty)) for one in seen])) if seen else 0.0

@@ -28,6 +28,7 @@ class Beat:
 
     probability: float
     heart_probability: float
+    certainty: float
     cycle: CycleMeasurement | None
 
 
@@ -45,17 +46,21 @@ class Seen:
         """True for a left ventricle at chordal level."""
         return self.kind == LEFT_VENTRICLE
 
-    def admitted(self, threshold: float, heart_threshold: float) -> list[Beat]:
+    def admitted(self, threshold: float, heart_threshold: float, certainty: float = 0.0) -> list[Beat]:
         """The beats that both networks take for a left ventricle's at these thresholds."""
         return [
             beat
             for beat in self.beats
-            if beat.probability >= threshold and beat.heart_probability >= heart_threshold
+            if beat.probability >= threshold
+            and beat.heart_probability >= heart_threshold
+            and beat.certainty >= certainty
         ]
 
-    def measured(self, threshold: float, heart_threshold: float) -> list[CycleMeasurement]:
+    def measured(
+        self, threshold: float, heart_threshold: float, certainty: float = 0.0
+    ) -> list[CycleMeasurement]:
         """The cycles whose mean would be reported at these thresholds; none: a refusal."""
-        kept = [beat.cycle for beat in self.admitted(threshold, heart_threshold) if beat.cycle]
+        kept = [beat.cycle for beat in self.admitted(threshold, heart_threshold, certainty) if beat.cycle]
         if not kept:
             return []
         try:
@@ -66,7 +71,7 @@ class Seen:
 
 def see(strip: LabelledStrip, model: Model) -> Seen:
     """One strip under both networks, every cycle above the floor."""
-    open_gates = replace(model, threshold=FLOOR, heart_threshold=0.0)
+    open_gates = replace(model, threshold=FLOOR, heart_threshold=0.0, certainty_threshold=0.0)
     try:
         boxes = probable_cycles(strip.strip, open_gates)
     except NoCycle:
@@ -81,6 +86,7 @@ def see(strip: LabelledStrip, model: Model) -> Seen:
             Beat(
                 probability=one.box.probability,
                 heart_probability=one.samples.heart_probability,
+                certainty=one.samples.mean_certainty,
                 cycle=cycle,
             )
         )

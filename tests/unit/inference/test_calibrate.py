@@ -16,7 +16,7 @@ from inference.measure import derived
 from inference.training import residuals as fitting
 from inference.training.calibrate import Plan, calibrate, errors, gate_figures, named_phantoms
 from inference.training.residuals import Answer, fit_residuals
-from inference.training.thresholds import MOST_FALSE, choose, judged
+from inference.training.thresholds import HESITANT, MOST_FALSE, choose, judged, least_certainty
 from inference.training.verdicts import Beat, Seen
 from inference.types import LENGTHS, CycleMeasurement
 from inference.weights import SHIPPED
@@ -27,7 +27,7 @@ PLAN = Plan(strips=8, lookalikes=18, workers=1)
 
 def seen(kind: str, *scores: tuple[float, float]) -> Seen:
     """A strip of alike beats with these (detector, heart) probabilities."""
-    beats = [Beat(probability=p, heart_probability=heart, cycle=BEAT) for p, heart in scores]
+    beats = [Beat(probability=p, heart_probability=heart, certainty=1.0, cycle=BEAT) for p, heart in scores]
     return Seen(kind=kind, beats=tuple(beats), truth=BEAT.values if kind == "LV" else {})
 
 
@@ -42,10 +42,13 @@ def test_a_strip_is_measured_when_one_beat_passes_both_gates() -> None:
 
 def test_what_the_rules_refuse_is_never_measured() -> None:
     """An implausible beat does not count, nor do beats that disagree."""
-    implausible = Seen(kind="LV", beats=(Beat(probability=1.0, heart_probability=1.0, cycle=None),), truth={})
+    implausible = Seen(
+        kind="LV", beats=(Beat(probability=1.0, heart_probability=1.0, certainty=1.0, cycle=None),), truth={}
+    )
     values = [{**BEAT.values, "EF_percent": EF, "LVIDd_cm": d} for EF, d in ((20, 3.0), (50, 4.4), (75, 6.5))]
     beats = [
-        Beat(probability=1.0, heart_probability=1.0, cycle=replace(BEAT, values=each)) for each in values
+        Beat(probability=1.0, heart_probability=1.0, certainty=1.0, cycle=replace(BEAT, values=each))
+        for each in values
     ]
 
     assert implausible.measured(0.0, 0.0) == []
@@ -81,12 +84,31 @@ def test_thresholds_need_both_sides(strips: list[Seen]) -> None:
         choose(strips)
 
 
+def test_certainty_is_asked_for_until_hearts_in_a_hundred_are_lost() -> None:
+    """Of 200 hearts two are refused by the demand, not four; the two least certain ones."""
+    hearts = [
+        Seen(
+            kind="LV",
+            beats=(Beat(probability=1.0, heart_probability=1.0, certainty=sure, cycle=BEAT),),
+            truth=BEAT.values,
+        )
+        for sure in [0.31, 0.37, 0.52, 0.53, 0.55, *[0.95] * 195]
+    ]
+    others = [seen("noise")]
+
+    certainty = least_certainty([*hearts, *others], judged(hearts, others, 0.5, 0.5))
+
+    assert 0.37 < certainty <= 0.53
+    lost = [one for one in hearts if not one.measured(0.5, 0.5, certainty)]
+    assert 2 <= len(lost) <= HESITANT * len(hearts)
+
+
 def test_figures_name_every_kind() -> None:
     """The record says which look-alike still passes."""
-    implausible = Beat(probability=0.9, heart_probability=0.9, cycle=None)
+    implausible = Beat(probability=0.9, heart_probability=0.9, certainty=1.0, cycle=None)
     hearts = [seen("LV", (0.9, 0.9)), Seen(kind="LV", beats=(implausible,), truth=BEAT.values)]
     others = [seen("mitral", (0.9, 0.9)), seen("aorta", (0.1, 0.1)), seen("aorta")]
-    figures = gate_figures([*hearts, *others], judged(hearts, others, 0.5, 0.5))
+    figures = gate_figures([*hearts, *others], judged(hearts, others, 0.5, 0.5), 0.0)
 
     assert (figures["coverage"], figures["refused_by_rules"]) == (0.5, 0.5)
     assert figures["false_measures"] == pytest.approx(1 / 3)

@@ -80,12 +80,22 @@ def test_landmarks_lie_where_traced_borders_meet_their_phase() -> None:
             rows[0, border, 10 * border + column // 4, column] = 30.0
     columns[0, 0, 8] = columns[0, 1, 40] = 30.0
 
-    points = meeting_points(rows, columns)[0]
+    points = meeting_points(rows, columns)[0][0]
 
     assert points[:4, 0].tolist() == pytest.approx([8.5 / 48] * 4)
     assert points[4:, 0].tolist() == pytest.approx([40.5 / 48] * 4)
     assert points[:4, 1].tolist() == pytest.approx([(10 * b + 2.5) / 80 for b in range(4)], abs=1e-4)
     assert points[4:, 1].tolist() == pytest.approx([(10 * b + 10.5) / 80 for b in range(4)], abs=1e-4)
+
+
+def test_two_rival_borders_make_a_reading_uncertain() -> None:
+    """The least certain landmark counts, and only where its phase is."""
+    rows, columns = torch.full((3, 4, 80, 48), -30.0), torch.full((3, 2, 48), -30.0)
+    rows[:, :, 20, :], columns[:, 0, 8], columns[:, 1, 40] = 30.0, 30.0, 30.0
+    rows[1, 2, 60, 39:42] = 30.0
+    rows[2, 2, 60, 20:30] = 30.0
+
+    assert meeting_points(rows, columns)[1].tolist() == pytest.approx([1.0, 0.5, 1.0], abs=1e-3)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -106,6 +116,7 @@ def test_every_cycle_gets_samples_of_its_landmarks(head: str) -> None:
         assert samples.points_px[..., 0].min() > box.x0 - 0.3 * width
         assert samples.points_px[..., 0].max() < box.x1 + 0.3 * width
         assert 0 <= samples.heart_probability <= 1
+        assert 0 <= samples.mean_certainty <= 1
     assert locate(network, phantom.strip, [], CPU) == []
 
 

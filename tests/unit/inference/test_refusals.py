@@ -173,6 +173,16 @@ def test_what_the_landmark_network_does_not_know_is_no_cycle() -> None:
     assert "0.20" in result.detail
 
 
+def test_a_border_that_could_be_in_two_places_is_of_low_agreement() -> None:
+    """A network that hesitates is not believed, however well its crops agree."""
+    hearts = [Heart()]
+    with readers(hearts, boxes_of(hearts), certainty=0.3) as model:
+        result = analyse_strip(draw(*hearts), model)
+
+    assert result.reason == "low_agreement"
+    assert "certainty 0.30, needed 0.50" in result.detail
+
+
 def test_at_most_six_cycles_are_located() -> None:
     """More beats would cost time only."""
     hearts = [Heart()] * 9

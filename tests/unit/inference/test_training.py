@@ -103,7 +103,9 @@ def test_the_loss_falls_as_the_points_come_closer(traces: bool) -> None:
         rows, columns = torch.full((1, 4, 80, 48), -9.0), torch.full((1, 2, 48), -9.0)
         rows[:, :, int(80 * (0.5 + off)), :] = 9.0
         columns[:, :, int(48 * (0.5 + off))] = 9.0
-        reading = Reading(truth + off, torch.zeros(1), rows if traces else None, columns if traces else None)
+        reading = Reading(
+            truth + off, torch.zeros(1), torch.ones(1), rows if traces else None, columns if traces else None
+        )
         return float(landmark_loss(reading, targets))
 
     assert loss(0.0) < loss(0.1) < loss(0.3)
