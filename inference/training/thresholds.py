@@ -11,7 +11,7 @@ from inference.training.verdicts import Seen
 DETECTOR_STEPS = (*np.arange(0.05, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.99)
 HEART_STEPS = (0.0, *np.arange(0.05, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.99)
 CERTAINTY_STEPS = np.arange(0.0, 0.98, 0.02).round(2).tolist()
-HESITANT = 0.03
+HESITANT = 0.01
 """Share of left ventricles that may be given up because a border could be in two places."""
 MOST_FALSE = 0.003
 """Aim for the share of look-alikes that are measured; what is promised is 0.5 %."""
