@@ -9,46 +9,49 @@ from inference.phantom.lookalikes import LOOKALIKES
 
 pytestmark = pytest.mark.timeout(900)
 
-HEARTS = 120
-EACH_LOOKALIKE = 15
+HEARTS = 100
+EACH_LOOKALIKE = 6
 
 
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
-    """The figures of `echonode evaluate --count 120 --range full` and fifteen of each other kind."""
+    """The figures of `echonode evaluate --count 100 --lookalikes 96`, clinical range."""
     lookalikes = EACH_LOOKALIKE * len(LOOKALIKES)
-    return evaluate(Plan(count=HEARTS, lookalikes=lookalikes, range=Range.FULL), Machine(device="cpu"))
+    return evaluate(Plan(count=HEARTS, lookalikes=lookalikes, range=Range.CLINICAL), Machine(device="cpu"))
 
 
 def test_ejection_fraction(evaluation: Evaluation) -> None:
-    """EF is off by at most 8 points on average, on left ventricles of unseen seeds."""
+    """EF is off by few points on average, on left ventricles of unseen seeds."""
     assert evaluation.figures.coverage.of == HEARTS
-    assert evaluation.figures.agreement["EF_percent"].mae <= 8.0
+    assert evaluation.figures.agreement["EF_percent"].mae <= 3.5
 
 
-def test_diastolic_diameter(evaluation: Evaluation) -> None:
-    """LVIDd is off by at most 3 mm on average."""
-    assert evaluation.figures.agreement["LVIDd_cm"].mae <= 0.3
+@pytest.mark.parametrize(
+    ("name", "most_mm"),
+    [("LVIDd_cm", 1.5), ("LVIDs_cm", 1.8), ("IVSd_cm", 1.5), ("LVPWd_cm", 1.5), ("LVPWs_cm", 2.0)],
+)
+def test_lengths(evaluation: Evaluation, name: str, most_mm: float) -> None:
+    """Each length is off by a millimetre or two on average."""
+    assert 10 * evaluation.figures.agreement[name].mae <= most_mm
 
 
 def test_most_left_ventricles_are_measured(evaluation: Evaluation) -> None:
-    """Errors count only what was measured, so nearly all must be."""
+    """Errors count only what was measured, so most must be."""
     measured = evaluation.figures.coverage.share
 
     assert measured is not None
-    assert measured >= 0.9
+    assert measured >= 0.8
 
 
-@pytest.mark.parametrize("kind", ["TAPSE", "aorta"])
-def test_what_is_no_left_ventricle_is_refused(evaluation: Evaluation, kind: str) -> None:
-    """A TAPSE or aortic phantom is refused at least nine times in ten."""
-    measured = evaluation.figures.false_measures_by_kind[kind].share
+def test_what_is_no_left_ventricle_is_refused(evaluation: Evaluation) -> None:
+    """At most two look-alikes in a hundred are measured, of any kind."""
+    measured = evaluation.figures.false_measures.share
 
     assert measured is not None
-    assert measured <= 0.1
+    assert measured <= 0.02
 
 
 def test_one_strip_is_measured_within_a_second(evaluation: Evaluation) -> None:
-    """The median strip takes under one second on this machine."""
+    """The median strip takes under one second even on a busy machine."""
     assert evaluation.timing is not None
     assert evaluation.timing.median_s < 1.0
