@@ -146,6 +146,7 @@ def test_measure_starts_quickly(study: Path) -> None:
     assert time.monotonic() - started < 15
 
 
+@pytest.mark.timeout(900)
 def test_weights_can_be_trained_and_used(study: Path, tmp_path: Path) -> None:
     """Both training commands mix a data set in and write weights that `measure` accepts, however bad."""
     made = echonode("phantom", "--out", tmp_path / "set", "--count", "3", "--kind", "LV", "--as-dataset")
@@ -156,6 +157,12 @@ def test_weights_can_be_trained_and_used(study: Path, tmp_path: Path) -> None:
         assert run.returncode == 0, run.stderr
         training = json.loads((tmp_path / f"{network}.json").read_text())["training"]
         assert (training["steps"], training["data"]) == (2, ["phantom", "set"])
+
+    first = json.loads((tmp_path / "landmarks.json").read_text())
+    again = echonode("train", "landmarks", *small, "--update", tmp_path, "--out", tmp_path / "second", timeout=280)
+    assert again.returncode == 0, again.stderr
+    second = json.loads((tmp_path / "second" / "landmarks.json").read_text())
+    assert second["training"]["updated_from"]["sha256"] == first["sha256"] != second["sha256"]
 
     run = echonode("measure", study / "2d.dcm", "--json", "--weights", tmp_path)
 
