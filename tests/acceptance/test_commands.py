@@ -159,7 +159,9 @@ def test_weights_can_be_trained_and_used(study: Path, tmp_path: Path) -> None:
         assert (training["steps"], training["data"]) == (2, ["phantom", "set"])
 
     first = json.loads((tmp_path / "landmarks.json").read_text())
-    again = echonode("train", "landmarks", *small, "--update", tmp_path, "--out", tmp_path / "second", timeout=280)
+    again = echonode(
+        "train", "landmarks", *small, "--update", tmp_path, "--out", tmp_path / "second", timeout=280
+    )
     assert again.returncode == 0, again.stderr
     second = json.loads((tmp_path / "second" / "landmarks.json").read_text())
     assert second["training"]["updated_from"]["sha256"] == first["sha256"] != second["sha256"]
