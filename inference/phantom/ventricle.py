@@ -24,7 +24,7 @@ def left_ventricle(draw: Draw, time: Timeline) -> Scene:
     walls, above = moving_walls(draw, time, size)
     return Scene(
         kind="LV",
-        depth_cm=depth_shown(draw, walls, size),
+        depth_cm=depth_past(draw, float(walls.posterior_outer.max()), size),
         layers=around(draw, walls, above, size),
         lines=chordae(draw, walls, above, size),
         beats=measurable_beats(walls, time),
@@ -32,11 +32,10 @@ def left_ventricle(draw: Draw, time: Timeline) -> Scene:
     )
 
 
-def depth_shown(draw: Draw, walls: Walls, size: float) -> float:
-    """How deep the strip reaches: past the pericardium, at least to a depth a machine offers."""
-    deepest = float(walls.posterior_outer.max())
-    wanted = max(deepest + size * draw("depth_margin_cm"), size * draw("least_depth_cm"))
-    return max(min(wanted, DEEPEST_CM), deepest + 0.3)
+def depth_past(draw: Draw, deepest_cm: float, size: float) -> float:
+    """How deep a strip reaches that must show `deepest_cm`: past it, at least to a depth a machine offers."""
+    wanted = max(deepest_cm + size * draw("depth_margin_cm"), size * draw("least_depth_cm"))
+    return max(min(wanted, DEEPEST_CM), deepest_cm + 0.3)
 
 
 def moving_walls(draw: Draw, time: Timeline, size: float) -> tuple[Walls, dict[str, float]]:

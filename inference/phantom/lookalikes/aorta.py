@@ -7,7 +7,6 @@ import numpy as np
 from inference.phantom.lookalikes.pieces import (
     blood,
     body_size,
-    depth_past,
     ejection,
     far_wall,
     nearby,
@@ -23,7 +22,7 @@ from inference.phantom.motion import Curve, contraction, rhythm, wander
 from inference.phantom.neighbours import around
 from inference.phantom.parameters import Draw
 from inference.phantom.scene import Layer, Line, Scene, Timeline
-from inference.phantom.ventricle import moving_walls
+from inference.phantom.ventricle import depth_past, moving_walls
 from inference.phantom.walls import Walls
 
 

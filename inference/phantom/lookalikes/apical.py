@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from inference.phantom.lookalikes.pieces import blood, body_size, depth_past, far_wall, skin, uneven, wall
+from inference.phantom.lookalikes.pieces import blood, body_size, far_wall, skin, uneven, wall
 from inference.phantom.lookalikes.ranges import vary
 from inference.phantom.motion import Curve, contraction, rhythm, wander
 from inference.phantom.parameters import Draw
 from inference.phantom.scene import Layer, Line, Scene, Timeline
+from inference.phantom.ventricle import depth_past
 
 
 def tapse(draw: Draw, time: Timeline) -> Scene:

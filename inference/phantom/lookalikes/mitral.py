@@ -10,7 +10,6 @@ from inference.phantom.lookalikes.pieces import (
     beatwise,
     blood,
     body_size,
-    depth_past,
     far_wall,
     nearby,
     skin,
@@ -23,7 +22,7 @@ from inference.phantom.motion import Curve, contraction, rhythm, wander
 from inference.phantom.neighbours import around
 from inference.phantom.parameters import Draw
 from inference.phantom.scene import Line, Scene, Timeline
-from inference.phantom.ventricle import moving_walls
+from inference.phantom.ventricle import depth_past, moving_walls
 from inference.phantom.walls import Walls
 
 

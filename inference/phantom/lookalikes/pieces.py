@@ -11,7 +11,6 @@ from inference.phantom.motion import Curve, Rhythm, wander
 from inference.phantom.parameters import Draw
 from inference.phantom.scene import Layer, Line
 from inference.phantom.texture import smooth_noise
-from inference.phantom.ventricle import DEEPEST_CM
 from inference.phantom.walls import Walls
 
 Knots = Sequence[tuple[float, float]]
@@ -94,12 +93,6 @@ def far_wall(draw: Draw, top_cm: Curve, size: float) -> list[Layer]:
         Layer(top_cm=top_cm, level_dB=level, edge_dB=draw.between(0, 6)),
         Layer(top_cm=top_cm + thick, level_dB=draw("far_dB")),
     ]
-
-
-def depth_past(draw: Draw, deepest_cm: float, size: float) -> float:
-    """How deep the strip reaches when it must show `deepest_cm`; drawn as for the left ventricle."""
-    wanted = max(deepest_cm + size * draw("depth_margin_cm"), size * draw("least_depth_cm"))
-    return max(min(wanted, DEEPEST_CM), deepest_cm + 0.3)
 
 
 def nearby(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> list[Line]:
