@@ -16,6 +16,9 @@ Batch = TypeVar("Batch")
 WARM_UP = 0.08
 CHECK_EVERY = 250
 """Steps between two looks at the held-out batches, each followed by a checkpoint."""
+PATIENCE, LEAST_PATIENCE = 0.75, 12
+"""Share of a run's looks, and the number of them, without a better one until it stops early: an update
+begins at its best, and is worse until its learning rate falls again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +57,11 @@ def optimise(
     out: Path,
     name: str,
     resume: bool = False,
-    patience: int = 12,
 ) -> None:
     """AdamW with one warm-up and one decay over `steps` batches; leaves the network at its best.
 
     Writes `<name>.csv` and, until done, `<name>.checkpoint.pt` into `out`. Stops early when the
-    held-out loss has not improved for `patience` looks.
+    held-out loss has not improved for `PATIENCE` of them.
 
     Raises:
         ValueError: the loss is not finite; names the images of that batch.
@@ -69,6 +71,7 @@ def optimise(
         optimizer, learning_rate, total_steps=steps + 1, pct_start=WARM_UP
     )
     progress, checkpoint = Progress(), out / f"{name}.checkpoint.pt"
+    patience = max(LEAST_PATIENCE, int(PATIENCE * steps / CHECK_EVERY))
     parts = {"network": task.network, "optimizer": optimizer, "schedule": schedule}
     if resume and checkpoint.is_file():
         restore(checkpoint, parts, progress)
