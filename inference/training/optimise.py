@@ -61,7 +61,7 @@ def optimise(
     """AdamW with one warm-up and one decay over `steps` batches; leaves the network at its best.
 
     Writes `<name>.csv` and, until done, `<name>.checkpoint.pt` into `out`. Stops early when the
-    held-out loss has not improved for `PATIENCE` of them.
+    held-out loss has not improved for `PATIENCE` of the looks at it.
 
     Raises:
         ValueError: the loss is not finite; names the images of that batch.
