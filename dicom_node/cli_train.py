@@ -76,6 +76,10 @@ def train_cycles(
 def train_landmarks(
     out: Out,
     *,
+    detector: Annotated[
+        Path | None,
+        typer.Option(help="Weights folder of the detector whose mistakes are shown; none: boxes anywhere."),
+    ] = None,
     head: Annotated[
         Literal["tracing", "regression"], typer.Option(help="How landmarks are found.")
     ] = "tracing",
@@ -109,6 +113,7 @@ def train_landmarks(
         phantoms=phantoms,
         first_phantom=first_phantom,
         update=update,
+        detector=detector,
         learning_rate=learning_rate,
         workers=workers,
         device=device,

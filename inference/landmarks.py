@@ -35,6 +35,11 @@ RESAMPLED = (
 """Crops taken of each cycle at inference: shift along and across (shares of the cycle) and size."""
 
 
+CONTEXT = (0.2, 0.1)
+"""Shares of a box's height that a crop shows above and below it: what lies beyond the septum tells it from
+the right ventricular wall, also when the box begins at the wrong one."""
+
+
 def build_landmark_net(head: str) -> nn.Module:
     """The untrained network of one of `HEADS`, for crops of `CROP_SIZE_PX`."""
     return TracingNet() if head == "tracing" else RegressionNet(CROP_SIZE_PX)
@@ -74,6 +79,12 @@ def as_landmarks(points: NDArray[np.float64]) -> Landmarks:
     return Landmarks(diastole=(p[0], p[1], p[2], p[3]), systole=(p[4], p[5], p[6], p[7]))
 
 
+def with_context(box: Box) -> Box:
+    """The box and its surroundings, see `CONTEXT`."""
+    above, below = ((box[3] - box[1]) * share for share in CONTEXT)
+    return box[0], box[1] - above, box[2], box[3] + below
+
+
 def shifted(box: Box, along: float, across: float, size: float) -> Box:
     """`box` moved by shares of its own length and height, and scaled about its centre."""
     width, height = box[2] - box[0], box[3] - box[1]
@@ -89,8 +100,8 @@ def locate(
         return []
     corner = np.array([strip.region.x0, strip.region.y0])
     boxes = [
-        shifted((c.x0 - corner[0], c.y0 - corner[1], c.x1 - corner[0], c.y1 - corner[1]), *how)
-        for c in cycles
+        shifted(with_context(box), *how)
+        for box in ((c.x0 - corner[0], c.y0 - corner[1], c.x1 - corner[0], c.y1 - corner[1]) for c in cycles)
         for how in RESAMPLED
     ]
     unit, heart, certainty = read(

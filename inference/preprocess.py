@@ -15,7 +15,7 @@ from PIL import Image
 DETECTOR_HEIGHT_PX = 128
 DETECTOR_PX_PER_S = 80.0
 DETECTOR_WIDTH_PX = (128, 1280)
-CROP_SIZE_PX = (160, 96)
+CROP_SIZE_PX = (192, 96)
 """(height, width) of the landmark network's input."""
 
 DETECTOR_INPUT = {"height_px": float(DETECTOR_HEIGHT_PX), "px_per_s": DETECTOR_PX_PER_S}

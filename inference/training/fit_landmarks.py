@@ -1,6 +1,7 @@
 """Trains the landmark network: `echonode train landmarks`."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,14 +12,15 @@ from torch import Tensor, nn
 
 from inference.device import pick_device, use_all_cores
 from inference.labelled import CycleTruth, LabelledStrip, cycle_values
-from inference.landmarks import LANDMARK_ORDER, build_landmark_net, locate
+from inference.landmarks import LANDMARK_ORDER, build_landmark_net, locate, with_context
 from inference.measure import measure
 from inference.preprocess import CROP_INPUT, CROP_SIZE_PX, Box, crop, to_unit, whiten
 from inference.training.data import VALIDATION_SEEDS, all_cycles, phantoms, points, real_strips
 from inference.training.losses import Targets, landmark_loss
+from inference.training.mistakes import Mistakes
 from inference.training.optimise import Task, optimise
 from inference.training.recipe import Recipe
-from inference.training.sampling import elsewhere, range_extended_crop, shaken, vary
+from inference.training.sampling import range_extended_crop, shaken, vary
 from inference.training.stream import Batches, loader
 from inference.types import CycleBox
 from inference.weights import WeightsRecord, load_weights, save_weights
@@ -28,7 +30,7 @@ REUSE = 6.0
 """A strip has several beats, and each many crops."""
 TRACED = CROP_SIZE_PX[1] // 2
 """Columns at which the borders are traced."""
-OTHERS_KEPT = 0.5
+OTHERS_KEPT = 0.8
 """Share of look-alikes that are shown: the rest of the time goes to left ventricles."""
 HELD_OUT_STRIPS = 192
 """Validation phantoms that are looked at while training, out of `Recipe.held_out`."""
@@ -82,13 +84,14 @@ def fit(network: nn.Module, recipe: Recipe, out: Path) -> None:
         loss: Tensor = landmark_loss(network(crops), targets.to(device))
         return loss
 
-    examples = Batches(example, mix, batch=recipe.batch, seed=recipe.stream_seed)
+    mistakes = Mistakes(recipe.detector)
+    examples = Batches(partial(example, mistakes=mistakes), mix, batch=recipe.batch, seed=recipe.stream_seed)
     optimise(
         Task(
             network=network,
             batches=loader(examples, recipe.workers),
             loss_of=loss_of,
-            held_out=held_out_batches(recipe),
+            held_out=held_out_batches(recipe, mistakes),
             names_of=lambda batch: [each.name for each in batch],
             halves=lambda batch: (batch[::2], batch[1::2]),
         ),
@@ -101,25 +104,26 @@ def fit(network: nn.Module, recipe: Recipe, out: Path) -> None:
     )
 
 
-def held_out_batches(recipe: Recipe) -> list[list[Example]]:
+def held_out_batches(recipe: Recipe, mistakes: Mistakes) -> list[list[Example]]:
     """Batches of the validation seeds, always the same."""
     rng = np.random.default_rng(recipe.seed)
     strips = phantoms(VALIDATION_SEEDS, min(HELD_OUT_STRIPS, recipe.held_out))
-    made = [one for strip in strips for _ in range(2) if (one := example(rng, strip)) is not None]
+    shown = [example(rng, strip, mistakes) for strip in strips for _ in range(2)]
+    made = [one for one in shown if one is not None]
     return [made[i : i + recipe.batch] for i in range(0, len(made), recipe.batch)]
 
 
-def example(rng: np.random.Generator, strip: LabelledStrip) -> Example | None:
-    """One crop of a random cycle; of anywhere on a look-alike; None when there is nothing to show."""
+def example(rng: np.random.Generator, strip: LabelledStrip, mistakes: Mistakes) -> Example | None:
+    """One crop of a random cycle, or of a look-alike; None when there is nothing to show."""
     if strip.cycles:
         cycle = strip.cycles[int(rng.integers(len(strip.cycles)))]
         wanted = points(cycle.landmarks_px)
-        box = range_extended_crop(rng, shaken(rng, cycle.box_px), wanted)
+        box = range_extended_crop(rng, with_context(shaken(rng, cycle.box_px)), wanted)
         unit, walls = to_unit(wanted, box), traced(strip, cycle, box)
     elif strip.is_lv or rng.random() > OTHERS_KEPT:
         return None
     else:
-        box = elsewhere(rng, strip.pixels.shape, strip.calibration.s_per_px_x)
+        box = with_context(mistakes(rng, strip))
         unit, walls = np.full((8, 2), np.nan), np.full((4, TRACED), np.nan)
     pixels = whiten(vary(rng, crop(strip.pixels, box)))
     return Example(strip.name, pixels.astype(np.float16), unit.astype(np.float32), walls.astype(np.float32))

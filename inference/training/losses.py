@@ -10,7 +10,7 @@ from inference.networks import Reading, peak
 
 ALONG, ACROSS = 0.25, 1.0
 """Weight of errors along time and along depth: only depth becomes centimetres."""
-POINT_WEIGHT, HEART_WEIGHT = 20.0, 0.5
+POINT_WEIGHT, HEART_WEIGHT = 20.0, 1.0
 BETA = 0.01
 """Below this share of the crop an error counts by its square."""
 

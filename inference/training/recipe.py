@@ -33,6 +33,9 @@ class Recipe:
     """Share of examples from `data`, when there are any."""
     update: Path | None = None
     """Weights folder to go on from with new data (patent claim 5); None: from nothing."""
+    detector: Path | None = None
+    """Weights folder of the detector whose mistakes on look-alikes the landmark network is shown; None:
+    boxes from anywhere."""
     learning_rate: float | None = None
     """Highest learning rate; None: what suits a network that knows nothing."""
     device: str = "auto"
@@ -62,7 +65,7 @@ class Recipe:
         kept = {
             name: value
             for name, value in asdict(self).items()
-            if name not in {"version", "data", "device", "resume", "workers", "update"}
+            if name not in {"version", "data", "device", "resume", "workers", "update", "detector"}
         }
         data = ["phantom", *(folder.name for folder in self.data)]
         before = {"sha256": updated.sha256, **updated.training} if updated else None

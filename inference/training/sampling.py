@@ -8,13 +8,17 @@ from inference.preprocess import Box, to_unit
 
 CONDITION_HALF_LENGTH = 0.25
 """The sampling-condition region is the middle half of the cycle (patent [0113])."""
-ACROSS = 0.12
+ACROSS = 0.1
 """How far a crop may slide up or down: further, and a wall would leave it."""
 INSIDE = 0.02
 PATCHED = 0.3
 """Share of crops that get a patch."""
 SHAKEN = 0.04
 """Deviation of a detected box's edges from the true ones, as a share of the box."""
+MISTAKEN_EDGES = 0.35
+"""Share of edges that a detector puts on the wrong border, such as the right ventricular wall."""
+MISTAKEN = (0.06, 0.15)
+"""Deviation of those, along and across."""
 LEFT_EDGE = -0.5
 """A box may begin at the outer edge of the first pixel."""
 
@@ -33,7 +37,8 @@ def range_extended_crop(rng: np.random.Generator, box: Box, points: NDArray[np.f
 def shaken(rng: np.random.Generator, box: Box) -> Box:
     """The box as a detector might give it."""
     width, height = box[2] - box[0], box[3] - box[1]
-    off = rng.normal(0, SHAKEN, 4) * (width, height, width, height)
+    deviation = np.where(rng.random(4) < MISTAKEN_EDGES, MISTAKEN * 2, SHAKEN)
+    off = rng.normal(0, deviation) * (width, height, width, height)
     return box[0] + off[0], box[1] + off[1], box[2] + off[2], box[3] + off[3]
 
 

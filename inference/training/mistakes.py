@@ -1,0 +1,61 @@
+"""Hard negatives: the boxes a detector draws on strips that show no left ventricle.
+
+The landmark network is the second gate, and only ever sees what passed the first one: crops from
+anywhere in a look-alike teach it little about those.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torchvision.models.detection import FasterRCNN
+
+from inference.analyse import MOST_CYCLES
+from inference.cycles import build_detector, detect
+from inference.labelled import LabelledStrip
+from inference.landmarks import shifted
+from inference.preprocess import DETECTOR_INPUT, Box
+from inference.training.sampling import elsewhere, shaken
+from inference.weights import load_weights
+
+ANYWHERE = 0.2
+"""Share of boxes that are drawn without asking the detector."""
+
+
+class Mistakes:
+    """Boxes on look-alikes, by the detector of a weights folder; without one, from anywhere."""
+
+    def __init__(self, weights: Path | None) -> None:
+        self.weights = weights
+        self.known: dict[str, list[Box]] = {}
+
+    def __call__(self, rng: np.random.Generator, strip: LabelledStrip) -> Box:
+        """A box in strip pixels in which there is no left ventricle."""
+        boxes = self.of(strip) if rng.random() > ANYWHERE else []
+        if not boxes:
+            return elsewhere(rng, strip.pixels.shape, strip.calibration.s_per_px_x)
+        box = shaken(rng, boxes[int(rng.integers(len(boxes)))])
+        return shifted(box, rng.uniform(-0.2, 0.2), rng.uniform(-0.05, 0.05), rng.uniform(0.9, 1.1))
+
+    def of(self, strip: LabelledStrip) -> list[Box]:
+        """The detector's most probable boxes, however improbable; looked for once per strip."""
+        if self.weights is None:
+            return []
+        if strip.name not in self.known:
+            found = detect(detector_of(self.weights), strip.strip, torch.device("cpu"))
+            self.known[strip.name] = [cycle.xyxy for cycle in found[:MOST_CYCLES]]
+        return self.known[strip.name]
+
+
+@cache
+def detector_of(weights: Path) -> FasterRCNN:
+    """The detector of this process, loaded when first asked for: processes share no threads.
+
+    Raises:
+        WeightsMismatch: there is no usable detector in `weights`.
+    """
+    state, record = load_weights(weights, "cycles", DETECTOR_INPUT)
+    detector = build_detector(record.seed_boxes_px)
+    detector.load_state_dict(state)
+    return detector.eval()
