@@ -107,9 +107,16 @@ def refusal(error: InferenceError, region: MModeRegion | None = None, frame: int
 
 def analyse_strip(strip: MModeStrip, model: Model, patient: Patient = UNKNOWN) -> StripResult:
     """Cycles, landmarks, centimetres and their agreement on one strip."""
+    return verdict(strip, detect(model.detector, strip, model.device), model, patient)
+
+
+def verdict(
+    strip: MModeStrip, found: Sequence[CycleBox], model: Model, patient: Patient = UNKNOWN
+) -> StripResult:
+    """What the detector's boxes, most probable first, come to."""
     limits = limits_for(patient)
     try:
-        boxes = probable_cycles(strip, model)
+        boxes = probable_cycles(strip, found, model.threshold)
         located = locate_all(strip, boxes, model)
         hearts = left_ventricles(located, model.heart_threshold)
         cycles = plausible(strip, decided(hearts, model.certainty_threshold), limits)
@@ -128,23 +135,21 @@ def analyse_strip(strip: MModeStrip, model: Model, patient: Patient = UNKNOWN) -
     )
 
 
-def probable_cycles(strip: MModeStrip, model: Model) -> list[CycleBox]:
-    """Cycles above the threshold, most probable first, none across the sweep gap.
+def probable_cycles(strip: MModeStrip, found: Sequence[CycleBox], threshold: float) -> list[CycleBox]:
+    """Those of the boxes above the threshold, most probable first, none across the sweep gap.
 
     Raises:
         NoCycle: there is none.
     """
-    found = detect(model.detector, strip, model.device)
     x0 = strip.region.x0
     probable = [
         cycle
         for cycle in found
-        if cycle.probability >= model.threshold
-        and not crosses_gap(strip.pixels, cycle.x0 - x0, cycle.x1 - x0)
+        if cycle.probability >= threshold and not crosses_gap(strip.pixels, cycle.x0 - x0, cycle.x1 - x0)
     ]
     if not probable:
         best = found[0].probability if found else 0.0
-        raise NoCycle(f"most probable cycle {best:.2f}, needed {model.threshold:.2f}")
+        raise NoCycle(f"most probable cycle {best:.2f}, needed {threshold:.2f}")
     return probable[:MOST_CYCLES]
 
 

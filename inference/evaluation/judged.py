@@ -9,7 +9,7 @@ from multiprocessing import get_context
 
 import torch
 
-from inference.analyse import Model, analyse_strip, load_model
+from inference.analyse import Model, load_model, verdict
 from inference.cycles import detect
 from inference.labelled import LEFT_VENTRICLE, CycleTruth, LabelledStrip, mean_values
 from inference.types import CycleBox, StripResult
@@ -59,13 +59,14 @@ class Machine:
 
 def judge(strip: LabelledStrip, source: Source, model: Model) -> Judged:
     """The model's answer to one strip that came from `source`."""
+    candidates = detect(model.detector, strip.strip, model.device)
     return Judged(
         name=strip.name,
         kind=strip.kind,
         truths=strip.cycles,
         values=mean_values(strip),
-        result=analyse_strip(strip.strip, model),
-        candidates=tuple(detect(model.detector, strip.strip, model.device)),
+        result=verdict(strip.strip, candidates, model),
+        candidates=tuple(candidates),
         source=source,
     )
 

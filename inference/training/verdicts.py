@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -11,6 +11,7 @@ import torch
 from rich.progress import track
 
 from inference.analyse import Model, load_model, locate_all, probable_cycles
+from inference.cycles import detect
 from inference.errors import Implausible, LowAgreement, NoCycle
 from inference.gates import measured_cycle
 from inference.labelled import LEFT_VENTRICLE, LabelledStrip, mean_values
@@ -71,13 +72,13 @@ class Seen:
 
 def see(strip: LabelledStrip, model: Model) -> Seen:
     """One strip under both networks, every cycle above the floor."""
-    open_gates = replace(model, threshold=FLOOR, heart_threshold=0.0, certainty_threshold=0.0)
+    found = detect(model.detector, strip.strip, model.device)
     try:
-        boxes = probable_cycles(strip.strip, open_gates)
+        boxes = probable_cycles(strip.strip, found, FLOOR)
     except NoCycle:
         boxes = []
     beats = []
-    for one in locate_all(strip.strip, boxes, open_gates):
+    for one in locate_all(strip.strip, boxes, model):
         try:
             cycle = measured_cycle(strip.strip, one)
         except (Implausible, LowAgreement):
