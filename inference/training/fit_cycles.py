@@ -12,14 +12,14 @@ from torchvision.models.detection import FasterRCNN
 from torchvision.ops import box_iou
 
 from inference.cycles import build_detector, detect, seed_boxes
-from inference.device import pick_device, use_all_cores
+from inference.device import use_all_cores
 from inference.labelled import LabelledStrip
 from inference.preprocess import DETECTOR_INPUT, detector_image, whiten
 from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS, phantoms, real_strips
-from inference.training.optimise import Task, optimise
+from inference.training.fit import fit, in_batches
 from inference.training.recipe import Recipe
 from inference.training.sampling import time_window, vary
-from inference.training.stream import Batches, loader
+from inference.training.stream import Batches
 from inference.weights import WeightsRecord, load_weights, save_weights
 
 LEARNING_RATE = 8e-4
@@ -54,7 +54,17 @@ def train_cycles(out: Path, recipe: Recipe) -> WeightsRecord:
     network = build_detector(seeds_px)
     if known is not None:
         network.load_state_dict(known[0])
-    fit(network, real, recipe, out)
+    mix = recipe.mix(real, reuse=REUSE)
+    fit(
+        network,
+        recipe,
+        out,
+        name="cycles",
+        examples=Batches(example, mix, batch=recipe.batch, seed=recipe.stream_seed),
+        loss_of=loss_of,
+        held_out=held_out_batches(recipe),
+        learning_rate=LEARNING_RATE,
+    )
     measured = validate(network.eval(), phantoms(VALIDATION_SEEDS, recipe.held_out))
     return save_weights(
         out,
@@ -104,43 +114,17 @@ def example(rng: np.random.Generator, strip: LabelledStrip) -> Example:
     )
 
 
-def fit(network: FasterRCNN, real: Sequence[LabelledStrip], recipe: Recipe, out: Path) -> None:
-    """Minimises the four Faster R-CNN losses on strips made by worker processes."""
-    device = pick_device(recipe.device)
-    network.to(device)
-    network.to(memory_format=torch.channels_last)
-    mix = recipe.mix(real, reuse=REUSE)
-
-    def loss_of(batch: list[Example]) -> Tensor:
-        images, targets = collate(batch, device)
-        return torch.stack(list(network(images, targets).values())).sum()
-
-    examples = Batches(example, mix, batch=recipe.batch, seed=recipe.stream_seed)
-    optimise(
-        Task(
-            network=network,
-            batches=loader(examples, recipe.workers),
-            loss_of=loss_of,
-            held_out=held_out_batches(recipe),
-            names_of=lambda batch: [each.name for each in batch],
-            halves=lambda batch: (batch[::2], batch[1::2]),
-        ),
-        steps=recipe.steps,
-        learning_rate=recipe.learning_rate or LEARNING_RATE,
-        device=device,
-        out=out,
-        name="cycles",
-        resume=recipe.resume,
-    )
+def loss_of(network: FasterRCNN, batch: list[Example], device: torch.device) -> Tensor:
+    """The sum of the four Faster R-CNN losses."""
+    images, targets = collate(batch, device)
+    return torch.stack(list(network(images, targets).values())).sum()
 
 
 def held_out_batches(recipe: Recipe) -> list[list[Example]]:
     """Batches of the validation seeds, always the same."""
     rng = np.random.default_rng(recipe.seed)
-    made = [
-        example(rng, strip) for strip in phantoms(VALIDATION_SEEDS, min(HELD_OUT_STRIPS, recipe.held_out))
-    ]
-    return [made[i : i + recipe.batch] for i in range(0, len(made), recipe.batch)]
+    strips = phantoms(VALIDATION_SEEDS, min(HELD_OUT_STRIPS, recipe.held_out))
+    return in_batches([example(rng, strip) for strip in strips], recipe.batch)
 
 
 def collate(batch: Sequence[Example], device: torch.device) -> tuple[list[Tensor], list[dict[str, Tensor]]]:

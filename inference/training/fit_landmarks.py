@@ -1,6 +1,6 @@
 """Trains the landmark network: `echonode train landmarks`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -10,18 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from inference.device import pick_device, use_all_cores
+from inference.device import use_all_cores
 from inference.labelled import CycleTruth, LabelledStrip, cycle_values
 from inference.landmarks import LANDMARK_ORDER, build_landmark_net, locate, with_context
 from inference.measure import measure
 from inference.preprocess import CROP_INPUT, CROP_SIZE_PX, Box, crop, to_unit, whiten
 from inference.training.data import VALIDATION_SEEDS, all_cycles, phantoms, points, real_strips
+from inference.training.fit import fit, in_batches
 from inference.training.losses import Targets, landmark_loss
 from inference.training.mistakes import Mistakes
-from inference.training.optimise import Task, optimise
 from inference.training.recipe import Recipe
 from inference.training.sampling import range_extended_crop, shaken, vary
-from inference.training.stream import Batches, loader
+from inference.training.stream import Batches
 from inference.types import CycleBox
 from inference.weights import WeightsRecord, load_weights, save_weights
 
@@ -45,6 +45,10 @@ class Example(NamedTuple):
     walls: NDArray[np.float32]
 
 
+Maker = Callable[[np.random.Generator, LabelledStrip], Example | None]
+"""Shows one crop of a strip, if there is anything to show."""
+
+
 def train_landmarks(out: Path, recipe: Recipe, head: str) -> WeightsRecord:
     """Fits, validates and writes `landmarks.safetensors` with its record into `out`."""
     torch.manual_seed(recipe.seed)
@@ -54,7 +58,17 @@ def train_landmarks(out: Path, recipe: Recipe, head: str) -> WeightsRecord:
     network = build_landmark_net(head)
     if known is not None:
         network.load_state_dict(known[0])
-    fit(network, recipe, out)
+    make = partial(example, mistakes=Mistakes(recipe.detector))
+    fit(
+        network,
+        recipe,
+        out,
+        name="landmarks",
+        examples=material(recipe, make),
+        loss_of=loss_of,
+        held_out=held_out_batches(recipe, make),
+        learning_rate=LEARNING_RATE,
+    )
     held_out = phantoms(VALIDATION_SEEDS, recipe.held_out, kind="LV")
     measured = validate(network.eval(), held_out, np.random.default_rng(recipe.seed))
     return save_weights(
@@ -70,47 +84,25 @@ def train_landmarks(out: Path, recipe: Recipe, head: str) -> WeightsRecord:
     )
 
 
-def fit(network: nn.Module, recipe: Recipe, out: Path) -> None:
-    """Minimises the distance of points and traced borders on crops made by worker processes."""
-    device = pick_device(recipe.device)
-    network.to(device)
-    network.to(memory_format=torch.channels_last)
-    real = real_strips(recipe.data)
-    mix = recipe.mix(real, reuse=REUSE)
-
-    def loss_of(batch: list[Example]) -> Tensor:
-        crops, targets = collate(batch)
-        crops = crops.to(device, memory_format=torch.channels_last)
-        loss: Tensor = landmark_loss(network(crops), targets.to(device))
-        return loss
-
-    mistakes = Mistakes(recipe.detector)
-    examples = Batches(partial(example, mistakes=mistakes), mix, batch=recipe.batch, seed=recipe.stream_seed)
-    optimise(
-        Task(
-            network=network,
-            batches=loader(examples, recipe.workers),
-            loss_of=loss_of,
-            held_out=held_out_batches(recipe, mistakes),
-            names_of=lambda batch: [each.name for each in batch],
-            halves=lambda batch: (batch[::2], batch[1::2]),
-        ),
-        steps=recipe.steps,
-        learning_rate=recipe.learning_rate or LEARNING_RATE,
-        device=device,
-        out=out,
-        name="landmarks",
-        resume=recipe.resume,
-    )
+def material(recipe: Recipe, make: Maker) -> Batches[Example]:
+    """Endless batches of phantoms, and of real tracings where there are any."""
+    mix = recipe.mix(real_strips(recipe.data), reuse=REUSE)
+    return Batches(make, mix, batch=recipe.batch, seed=recipe.stream_seed)
 
 
-def held_out_batches(recipe: Recipe, mistakes: Mistakes) -> list[list[Example]]:
+def loss_of(network: nn.Module, batch: list[Example], device: torch.device) -> Tensor:
+    """The distance of points and traced borders, and whether it is a heart."""
+    crops, targets = collate(batch)
+    crops = crops.to(device, memory_format=torch.channels_last)
+    return landmark_loss(network(crops), targets.to(device))
+
+
+def held_out_batches(recipe: Recipe, make: Maker) -> list[list[Example]]:
     """Batches of the validation seeds, always the same."""
     rng = np.random.default_rng(recipe.seed)
     strips = phantoms(VALIDATION_SEEDS, min(HELD_OUT_STRIPS, recipe.held_out))
-    shown = [example(rng, strip, mistakes) for strip in strips for _ in range(2)]
-    made = [one for one in shown if one is not None]
-    return [made[i : i + recipe.batch] for i in range(0, len(made), recipe.batch)]
+    made = [make(rng, strip) for strip in strips for _ in range(2)]
+    return in_batches([one for one in made if one is not None], recipe.batch)
 
 
 def example(rng: np.random.Generator, strip: LabelledStrip, mistakes: Mistakes) -> Example | None:
