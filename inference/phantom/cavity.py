@@ -52,13 +52,19 @@ def chorda(draw: Draw, walls: Walls, size: float) -> list[Line]:
 
 
 def trabeculae(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> list[Line]:
-    """Bits of the right ventricle that touch the septum's right side and make it ragged."""
+    """Bits of the right ventricle that touch the septum's right side and make it ragged.
+
+    They come and go, each at times of its own: that alone tells them from the border, also for a person.
+    """
     lines = []
     room = max(float(np.min(walls.septum_outer)) - above["rv"], 0.1)
     for _ in range(int(draw.between(1, 5))):
         off = min(size * draw("trabecula_cm"), room)
-        wobble = 0.3 * off * smooth_noise(draw.rng, len(walls.septum_outer), draw.between(8, 60))[0]
+        slow = draw.between(8, 60)
+        noise, shown = smooth_noise(draw.rng, len(walls.septum_outer), slow, 2)
+        wobble = 0.3 * off * noise
         level = flickering(draw, walls, draw("septum_dB") + draw.between(-8, 8))
+        level = np.where(shown > draw.between(-0.5, 1.0), level, np.nan)
         y = walls.septum_outer - off + wobble * draw.between(0, 1)
         lines.append(Line(y_cm=y, level_dB=level, sigma_cm=size * draw("chorda_sigma_cm")))
     return lines

@@ -11,6 +11,11 @@ from inference.phantom.walls import Walls
 RIGHT_VENTRICLE, EFFUSION, FAINT_WALL, DIM_CORE, CLICKS = 0.75, 0.12, 0.35, 0.45, 0.2
 """Shares of strips with a right ventricular wall, an effusion, an endocardium without a line of its own, a
 posterior wall dim inside, and the vertical strokes that valves leave in the blood as they open or close."""
+LEAST_SEPTAL_STEP_dB = 5.0
+"""The septum is at least this much brighter than the blood of the right ventricle: of a border that nobody
+can see there is no truth to tell."""
+LEAST_RV_CM = 0.3
+"""Of blood between the walls, for the same reason: two walls that touch are one."""
 
 
 def around(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> list[Layer]:
@@ -43,22 +48,26 @@ def around(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> li
         ),
     ]
     return [
-        *front(draw, walls, above, size, cavity),
+        *front(draw, walls, above, size, cavity_dB=cavity, septum_dB=septum),
         *walls_of_heart,
         *posterior_core(draw, walls, wall, cavity),
         *behind(draw, walls, size, cavity),
     ]
 
 
-def front(draw: Draw, walls: Walls, above: dict[str, float], size: float, cavity_dB: float) -> list[Layer]:
+def front(
+    draw: Draw, walls: Walls, above: dict[str, float], size: float, *, cavity_dB: float, septum_dB: float
+) -> list[Layer]:
     """Near field, chest wall, right ventricular wall and right ventricle, down to the septum."""
     columns = len(walls.septum_inner)
     motion = size * draw("RV_motion_cm") * walls.contraction
     room = np.maximum(walls.septum_outer - above["rv"], 0.0)
-    rv_wall = above["rv_wall"] + np.minimum(0.7 * motion, 0.5 * room)
-    rv = above["rv"] + np.minimum(motion, 0.7 * room)
+    rv = np.minimum(above["rv"] + np.minimum(motion, 0.7 * room), walls.septum_outer - size * LEAST_RV_CM)
+    rv_wall = np.minimum(above["rv_wall"] + np.minimum(0.7 * motion, 0.5 * room), rv)
     has_rv = draw.chance(RIGHT_VENTRICLE)
     wall_dB = draw("septum_dB") if has_rv else cavity_dB + draw.between(0, 25)
+    brightest_dB = septum_dB - LEAST_SEPTAL_STEP_dB
+    blood_dB = min(draw("RV_dB"), brightest_dB)
     return [
         Layer(top_cm=np.zeros(columns), level_dB=draw("near_field_dB"), still=True),
         Layer(
@@ -72,11 +81,17 @@ def front(draw: Draw, walls: Walls, above: dict[str, float], size: float, cavity
         ),
         Layer(
             top_cm=rv,
-            level_dB=draw("RV_dB"),
+            level_dB=blood_dB,
             edge_dB=draw("edge_dB") if draw.chance(0.5) else 0.0,
-            gain_dB=draw.between(0, 6) * smooth_noise(draw.rng, columns, columns / draw.between(4, 30))[0],
+            gain_dB=np.minimum(uneven(draw, columns), brightest_dB - blood_dB),
         ),
     ]
+
+
+def uneven(draw: Draw, columns: int) -> Curve:
+    """Blood that is brighter at one time than at another, in dB."""
+    most, sigma = draw.between(0, 6), columns / draw.between(4, 30)
+    return np.asarray(most * smooth_noise(draw.rng, columns, sigma)[0])
 
 
 def clicks(draw: Draw, walls: Walls) -> Curve:
