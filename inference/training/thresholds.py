@@ -9,7 +9,7 @@ import numpy as np
 from inference.training.verdicts import Seen
 
 DETECTOR_STEPS = (*np.arange(0.05, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.99)
-HEART_STEPS = (0.0, *np.arange(0.05, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.99)
+HEART_STEPS = (0.0, *np.arange(0.05, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
 CERTAINTY_STEPS = np.arange(0.0, 0.98, 0.02).round(2).tolist()
 HESITANT = 0.01
 """Share of left ventricles that may be given up because a border could be in two places."""

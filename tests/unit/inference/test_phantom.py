@@ -7,7 +7,10 @@ from inference.labelled import mean_values
 from inference.measure import lengths_cm
 from inference.phantom.dicom import as_dataset, strip_origin, truth_document
 from inference.phantom.lookalikes import LOOKALIKES, WEIGHTS
-from inference.phantom.strip import make_phantom
+from inference.phantom.parameters import Draw
+from inference.phantom.scene import Scene
+from inference.phantom.strip import make_phantom, timeline
+from inference.phantom.ventricle import left_ventricle
 from inference.pixels import strip
 from inference.quality import check_cycle
 from inference.regions import mmode_regions
@@ -62,6 +65,28 @@ def test_the_walls_are_where_the_truth_says() -> None:
     differences = [difference for seed in range(200, 225) for difference in contrast(seed)]
 
     assert np.mean(np.array(differences) > 0) > 0.9
+
+
+@pytest.mark.parametrize("seed", range(300, 312))
+def test_the_septum_is_brighter_than_the_blood_on_its_right(seed: int) -> None:
+    """A border that nobody can see would have no truth: at every column blood lies between the walls."""
+    draw = Draw(np.random.default_rng(seed))
+    scene = left_ventricle(draw, timeline(draw))
+    (septum,) = [
+        k for k, layer in enumerate(scene.layers) if np.array_equal(layer.top_cm, outer_border(scene))
+    ]
+    wall, blood = scene.layers[septum - 2], scene.layers[septum - 1]
+
+    assert blood.gain_dB is not None
+    assert (blood.level_dB + blood.gain_dB).max() <= scene.layers[septum].level_dB - 5
+    assert (blood.top_cm < outer_border(scene)).all()
+    assert (wall.top_cm <= blood.top_cm).all()
+
+
+def outer_border(scene: Scene) -> np.ndarray:
+    """Depth of the septum's right border."""
+    assert scene.walls_cm is not None
+    return scene.walls_cm[0]
 
 
 def profiles(seed: int, border: int) -> list[np.ndarray]:
