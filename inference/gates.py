@@ -12,6 +12,10 @@ from inference.measure import derived, lengths_cm, measure
 from inference.quality import check_cycle, check_inside, check_spread
 from inference.types import CycleBox, CycleMeasurement, MModeStrip
 
+CERTAIN = 1e-6
+"""No probability counts as nearer to 0 or 1."""
+EVEN_ODDS = 0.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Located:
@@ -21,20 +25,42 @@ class Located:
     samples: LandmarkSamples
 
 
+def together(probabilities: Sequence[float]) -> float:
+    """One probability from several about the same thing: that of their mean log odds; 0 of none."""
+    if not probabilities:
+        return 0.0
+    p = np.clip(probabilities, CERTAIN, 1 - CERTAIN)
+    return float(1 / (1 + np.exp(-np.mean(np.log(p / (1 - p))))))
+
+
 def left_ventricles(located: Sequence[Located], heart_threshold: float) -> list[Located]:
-    """Cycles that the landmark network, too, takes for those of a left ventricle.
+    """The cycles of a strip that the landmark network, too, takes for a left ventricle's.
+
+    It sees one cycle at a time, but all are of one heart: together they decide about the strip. Of a strip
+    that passes, cycles are left out that it takes for something else, or that the detector, beside better
+    ones, hardly believes in.
 
     Raises:
-        NoCycle: it takes none for one.
+        NoCycle: the strip shows something else.
     """
-    hearts = [one for one in located if one.samples.heart_probability >= heart_threshold]
-    if not hearts:
-        best = max(located, key=lambda one: one.samples.heart_probability)
+    probability = together([one.samples.heart_probability for one in located])
+    best = max(one.box.probability for one in located)
+    if probability < heart_threshold:
         raise NoCycle(
-            f"cycle of probability {best.box.probability:.2f}, but of a left ventricle "
-            f"{best.samples.heart_probability:.2f}, needed {heart_threshold:.2f}"
+            f"cycle of probability {best:.2f}, but of a left ventricle {probability:.2f}, "
+            f"needed {heart_threshold:.2f}"
         )
-    return hearts
+    return [
+        one
+        for one in located
+        if stands_out(one.box.probability, best)
+        and one.samples.heart_probability >= min(EVEN_ODDS, heart_threshold)
+    ]
+
+
+def stands_out(probability: float, best: float) -> bool:
+    """True for a cycle at least half as probable as the most probable one of its strip."""
+    return probability >= 0.5 * best
 
 
 def decided(located: Sequence[Located], least_certainty: float) -> list[Located]:

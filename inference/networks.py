@@ -19,6 +19,8 @@ WIDTH = 64
 """Channels of the decoder."""
 NEAR = 4.0
 """A position is the mean of its distribution within this many cells of the most probable one."""
+NEARBY, EXTREMES_TRIED = 2.0, 17
+"""How many columns about a phase its extreme is looked for in, and at how many places."""
 
 
 class Reading(NamedTuple):
@@ -138,18 +140,33 @@ def cells_of(logits: Tensor) -> Tensor:
 
 def meeting_points(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
     """Where the borders stand at end diastole and end systole, (N, 8, 2), and how certain that is, (N,)."""
-    borders, when = rows.transpose(2, 3), peak(columns)
-    y = at_phases(peak(borders), when)
+    borders = rows.transpose(2, 3)
+    traced = peak(borders)
+    when = widest_and_narrowest(traced[:, 2] - traced[:, 1], peak(columns))
     x = when[..., None].expand(-1, -1, BORDERS).flatten(1)
-    sure = at_phases(concentration(borders), when).amin(1)
+    y = along(traced, when).transpose(1, 2).flatten(1)
+    sure = along(concentration(borders), when).amin((1, 2))
     return torch.stack([x, y], dim=-1), torch.minimum(sure, concentration(columns).amin(1))
 
 
-def at_phases(curves: Tensor, when: Tensor) -> Tensor:
-    """(N, 4, C) curves at the times `when` (N, 2) of both phases, 0…1, interpolated: (N, 8)."""
+def widest_and_narrowest(cavity: Tensor, when: Tensor) -> Tensor:
+    """The times `when` (N, 2) of both phases, moved to the extremes nearby of the traced cavity (N, C).
+
+    End diastole is where the cavity is widest and end systole where it is narrowest: any other time would
+    make the first too small, the second too large, and the ejection fraction too low.
+    """
+    steps = torch.linspace(-NEARBY, NEARBY, EXTREMES_TRIED, device=when.device) / cavity.shape[-1]
+    tried = when[..., None] + steps
+    width = along(cavity[:, None], tried.flatten(1)).view(tried.shape)
+    best = (width * width.new_tensor([[1.0], [-1.0]])).argmax(-1, keepdim=True)
+    return tried.gather(-1, best)[..., 0].clamp(0, 1)
+
+
+def along(curves: Tensor, when: Tensor) -> Tensor:
+    """(N, B, C) curves over the crop at the times `when` (N, T), 0…1, interpolated: (N, B, T)."""
     count = curves.shape[-1]
     at = (when * count - 0.5).clamp(0, count - 1)
     left = at.floor().long().clamp(max=count - 2)
     share = (at - left)[:, None]
-    first, second = (curves.gather(2, i[:, None].expand(-1, BORDERS, -1)) for i in (left, left + 1))
-    return (first * (1 - share) + second * share).transpose(1, 2).flatten(1)
+    first, second = (curves.gather(2, i[:, None].expand(-1, curves.shape[1], -1)) for i in (left, left + 1))
+    return first * (1 - share) + second * share
