@@ -19,8 +19,9 @@ WIDTH = 64
 """Channels of the decoder."""
 NEAR = 4.0
 """A position is the mean of its distribution within this many cells of the most probable one."""
-NEARBY, EXTREMES_TRIED = 2.0, 17
-"""How many columns about a phase its extreme is looked for in, and at how many places."""
+NEARBY, EXTREMES_TRIED, STAY = 2.0, 17, 1e-3
+"""How many columns about a phase its extreme is looked for in, at how many places, and by how much the
+cavity must change per share of the crop to leave the phase where it was."""
 
 
 class Reading(NamedTuple):
@@ -158,7 +159,8 @@ def widest_and_narrowest(cavity: Tensor, when: Tensor) -> Tensor:
     steps = torch.linspace(-NEARBY, NEARBY, EXTREMES_TRIED, device=when.device) / cavity.shape[-1]
     tried = when[..., None] + steps
     width = along(cavity[:, None], tried.flatten(1)).view(tried.shape)
-    best = (width * width.new_tensor([[1.0], [-1.0]])).argmax(-1, keepdim=True)
+    merit = width * width.new_tensor([[1.0], [-1.0]]) - STAY * steps.abs()
+    best = merit.argmax(-1, keepdim=True)
     return tried.gather(-1, best)[..., 0].clamp(0, 1)
 
 

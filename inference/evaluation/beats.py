@@ -1,6 +1,6 @@
 """Counts beats on a strip without a scale: how many cycles the detector sees, no numbers claimed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,14 +20,18 @@ BEATS_PER_WINDOW = 8
 SAME_BEAT_IOU = 0.3
 COUNTED = 0.5
 """A box counts when it is more probably a cycle than not."""
+LEAST_FOR_RHYTHM, REGULAR = 4, 0.15
+"""Cycles that a rhythm takes, and how far from a whole number of beats their distances may be."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CountedBeats:
-    """The time scale at which the detector is surest of the most beats, and those beats."""
+    """The time scale at which the detector is surest of the most beats, those beats, and their number."""
 
     s_per_px: float
     boxes: tuple[CycleBox, ...]
+    beats: int
+    """Of the whole picture, see `at_their_rhythm`."""
 
 
 def count_beats(gray: NDArray[np.uint8], model: Model) -> CountedBeats:
@@ -39,7 +43,24 @@ def count_beats(gray: NDArray[np.uint8], model: Model) -> CountedBeats:
     tried = {BEAT_S / width: boxes_at(gray, width, model) for width in BEAT_WIDTHS_PX}
     s_per_px = max(tried, key=lambda scale: sum(box.probability for box in tried[scale]))
     counted = [box for box in tried[s_per_px] if box.probability >= COUNTED]
-    return CountedBeats(s_per_px=s_per_px, boxes=tuple(sorted(counted, key=lambda box: box.x0)))
+    boxes = tuple(sorted(counted, key=lambda box: box.x0))
+    return CountedBeats(s_per_px=s_per_px, boxes=boxes, beats=at_their_rhythm(boxes, gray.shape[1]))
+
+
+def at_their_rhythm(boxes: Sequence[CycleBox], columns: int) -> int:
+    """Beats of a picture `columns` wide, as one counts by hand: a heart goes on where it is hard to see.
+
+    `boxes` are the cycles that were seen, in order of time. Of a rhythm that is not regular, only those
+    count.
+    """
+    if len(boxes) < LEAST_FOR_RHYTHM:
+        return len(boxes)
+    gaps_px = np.diff([box.x0 for box in boxes])
+    beats = gaps_px / np.median([box.x1 - box.x0 for box in boxes])
+    whole = np.maximum(np.round(beats), 1)
+    if np.median(np.abs(beats / whole - 1)) > REGULAR:
+        return len(boxes)
+    return round(columns / (float(gaps_px.sum()) / float(whole.sum())))
 
 
 def boxes_at(gray: NDArray[np.uint8], beat_px: int, model: Model) -> list[CycleBox]:

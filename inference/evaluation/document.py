@@ -73,6 +73,7 @@ def picture_entry(score: PictureScore) -> Mapping[str, Any]:
             name: {"found": pair.found, "printed": pair.printed, "difference": pair.difference}
             for name, pair in score.compared.items()
         },
-        "beats_counted": None if score.counted is None else len(score.counted.boxes),
+        "beats_counted": None if score.counted is None else score.counted.beats,
+        "cycles_seen": None if score.counted is None else len(score.counted.boxes),
         "beats_expected": score.picture.beats,
     }

@@ -100,7 +100,8 @@ def fate(score: PictureScore) -> str:
     """What became of it, in words."""
     if score.counted is not None:
         expected = f", a human about {score.picture.beats}" if score.picture.beats else ""
-        return f"no scale: {len(score.counted.boxes)} beats counted{expected}; no numbers claimed"
+        seen = f"{score.counted.beats} beats at the rhythm of {len(score.counted.boxes)} cycles"
+        return f"no scale: {seen}{expected}; no numbers claimed"
     if score.result.measured:
         return "measured"
     return f"refused: {score.result.reason} ({score.result.detail})"

@@ -132,7 +132,7 @@ def count_target(one: PictureScore, counted: CountedBeats) -> list[Target]:
     beats = one.picture.beats
     if beats is None:
         return []
-    found = len(counted.boxes)
+    found = counted.beats
     return [
         Target(
             name=f"{one.picture.name}: beats counted",

@@ -31,13 +31,15 @@ def seen(kind: str, *scores: tuple[float, float]) -> Seen:
     return Seen(kind=kind, beats=tuple(beats), truth=BEAT.values if kind == "LV" else {})
 
 
-def test_a_strip_is_measured_when_one_beat_passes_both_gates() -> None:
-    """Each beat needs both probabilities; one beat is enough."""
-    strip = seen("LV", (0.9, 0.2), (0.3, 0.9), (0.8, 0.7))
+def test_the_beats_of_a_strip_decide_together() -> None:
+    """Those that the detector believes in are asked; together they pass or not, without the doubtful."""
+    strip = seen("LV", (0.9, 0.4), (0.3, 0.05), (0.8, 0.95))
 
     assert len(strip.measured(0.5, 0.5)) == 1
-    assert len(strip.measured(0.2, 0.1)) == 3
     assert strip.measured(0.85, 0.5) == []
+    assert strip.measured(0.2, 0.5) == []
+    assert len(strip.measured(0.2, 0.2)) == 2
+    assert len(strip.measured(0.1, 0.0)) == 2
 
 
 def test_what_the_rules_refuse_is_never_measured() -> None:

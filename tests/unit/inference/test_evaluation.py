@@ -16,7 +16,7 @@ from measured_strips import MODEL, cycle, refused, strip_result
 from PIL import Image
 
 from inference.evaluation.agreement import NOMINAL, Pairs, Rate, agreement, interval_reliability
-from inference.evaluation.beats import windows
+from inference.evaluation.beats import at_their_rhythm, windows
 from inference.evaluation.detection import (
     average_precision,
     best_box_hits,
@@ -36,7 +36,7 @@ from inference.evaluation.sample import Plan, Range, heart_sources, in_clinical_
 from inference.evaluation.targets import targets
 from inference.phantom.lookalikes import LOOKALIKES
 from inference.regions import mmode_regions
-from inference.types import Calibration, Value
+from inference.types import Calibration, CycleBox, Value
 
 A, B = (0.0, 0.0, 10.0, 10.0), (20.0, 0.0, 30.0, 10.0)
 NOWHERE = (50.0, 50.0, 60.0, 60.0)
@@ -323,6 +323,22 @@ def test_beats_under_burned_in_calipers_are_dropped(tmp_path: Path) -> None:
     assert score.beats_compared == 2
     assert score.compared["LVIDd_cm"].difference == pytest.approx(4.4 - 4.5)
     assert set(score.compared) == {"LVIDd_cm", "EF_percent"}
+
+
+def seen_at(*starts_px: float, long_px: float = 52.0) -> list[CycleBox]:
+    """Cycles that the detector drew a little too long or too short, as it does."""
+    return [CycleBox(x0=x, y0=0, x1=x + long_px, y1=9, probability=0.9) for x in starts_px]
+
+
+def test_beats_too_faint_to_see_are_counted_at_the_rhythm_of_the_others() -> None:
+    """Half of the beats of a regular heart are enough to know how many there are; four are the least."""
+    assert at_their_rhythm(seen_at(104, 150, 203, 352, 401, 650), 1000) == 20
+    assert at_their_rhythm(seen_at(104, 150, 203), 1000) == 3
+
+
+def test_without_a_rhythm_only_the_cycles_that_were_seen_count() -> None:
+    """Nobody knows how many beats an irregular heart makes while it is not seen."""
+    assert at_their_rhythm(seen_at(100, 170, 244, 320, 394, 470), 1000) == 6
 
 
 def test_beats_that_were_not_averaged_are_not_compared() -> None:

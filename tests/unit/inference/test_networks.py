@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from inference.cycles import SeedBoxes, build_detector, detect, seed_boxes
 from inference.landmarks import HEADS, LANDMARK_ORDER, RESAMPLED, build_landmark_net, locate
-from inference.networks import RegressionNet, meeting_points, peak
+from inference.networks import RegressionNet, meeting_points, peak, widest_and_narrowest
 from inference.phantom.strip import make_phantom
 from inference.preprocess import CROP_SIZE_PX, to_unit
 from inference.training.sampling import range_extended_crop, time_window
@@ -86,6 +86,17 @@ def test_landmarks_lie_where_traced_borders_meet_their_phase() -> None:
     assert points[4:, 0].tolist() == pytest.approx([40.5 / 48] * 4)
     assert points[:4, 1].tolist() == pytest.approx([(10 * b + 2.5) / 80 for b in range(4)], abs=1e-4)
     assert points[4:, 1].tolist() == pytest.approx([(10 * b + 10.5) / 80 for b in range(4)], abs=1e-4)
+
+
+def test_phases_are_the_extremes_of_the_cavity_nearby() -> None:
+    """A column beside the widest or the narrowest one is put right; no extreme further away counts."""
+    cavity = torch.full((1, 48), 0.5)
+    cavity[0, 9], cavity[0, 38], cavity[0, 20], cavity[0, 30] = 0.6, 0.3, 0.9, 0.1
+    when = torch.tensor([[8.5 / 48, 40.0 / 48]])
+
+    moved = widest_and_narrowest(cavity, when)
+
+    assert moved[0].tolist() == pytest.approx([9.5 / 48, 38.5 / 48], abs=0.003)
 
 
 def test_two_rival_borders_make_a_reading_uncertain() -> None:

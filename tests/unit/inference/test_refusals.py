@@ -5,8 +5,11 @@ import pytest
 from drawn_hearts import Heart, boxes_of, changed, draw, readers, strip_of
 
 from inference.analyse import analyse_strip
+from inference.errors import NoCycle
+from inference.gates import Located, left_ventricles
+from inference.landmarks import LandmarkSamples
 from inference.patient import UNKNOWN, Patient
-from inference.types import StripResult
+from inference.types import CycleBox, StripResult
 
 
 def result_of(*hearts: Heart, patient: Patient = UNKNOWN, shift: float = 0.0) -> StripResult:
@@ -171,6 +174,23 @@ def test_what_the_landmark_network_does_not_know_is_no_cycle() -> None:
     assert result.reason == "no_cycle"
     assert "0.99" in result.detail
     assert "0.20" in result.detail
+
+
+def test_the_cycles_of_a_strip_decide_together() -> None:
+    """One cycle that looks like a ventricle's does not make a strip one; one that does not is left out."""
+    found = [located(0.9, 0.8), located(0.9, 0.1)]
+    with pytest.raises(NoCycle, match=r"left ventricle 0\.40, needed 0\.50"):
+        left_ventricles(found, 0.5)
+
+    found = [located(0.9, 0.99), located(0.9, 0.4), located(0.4, 0.99)]
+    assert left_ventricles(found, 0.5) == found[:1]
+    assert left_ventricles(found, 0.0) == found[:2]
+
+
+def located(probability: float, heart: float) -> Located:
+    """A cycle that both networks give these probabilities."""
+    samples = LandmarkSamples(points_px=np.zeros((1, 8, 2)), heart=np.array([heart]), certainty=np.ones(1))
+    return Located(box=CycleBox(x0=0, y0=0, x1=9, y1=9, probability=probability), samples=samples)
 
 
 def test_a_border_that_could_be_in_two_places_is_of_low_agreement() -> None:
