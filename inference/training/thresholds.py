@@ -8,7 +8,8 @@ import numpy as np
 
 from inference.training.verdicts import Seen
 
-DETECTOR_STEPS = (*np.arange(0.05, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.99)
+DETECTOR_STEPS = np.arange(0.05, 0.51, 0.05).round(2).tolist()
+"""The detector proposes, the landmark network decides: it sees finer, and knows the detector's mistakes."""
 HEART_STEPS = (0.0, *np.arange(0.05, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
 CERTAINTY_STEPS = np.arange(0.0, 0.98, 0.02).round(2).tolist()
 HESITANT = 0.01
@@ -16,7 +17,7 @@ HESITANT = 0.01
 MOST_FALSE = 0.004
 """Aim for the share of look-alikes that are measured; what is promised is 0.5 %."""
 SAME_COVERAGE = 0.01
-"""Coverages closer than this are equal, as chance has it: fewer false measures decide."""
+"""Coverages closer than this are equal, as chance has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,20 +32,13 @@ class Thresholds:
     """Of everything else."""
 
     @property
-    def merit(self) -> tuple[bool, float, float, float]:
-        """The larger the better: few false measures first, then coverage, then a wide margin.
-
-        The margin is sought at the landmark network, which has been shown the detector's mistakes; the
-        detector need only find the cycles.
-        """
-        if self.false_measures > MOST_FALSE:
-            return False, -self.false_measures, self.coverage, 0.0
-        steps = self.coverage // SAME_COVERAGE
-        return True, steps, -self.false_measures, self.heart - self.detector
+    def margin(self) -> float:
+        """How much more is asked of the landmark network, which has been shown the detector's mistakes."""
+        return self.heart - self.detector
 
 
 def choose(seen: Sequence[Seen]) -> Thresholds:
-    """The best pair on a grid.
+    """The pair with the widest margin of those that measure next to no look-alikes and as many hearts as any.
 
     Raises:
         ValueError: there is no left ventricle or no look-alike to choose by.
@@ -52,8 +46,12 @@ def choose(seen: Sequence[Seen]) -> Thresholds:
     hearts, others = [one for one in seen if one.truth], [one for one in seen if not one.is_lv]
     if not hearts or not others:
         raise ValueError("thresholds need left ventricles and look-alikes")
-    pairs = product(DETECTOR_STEPS, HEART_STEPS)
-    return max((judged(hearts, others, *pair) for pair in pairs), key=lambda one: one.merit)
+    pairs = [judged(hearts, others, *pair) for pair in product(DETECTOR_STEPS, HEART_STEPS)]
+    most = max(MOST_FALSE, min(pair.false_measures for pair in pairs))
+    allowed = [pair for pair in pairs if pair.false_measures <= most]
+    best = max(pair.coverage for pair in allowed)
+    equal = [pair for pair in allowed if pair.coverage >= best - SAME_COVERAGE]
+    return max(equal, key=lambda pair: pair.margin)
 
 
 def least_certainty(seen: Sequence[Seen], chosen: Thresholds) -> float:
