@@ -14,7 +14,6 @@ from inference.types import CycleBox, CycleMeasurement, MModeStrip
 
 CERTAIN = 1e-6
 """No probability counts as nearer to 0 or 1."""
-EVEN_ODDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +36,8 @@ def left_ventricles(located: Sequence[Located], heart_threshold: float) -> list[
     """The cycles of a strip that the landmark network, too, takes for a left ventricle's.
 
     It sees one cycle at a time, but all are of one heart: together they decide about the strip. Of a strip
-    that passes, cycles are left out that it takes for something else, or that the detector, beside better
-    ones, hardly believes in.
+    that passes, cycles are left out that would not pass alone, or that the detector, beside better ones,
+    hardly believes in.
 
     Raises:
         NoCycle: the strip shows something else.
@@ -53,8 +52,7 @@ def left_ventricles(located: Sequence[Located], heart_threshold: float) -> list[
     return [
         one
         for one in located
-        if stands_out(one.box.probability, best)
-        and one.samples.heart_probability >= min(EVEN_ODDS, heart_threshold)
+        if stands_out(one.box.probability, best) and one.samples.heart_probability >= heart_threshold
     ]
 
 

@@ -13,7 +13,7 @@ from rich.progress import track
 from inference.analyse import Model, load_model, locate_all, probable_cycles
 from inference.cycles import detect
 from inference.errors import Implausible, LowAgreement, NoCycle
-from inference.gates import EVEN_ODDS, measured_cycle, stands_out, together
+from inference.gates import measured_cycle, stands_out, together
 from inference.labelled import LEFT_VENTRICLE, LabelledStrip, mean_values
 from inference.phantom.strip import make_phantom
 from inference.quality import agreeing
@@ -57,7 +57,7 @@ class Seen:
             beat
             for beat in probable
             if stands_out(beat.probability, best)
-            and beat.heart_probability >= min(EVEN_ODDS, heart_threshold)
+            and beat.heart_probability >= heart_threshold
             and beat.certainty >= certainty
         ]
 

@@ -40,6 +40,7 @@ def test_the_beats_of_a_strip_decide_together() -> None:
     assert strip.measured(0.2, 0.5) == []
     assert len(strip.measured(0.2, 0.2)) == 2
     assert len(strip.measured(0.1, 0.0)) == 2
+    assert len(strip.measured(0.2, 0.45)) == 1
 
 
 def test_what_the_rules_refuse_is_never_measured() -> None:
