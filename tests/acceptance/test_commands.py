@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builders import image_2d, save, vendor_sr
 
@@ -60,21 +61,23 @@ def test_measure_prints_the_agreed_document(study: Path, tmp_path: Path) -> None
 
 
 def test_measured_numbers_are_near_the_truth_beside_the_file(study: Path) -> None:
-    """LVIDd of a measured phantom is within its own stated interval's width of the truth."""
+    """LVIDd of most measured phantoms is within 2 mm of the truth: the same unit, the same frame."""
     document = json.loads(echonode("measure", study, "--json").stdout)
+    off_cm = []
     for image in document["images"]:
         if image["status"] != "measured":
             continue
         truth = json.loads(Path(image["file"]).with_suffix(".json").read_text())["measurements"]
         found = image["measurements"]["LVIDd_cm"]
         assert found["ci95"][0] < found["value"] < found["ci95"][1]
-        assert abs(found["value"] - truth["LVIDd_cm"]) < 0.8
+        off_cm.append(abs(found["value"] - truth["LVIDd_cm"]))
         assert image["cm_per_px"] > 0
         x0, y0, x1, y1 = image["region_px"]
         for cycle in image["cycles"]:
             for x, y in cycle["landmarks_px"]["diastole"] + cycle["landmarks_px"]["systole"]:
                 assert x0 <= x <= x1
                 assert y0 <= y <= y1
+    assert np.median(off_cm) < 0.2
 
 
 def test_an_unreadable_file_is_exit_one_and_the_next_is_measured(study: Path, tmp_path: Path) -> None:
