@@ -14,6 +14,8 @@ from inference.types import CycleBox, CycleMeasurement, MModeStrip
 
 CERTAIN = 1e-6
 """No probability counts as nearer to 0 or 1."""
+STANDS_OUT = 0.5
+"""Least probability of a cycle that is measured, as a share of the most probable one's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,33 +34,37 @@ def together(probabilities: Sequence[float]) -> float:
     return float(1 / (1 + np.exp(-np.mean(np.log(p / (1 - p))))))
 
 
-def left_ventricles(located: Sequence[Located], heart_threshold: float) -> list[Located]:
-    """The cycles of a strip that the landmark network, too, takes for a left ventricle's.
+def admitted(cycles: Sequence[tuple[float, float]], heart_threshold: float) -> list[int]:
+    """Which cycles of a strip, each as (probability, probability of a left ventricle), are measured: indices.
 
-    It sees one cycle at a time, but all are of one heart: together they decide about the strip. Of a strip
-    that passes, cycles are left out that would not pass alone, or that the detector, beside better ones,
-    hardly believes in.
-
-    Raises:
-        NoCycle: the strip shows something else.
+    The landmark network sees one cycle at a time, but all are of one heart: together they decide about
+    the strip. Of a strip that passes, cycles are left out that would not pass alone, or that the
+    detector, beside better ones, hardly believes in.
     """
-    probability = together([one.samples.heart_probability for one in located])
-    best = max(one.box.probability for one in located)
-    if probability < heart_threshold:
-        raise NoCycle(
-            f"cycle of probability {best:.2f}, but of a left ventricle {probability:.2f}, "
-            f"needed {heart_threshold:.2f}"
-        )
+    if together([heart for _, heart in cycles]) < heart_threshold:
+        return []
+    best = max((probability for probability, _ in cycles), default=0.0)
     return [
-        one
-        for one in located
-        if stands_out(one.box.probability, best) and one.samples.heart_probability >= heart_threshold
+        i
+        for i, (probability, heart) in enumerate(cycles)
+        if probability >= STANDS_OUT * best and heart >= heart_threshold
     ]
 
 
-def stands_out(probability: float, best: float) -> bool:
-    """True for a cycle at least half as probable as the most probable one of its strip."""
-    return probability >= 0.5 * best
+def left_ventricles(located: Sequence[Located], heart_threshold: float) -> list[Located]:
+    """The cycles of a strip that the landmark network, too, takes for a left ventricle's.
+
+    Raises:
+        NoCycle: none is admitted.
+    """
+    scores = [(one.box.probability, one.samples.heart_probability) for one in located]
+    hearts = [located[i] for i in admitted(scores, heart_threshold)]
+    if not hearts:
+        raise NoCycle(
+            f"cycle of probability {max(scores)[0]:.2f}, but of a left ventricle "
+            f"{together([heart for _, heart in scores]):.2f}, needed {heart_threshold:.2f} together and alone"
+        )
+    return hearts
 
 
 def decided(located: Sequence[Located], least_certainty: float) -> list[Located]:

@@ -13,7 +13,7 @@ from rich.progress import track
 from inference.analyse import Model, load_model, locate_all, probable_cycles
 from inference.cycles import detect
 from inference.errors import Implausible, LowAgreement, NoCycle
-from inference.gates import measured_cycle, stands_out, together
+from inference.gates import admitted, measured_cycle
 from inference.labelled import LEFT_VENTRICLE, LabelledStrip, mean_values
 from inference.phantom.strip import make_phantom
 from inference.quality import agreeing
@@ -50,16 +50,9 @@ class Seen:
     def admitted(self, threshold: float, heart_threshold: float, certainty: float = 0.0) -> list[Beat]:
         """The beats that both networks take for a left ventricle's at these thresholds."""
         probable = [beat for beat in self.beats if beat.probability >= threshold]
-        if together([beat.heart_probability for beat in probable]) < heart_threshold:
-            return []
-        best = max((beat.probability for beat in probable), default=0.0)
-        return [
-            beat
-            for beat in probable
-            if stands_out(beat.probability, best)
-            and beat.heart_probability >= heart_threshold
-            and beat.certainty >= certainty
-        ]
+        scores = [(beat.probability, beat.heart_probability) for beat in probable]
+        hearts = [probable[i] for i in admitted(scores, heart_threshold)]
+        return [beat for beat in hearts if beat.certainty >= certainty]
 
     def measured(
         self, threshold: float, heart_threshold: float, certainty: float = 0.0

@@ -187,6 +187,14 @@ def test_the_cycles_of_a_strip_decide_together() -> None:
     assert left_ventricles(found, 0.0) == found[:2]
 
 
+def test_a_strip_whose_probable_cycles_would_not_pass_alone_is_refused() -> None:
+    """A cycle that the detector hardly believes in cannot carry a strip: a refusal, not a crash."""
+    found = [located(0.9, 0.9), located(0.2, 0.9999)]
+
+    with pytest.raises(NoCycle, match="together and alone"):
+        left_ventricles(found, 0.95)
+
+
 def located(probability: float, heart: float) -> Located:
     """A cycle that both networks give these probabilities."""
     samples = LandmarkSamples(points_px=np.zeros((1, 8, 2)), heart=np.array([heart]), certainty=np.ones(1))
