@@ -9,7 +9,7 @@ from pydicom import Dataset
 from torch import nn
 from torchvision.models.detection import FasterRCNN
 
-from inference.cycles import build_detector, detect
+from inference.cycles import detect, load_detector
 from inference.device import pick_device, use_all_cores
 from inference.errors import InferenceError, NoCycle
 from inference.gates import Located, decided, left_ventricles, plausible
@@ -18,7 +18,7 @@ from inference.landmarks import build_landmark_net, locate
 from inference.limits import limits_for
 from inference.patient import UNKNOWN, Patient, patient_of
 from inference.pixels import frames_to_analyse, strip
-from inference.preprocess import CROP_INPUT, DETECTOR_INPUT
+from inference.preprocess import CROP_INPUT
 from inference.quality import agreeing, check_rate, crosses_gap
 from inference.regions import mmode_regions
 from inference.types import CycleBox, MModeRegion, MModeStrip, ModelIdentity, StripResult
@@ -54,10 +54,9 @@ def load_model(weights: str = "", device: str = "auto") -> Model:
     """
     folder, where = Path(weights) if weights else SHIPPED, pick_device(device)
     use_all_cores()
-    cycles_state, cycles = load_weights(folder, "cycles", DETECTOR_INPUT)
+    detector, cycles = load_detector(folder)
     landmarks_state, landmarks = load_weights(folder, "landmarks", CROP_INPUT)
-    detector, locator = build_detector(cycles.seed_boxes_px), build_landmark_net(landmarks.head)
-    detector.load_state_dict(cycles_state)
+    locator = build_landmark_net(landmarks.head)
     locator.load_state_dict(landmarks_state)
     return Model(
         identity=identity(cycles, landmarks),

@@ -6,6 +6,7 @@ adjustment, non-maximum suppression. Built from torchvision's parts.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,8 +18,15 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.ops import MultiScaleRoIAlign
 
 from inference.device import half_precision
-from inference.preprocess import DETECTOR_HEIGHT_PX, DETECTOR_WIDTH_PX, detector_image, whiten
+from inference.preprocess import (
+    DETECTOR_HEIGHT_PX,
+    DETECTOR_INPUT,
+    DETECTOR_WIDTH_PX,
+    detector_image,
+    whiten,
+)
 from inference.types import CycleBox, MModeStrip
+from inference.weights import WeightsRecord, load_weights
 
 FEATURES = 128
 HIDDEN = 256
@@ -83,6 +91,18 @@ def build_detector(seed_boxes_px: Sequence[tuple[float, float]]) -> FasterRCNN:
         image_mean=[0.0],
         image_std=[1.0],
     )
+
+
+def load_detector(folder: Path) -> tuple[FasterRCNN, WeightsRecord]:
+    """The trained detector of a weights folder, and its record.
+
+    Raises:
+        WeightsMismatch: there is no usable one.
+    """
+    state, record = load_weights(folder, "cycles", DETECTOR_INPUT)
+    detector = build_detector(record.seed_boxes_px)
+    detector.load_state_dict(state)
+    return detector, record
 
 
 def detect(network: FasterRCNN, strip: MModeStrip, device: torch.device) -> list[CycleBox]:

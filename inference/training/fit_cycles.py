@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 from torchvision.ops import box_iou
 
-from inference.cycles import build_detector, detect, seed_boxes
+from inference.cycles import build_detector, detect, load_detector, seed_boxes
 from inference.device import use_all_cores
 from inference.labelled import LabelledStrip
 from inference.preprocess import DETECTOR_INPUT, detector_image, whiten
@@ -20,7 +20,7 @@ from inference.training.fit import fit, in_batches
 from inference.training.recipe import Recipe
 from inference.training.sampling import time_window, vary
 from inference.training.stream import Batches
-from inference.weights import WeightsRecord, load_weights, save_weights
+from inference.weights import WeightsRecord, save_weights
 
 LEARNING_RATE = 8e-4
 REUSE = 1.5
@@ -49,11 +49,12 @@ def train_cycles(out: Path, recipe: Recipe) -> WeightsRecord:
     torch.manual_seed(recipe.seed)
     use_all_cores()
     real = real_strips(recipe.data)
-    known = load_weights(recipe.update, "cycles", DETECTOR_INPUT) if recipe.update else None
-    seeds_px = list(known[1].seed_boxes_px) if known else sizes_of_cycles(recipe, real)
-    network = build_detector(seeds_px)
-    if known is not None:
-        network.load_state_dict(known[0])
+    if recipe.update:
+        network, known = load_detector(recipe.update)
+        seeds_px = list(known.seed_boxes_px)
+    else:
+        known, seeds_px = None, sizes_of_cycles(recipe, real)
+        network = build_detector(seeds_px)
     mix = recipe.mix(real, reuse=REUSE)
     fit(
         network,
@@ -74,7 +75,7 @@ def train_cycles(out: Path, recipe: Recipe) -> WeightsRecord:
         input=DETECTOR_INPUT,
         seed_boxes_px=seeds_px,
         threshold=FIRST_THRESHOLD,
-        training=recipe.record(known[1] if known else None),
+        training=recipe.record(known),
         measured=measured,
     )
 

@@ -12,12 +12,11 @@ import torch
 from torchvision.models.detection import FasterRCNN
 
 from inference.analyse import MOST_CYCLES
-from inference.cycles import build_detector, detect
+from inference.cycles import detect, load_detector
 from inference.labelled import LabelledStrip
 from inference.landmarks import shifted
-from inference.preprocess import DETECTOR_INPUT, Box
+from inference.preprocess import Box
 from inference.training.sampling import elsewhere, shaken
-from inference.weights import load_weights
 
 ANYWHERE = 0.2
 """Share of boxes that are drawn without asking the detector."""
@@ -55,7 +54,4 @@ def detector_of(weights: Path) -> FasterRCNN:
     Raises:
         WeightsMismatch: there is no usable detector in `weights`.
     """
-    state, record = load_weights(weights, "cycles", DETECTOR_INPUT)
-    detector = build_detector(record.seed_boxes_px)
-    detector.load_state_dict(state)
-    return detector.eval()
+    return load_detector(weights)[0].eval()
