@@ -1,4 +1,4 @@
-"""Counts beats on a strip without a scale: how many cycles the detector sees, no numbers claimed."""
+"""Counts beats on a strip without a scale, at the rhythm of the cycles that the detector sees."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
