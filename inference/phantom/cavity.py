@@ -82,12 +82,12 @@ def septal_band(draw: Draw, walls: Walls, size: float) -> Line:
 
 
 def fibres(draw: Draw, walls: Walls, size: float) -> list[Line]:
-    """Lines within the posterior wall, often brighter than the endocardium above them."""
+    """Lines within the posterior wall, often brighter than the endocardium, never than the pericardium."""
     thick = walls.posterior_outer - walls.posterior_inner
     return [
         Line(
             y_cm=walls.posterior_inner + draw.between(0.25, 0.85) * thick,
-            level_dB=flickering(draw, walls, draw("chorda_dB")),
+            level_dB=flickering(draw, walls, draw("fibre_dB")),
             sigma_cm=size * draw("chorda_sigma_cm"),
         )
         for _ in range(int(draw.between(1, 3)))

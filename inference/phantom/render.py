@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from inference.phantom.parameters import Draw
-from inference.phantom.scene import Line, Scene, Timeline, borders
+from inference.phantom.scene import Layer, Line, Scene, Timeline, borders, brightest_dB, dimmest_dB
 from inference.phantom.texture import (
     FIELD_CM,
     GRAIN,
@@ -21,6 +21,9 @@ from inference.phantom.texture import (
 )
 
 Index = NDArray[np.int64]
+LEAST_SHOWN, MOST_SHOWN = 0.18, 0.88
+"""Gray, 0 black to 1 white, of the dimmest and of the brightest wall of the ventricle before its speckle."""
+NOISE_MARGIN_dB = 7.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,16 +48,20 @@ def render(draw: Draw, scene: Scene, time: Timeline, height: int) -> NDArray[np.
         draw_line(level, line, scene.depth_cm / height)
     level += texture_dB(draw, scene, tissue)
     level += draw("tgc_dB") * smooth_noise(draw.rng, height, height / 6)[0].astype(np.float32)[:, None]
-    power = np.exp2(level * np.float32(0.3322)) + background(draw, level.shape)
-    shown = exposed(draw, np.float32(3.0103) * np.log2(power))
+    muscle = [layer for layer in scene.layers if layer.muscle]
+    power = np.exp2(level * np.float32(0.3322)) + background(draw, level.shape, muscle)
+    shown = exposed(draw, np.float32(3.0103) * np.log2(power), muscle)
     shown = np.clip(shown, 0, 1) ** np.float32(draw("gamma"))
     shown = gaussian_filter(shown, (draw("blur_axial_px"), draw("blur_lateral_px")), truncate=3.0)
     return np.asarray(255 * shown, dtype=np.uint8)
 
 
-def exposed(draw: Draw, power_dB: FloatImage) -> FloatImage:
-    """Log compression: 0 black, 1 white; nobody leaves the gain where nothing is to be seen."""
+def exposed(draw: Draw, power_dB: FloatImage, muscle: list[Layer]) -> FloatImage:
+    """Log compression: 0 black, 1 white; nobody leaves the gain where the walls are black or all white."""
     gain, dynamic_range = draw("gain_dB"), draw("dynamic_range_dB")
+    if muscle:
+        gain = min(gain, -(1 - MOST_SHOWN) * dynamic_range - max(brightest_dB(layer) for layer in muscle))
+        gain = max(gain, -(1 - LEAST_SHOWN) * dynamic_range - min(dimmest_dB(layer) for layer in muscle))
     brightest = float(np.percentile(power_dB[::4, ::4], 98))
     gain = max(gain, -0.45 * dynamic_range - brightest)
     return np.asarray(1 + (power_dB + np.float32(gain)) / np.float32(dynamic_range), dtype=np.float32)
@@ -135,17 +142,22 @@ def texture_dB(draw: Draw, scene: Scene, tissue: Tissue) -> FloatImage:
     return np.asarray(mixed + np.float32(draw("dropout_dB")) * uneven, dtype=np.float32)
 
 
-def background(draw: Draw, shape: tuple[int, int]) -> FloatImage:
-    """Power that no tissue sends: receiver noise that rises with depth, and still reverberation."""
+def background(draw: Draw, shape: tuple[int, int], muscle: list[Layer]) -> FloatImage:
+    """Power that no tissue sends: receiver noise that rises with depth, and still reverberation.
+
+    Both stay below the walls: where they drown, there is nothing to measure.
+    """
     rows, columns = np.arange(shape[0])[:, None], np.arange(shape[1])[None]
+    most_dB = min((dimmest_dB(layer) for layer in muscle), default=np.inf) - NOISE_MARGIN_dB
     shift = draw.rng.integers(SIDE, size=2)
     noise = speckle(GRAIN[0], 1)[at(rows * 2 + shift[0], columns * 2 + shift[1])]
     level = draw("noise_dB") + draw("noise_rise_dB") * np.linspace(0, 1, shape[0])[:, None]
+    level = np.minimum(level, most_dB)
     power = np.exp2((noise + level.astype(np.float32)) * np.float32(0.3322))
     if draw.chance(0.25):
         bands = smooth_noise(draw.rng, shape[0], shape[0] / draw.between(40, 160))[0]
         fall = np.linspace(8, draw.between(-30, 0), shape[0])
-        clutter = np.exp2((draw("clutter_dB") + 8 * bands + fall) * 0.3322)
+        clutter = np.exp2(np.minimum(draw("clutter_dB") + 8 * bands + fall, most_dB) * 0.3322)
         power = power + clutter.astype(np.float32)[:, None]
     return np.asarray(power, dtype=np.float32)
 

@@ -22,6 +22,8 @@ class Layer:
     """True for what does not speckle with the beat: near-field bands, reverberation."""
     gain_dB: Curve | None = None
     """Level of this layer at each column, added to `level_dB`: drop-out, flow, opening and closing."""
+    muscle: bool = False
+    """True for the ventricle's own walls, which nobody measures on a strip that does not show them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,16 @@ class Scene:
     beats: list[Beat] = field(default_factory=list)
     walls_cm: NDArray[np.float64] | None = None
     """(4, columns) depth of the four wall borders, for a left ventricle."""
+
+
+def brightest_dB(layer: Layer) -> float:
+    """The body of a layer at its brightest."""
+    return layer.level_dB if layer.gain_dB is None else layer.level_dB + float(np.max(layer.gain_dB))
+
+
+def dimmest_dB(layer: Layer) -> float:
+    """The body of a layer at its dimmest."""
+    return layer.level_dB if layer.gain_dB is None else layer.level_dB + float(np.min(layer.gain_dB))
 
 
 def borders(scene: Scene, columns: int) -> NDArray[np.float64]:

@@ -52,6 +52,8 @@ def moving_walls(draw: Draw, time: Timeline, size: float) -> tuple[Walls, dict[s
     facing = above["septum"] + IVSd + LVIDd - (1 - share) * shortening * posterior + drift
     facing = np.maximum(facing, inner + 0.15 * LVIDd)
     septal_thickening, posterior_thickening = thickening(draw, share)
+    septal_thickening = inwards(draw, septal_thickening, IVSd, abs(share) * shortening, size)
+    posterior_thickening = inwards(draw, posterior_thickening, LVPWd, (1 - share) * shortening, size)
     walls = Walls(
         septum_outer=inner - IVSd * (1 + septal_thickening * septal),
         septum_inner=inner,
@@ -74,6 +76,14 @@ def thickening(draw: Draw, share: float) -> tuple[float, float]:
     if share < 0 or draw.chance(AKINESIA):
         septal *= draw.between(0.0, 0.4)
     return septal, posterior
+
+
+def inwards(draw: Draw, thickening: float, wall_cm: float, excursion_cm: float, size: float) -> float:
+    """Thickening of a wall whose inner border moves `excursion_cm`: muscle swells into the cavity.
+
+    Its outer border follows, or gives way by a millimetre or two.
+    """
+    return min(thickening, (excursion_cm + size * draw("outward_cm")) / wall_cm)
 
 
 def depths_above_septum(draw: Draw, size: float) -> dict[str, float]:

@@ -18,7 +18,7 @@ from inference.preprocess import DETECTOR_INPUT, detector_image, whiten
 from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS, phantoms, real_strips
 from inference.training.fit import fit, in_batches
 from inference.training.recipe import Recipe
-from inference.training.sampling import time_window, vary
+from inference.training.sampling import depth_window, time_window, vary
 from inference.training.stream import Batches
 from inference.weights import WeightsRecord, save_weights
 
@@ -106,6 +106,7 @@ def example(rng: np.random.Generator, strip: LabelledStrip) -> Example:
         raise ValueError(f"{strip.name}: a cycle box is degenerate: {labelled.tolist()}")
     seconds = strip.calibration.s_per_px_x * rng.uniform(0.85, 1.18)
     pixels, boxes = time_window(rng, strip.pixels, labelled, most_px=int(MOST_SECONDS / seconds))
+    pixels, boxes = depth_window(rng, pixels, boxes)
     image, scale = detector_image(pixels, seconds)
     wanted = [scale.to_input(tuple(box)) for box in boxes]
     return Example(

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from inference.landmarks import shifted
 from inference.preprocess import Box, to_unit
@@ -11,8 +12,15 @@ CONDITION_HALF_LENGTH = 0.25
 ACROSS = 0.1
 """How far a crop may slide up or down: further, and a wall would leave it."""
 INSIDE = 0.02
-PATCHED = 0.3
-"""Share of crops that get a patch."""
+PATCHED, OUT_OF_FOCUS = 0.35, 0.3
+"""Shares of images that get patches, or are blurred."""
+MOST_BLUR_PX = (0.9, 1.4)
+"""Down and across."""
+GAMMA, MOST_GRAIN = (0.6, 1.6), 0.3
+DEPTH_SLIDERS, DEPTH_GAIN = 6, 0.2
+"""How many there are, and their deviation as natural logarithm."""
+ROWS_CUT, MOST_ROWS_CUT = 0.3, 0.15
+"""Share of strips cut at either end, and by which share of their rows at most."""
 SHAKEN = 0.04
 """Deviation of a detected box's edges from the true ones, as a share of the box."""
 MISTAKEN_EDGES = 0.35
@@ -52,14 +60,45 @@ def elsewhere(rng: np.random.Generator, shape: tuple[int, int], s_per_px: float)
 
 
 def vary(rng: np.random.Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Another gain curve, some noise, now and then a dark or bright patch: the labels stay true."""
-    values = (pixels / 255.0) ** rng.uniform(0.7, 1.4)
+    """Another focus, gain curve, depth gain and grain, noise, now and then patches: the labels stay true."""
+    values = pixels / 255.0
+    if rng.random() < OUT_OF_FOCUS:
+        values = gaussian_filter(values, rng.uniform(0, MOST_BLUR_PX))
+    values = values ** rng.uniform(*GAMMA) * depth_gain(rng, len(values))[:, None]
+    grain = gaussian_filter1d(rng.normal(size=values.shape), rng.uniform(0.3, 3), axis=1)
+    values *= 1 + rng.uniform(0, MOST_GRAIN) * grain
     values += rng.normal(0, rng.uniform(0, 0.05), values.shape)
     if rng.random() < PATCHED:
-        height, width = values.shape
-        y, x = rng.integers(height), rng.integers(width)
-        values[y : y + height // 8, x : x + width // 8] = rng.choice([0.0, 0.8])
+        for _ in range(int(rng.integers(1, 4))):
+            patch(rng, values)
     return (255 * np.clip(values, 0, 1)).astype(np.uint8)
+
+
+def depth_gain(rng: np.random.Generator, rows: int) -> NDArray[np.float64]:
+    """(rows,) factors: the sliders of the depth gain, each where someone left it."""
+    sliders = np.exp(rng.normal(0, DEPTH_GAIN, DEPTH_SLIDERS))
+    return np.interp(np.arange(rows), np.linspace(0, rows - 1, DEPTH_SLIDERS), sliders)
+
+
+def patch(rng: np.random.Generator, values: NDArray[np.float64]) -> None:
+    """Hides a small rectangle, in place."""
+    height, width = values.shape
+    y, x = rng.integers(height), rng.integers(width)
+    tall, wide = (int(side / rng.uniform(6, 20)) + 1 for side in (height, width))
+    values[y : y + tall, x : x + wide] = rng.choice([0.0, 0.8])
+
+
+def depth_window(
+    rng: np.random.Generator, pixels: NDArray[np.uint8], boxes: NDArray[np.float64]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """The strip without some of its first and last rows, never any of a box (N, 4), and the boxes in it."""
+    rows = len(pixels)
+    first, last = (rng.uniform(0, MOST_ROWS_CUT) * rows * (rng.random() < ROWS_CUT) for _ in range(2))
+    top, bottom = int(first), rows - int(last)
+    if len(boxes):
+        top = max(min(top, int(np.floor(boxes[:, 1].min() + 0.5))), 0)
+        bottom = min(max(bottom, int(np.ceil(boxes[:, 3].max() + 0.5))), rows)
+    return pixels[top:bottom], boxes - [0, top, 0, top]
 
 
 def time_window(

@@ -7,8 +7,10 @@ from inference.labelled import mean_values
 from inference.measure import lengths_cm
 from inference.phantom.dicom import as_dataset, strip_origin, truth_document
 from inference.phantom.lookalikes import LOOKALIKES, WEIGHTS
+from inference.phantom.neighbours import LEAST_PERICARDIUM_dB, LEAST_STEP_dB, SEEN_dB
 from inference.phantom.parameters import Draw
-from inference.phantom.scene import Scene
+from inference.phantom.render import LEAST_SHOWN, MOST_SHOWN, background, exposed
+from inference.phantom.scene import Layer, Scene, brightest_dB, dimmest_dB
 from inference.phantom.strip import make_phantom, timeline
 from inference.phantom.ventricle import left_ventricle
 from inference.pixels import strip
@@ -67,26 +69,83 @@ def test_the_walls_are_where_the_truth_says() -> None:
     assert np.mean(np.array(differences) > 0) > 0.9
 
 
-@pytest.mark.parametrize("seed", range(300, 312))
-def test_the_septum_is_brighter_than_the_blood_on_its_right(seed: int) -> None:
-    """A border that nobody can see would have no truth: at every column blood lies between the walls."""
+def heart(seed: int) -> Scene:
+    """A left ventricle before it is drawn."""
     draw = Draw(np.random.default_rng(seed))
-    scene = left_ventricle(draw, timeline(draw))
-    (septum,) = [
-        k for k, layer in enumerate(scene.layers) if np.array_equal(layer.top_cm, outer_border(scene))
-    ]
-    wall, blood = scene.layers[septum - 2], scene.layers[septum - 1]
+    return left_ventricle(draw, timeline(draw))
 
-    assert blood.gain_dB is not None
-    assert (blood.level_dB + blood.gain_dB).max() <= scene.layers[septum].level_dB - 5
-    assert (blood.top_cm < outer_border(scene)).all()
+
+def below(scene: Scene, border: int) -> int:
+    """Index of the layer that begins at one of the four borders."""
+    assert scene.walls_cm is not None
+    (found,) = [
+        k for k, each in enumerate(scene.layers) if np.array_equal(each.top_cm, scene.walls_cm[border])
+    ]
+    return found
+
+
+def test_borders_can_be_seen() -> None:
+    """A border that nobody can see has no truth: a step in every phase, and a line where it is small."""
+    for scene in map(heart, range(300, 450)):
+        septum, wall, last = (scene.layers[below(scene, border)] for border in (0, 2, 3))
+        right, cavity = scene.layers[below(scene, 0) - 1], scene.layers[below(scene, 1)]
+        before = scene.layers[below(scene, 2) - 1]
+        outer = next(
+            each for each in scene.layers[below(scene, 3) :] if each.level_dB >= LEAST_PERICARDIUM_dB
+        )
+
+        assert dimmest_dB(septum) - brightest_dB(right) >= LEAST_STEP_dB - 1e-6
+        assert dimmest_dB(wall) - cavity.level_dB >= LEAST_STEP_dB - 0.5
+        assert septum.level_dB - right.level_dB + septum.edge_dB >= SEEN_dB - 1e-6
+        assert wall.level_dB - before.level_dB + wall.edge_dB >= SEEN_dB - 1e-6
+        assert outer.level_dB >= brightest_dB(wall) + LEAST_STEP_dB
+        assert last is outer or last.level_dB == cavity.level_dB
+
+
+@pytest.mark.parametrize("seed", range(300, 312))
+def test_blood_lies_between_the_walls_of_the_right_ventricle(seed: int) -> None:
+    """Two walls that touch at some column would be one."""
+    scene = heart(seed)
+    septum = below(scene, 0)
+    wall, blood, top_cm = scene.layers[septum - 2], scene.layers[septum - 1], scene.layers[septum].top_cm
+
+    assert (blood.top_cm < top_cm).all()
     assert (wall.top_cm <= blood.top_cm).all()
 
 
-def outer_border(scene: Scene) -> np.ndarray:
-    """Depth of the septum's right border."""
-    assert scene.walls_cm is not None
-    return scene.walls_cm[0]
+def test_the_gain_shows_both_walls() -> None:
+    """The dimmest wall is not black and the brightest not white, whatever the gain was left at."""
+    levels_dB = np.repeat(np.array([-42.0, -14.0], dtype=np.float32), 8)[:, None]
+    muscle = [Layer(top_cm=np.zeros(1), level_dB=level, muscle=True) for level in (-42.0, -14.0)]
+
+    shown = np.array([exposed(Draw(np.random.default_rng(n)), levels_dB, muscle) for n in range(200)])
+
+    assert (shown[:, 0] >= LEAST_SHOWN - 1e-4).all()
+    assert (shown[:, -1] <= MOST_SHOWN + 1e-4).all()
+
+
+def test_noise_does_not_drown_the_walls() -> None:
+    """Receiver noise and reverberation stay below the dimmest wall, also at the depth where they are most."""
+    muscle = [Layer(top_cm=np.zeros(1), level_dB=-42.0, muscle=True)]
+
+    for seed in range(200):
+        power = background(Draw(np.random.default_rng(seed)), (60, 300), muscle)
+
+        assert 10 * np.log10(power.mean(axis=1).max()) < -42.0 - 2
+
+
+@pytest.mark.parametrize("seed", range(300, 324))
+def test_muscle_swells_into_the_cavity(seed: int) -> None:
+    """In systole no wall's outer border moves away from the cavity by more than two millimetres."""
+    for cycle in make_phantom(seed, "LV").cycles:
+        d, s = cycle.landmarks_px.diastole, cycle.landmarks_px.systole
+        septum_px = (d[0][1] - d[1][1]) - (s[0][1] - s[1][1])
+        wall_px = (s[3][1] - s[2][1]) - (d[3][1] - d[2][1])
+        moved_px = s[1][1] - d[1][1], d[2][1] - s[2][1]
+        cm = make_phantom(seed, "LV").calibration.cm_per_px_y
+
+        assert (septum_px - abs(moved_px[0])) * cm < 0.45
+        assert (wall_px - abs(moved_px[1])) * cm < 0.45
 
 
 def profiles(seed: int, border: int) -> list[np.ndarray]:
