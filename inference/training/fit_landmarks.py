@@ -58,7 +58,8 @@ def train_landmarks(out: Path, recipe: Recipe, head: str) -> WeightsRecord:
     network = build_landmark_net(head)
     if known is not None:
         network.load_state_dict(known[0])
-    make = partial(example, mistakes=Mistakes(recipe.detector))
+    mistakes = Mistakes(recipe.detector)
+    make = partial(example, mistakes=mistakes)
     fit(
         network,
         recipe,
@@ -79,7 +80,7 @@ def train_landmarks(out: Path, recipe: Recipe, head: str) -> WeightsRecord:
         version=recipe.version,
         input=CROP_INPUT,
         landmark_order=LANDMARK_ORDER,
-        training=recipe.record(known[1] if known else None),
+        training={**recipe.record(known[1] if known else None), "mistakes_of": mistakes.sha256},
         measured=measured,
     )
 

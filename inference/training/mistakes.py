@@ -6,6 +6,7 @@ anywhere in a look-alike teach it little about those.
 
 from functools import cache
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -27,7 +28,12 @@ class Mistakes:
 
     def __init__(self, weights: Path | None) -> None:
         self.weights = weights
-        self.known: dict[str, list[Box]] = {}
+        self.known: dict[tuple[str, int], list[Box]] = {}
+
+    @property
+    def sha256(self) -> str | None:
+        """The detector's, for the record of who was taught by it; None without one."""
+        return load_detector(self.weights)[1].sha256 if self.weights else None
 
     def __call__(self, rng: np.random.Generator, strip: LabelledStrip) -> Box:
         """A box in strip pixels in which there is no left ventricle."""
@@ -41,10 +47,12 @@ class Mistakes:
         """The detector's most probable boxes, however improbable; looked for once per strip."""
         if self.weights is None:
             return []
-        if strip.name not in self.known:
+        # Two real sets may use the same file names.
+        key = strip.name, crc32(strip.pixels.tobytes())
+        if key not in self.known:
             found = detect(detector_of(self.weights), strip.strip, torch.device("cpu"))
-            self.known[strip.name] = [cycle.xyxy for cycle in found[:MOST_CYCLES]]
-        return self.known[strip.name]
+            self.known[key] = [cycle.xyxy for cycle in found[:MOST_CYCLES]]
+        return self.known[key]
 
 
 @cache

@@ -162,12 +162,14 @@ def test_weights_can_be_trained_and_used(study: Path, tmp_path: Path) -> None:
         assert (training["steps"], training["data"]) == (2, ["phantom", "set"])
 
     first = json.loads((tmp_path / "landmarks.json").read_text())
-    again = echonode(
-        "train", "landmarks", *small, "--update", tmp_path, "--out", tmp_path / "second", timeout=280
-    )
+    known = ("--update", tmp_path, "--detector", tmp_path)
+    again = echonode("train", "landmarks", *small, *known, "--out", tmp_path / "second", timeout=280)
     assert again.returncode == 0, again.stderr
     second = json.loads((tmp_path / "second" / "landmarks.json").read_text())
+    teacher = json.loads((tmp_path / "cycles.json").read_text())
     assert second["training"]["updated_from"]["sha256"] == first["sha256"] != second["sha256"]
+    assert first["training"]["mistakes_of"] is None
+    assert second["training"]["mistakes_of"] == teacher["sha256"]
 
     run = echonode("measure", study / "2d.dcm", "--json", "--weights", tmp_path)
 

@@ -99,6 +99,8 @@ def test_a_lookalike_is_shown_where_the_detector_is_mistaken() -> None:
     assert mistakes.of(other) is mistakes.of(other)
     near = (box_iou(shown, mistaken).amax(1) > 0.5).double().mean()
     assert 0.6 < float(near) < 1.0
+    namesake = replace(make_phantom(3, "air"), name=other.name)
+    assert mistakes.of(namesake) != mistakes.of(other)
 
 
 def test_boxes_are_shaken_as_a_detector_errs() -> None:
