@@ -12,11 +12,11 @@ DETECTOR_STEPS = np.arange(0.05, 0.51, 0.05).round(2).tolist()
 """The detector proposes, the landmark network decides: it sees finer, and knows the detector's mistakes."""
 HEART_STEPS = (0.0, *np.arange(0.05, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
 CERTAINTY_STEPS = np.arange(0.0, 0.98, 0.02).round(2).tolist()
-HESITANT = 0.01
+HESITANT = 0.005
 """Share of left ventricles that may be given up because a border could be in two places."""
 MOST_FALSE = 0.004
 """Aim for the share of look-alikes that are measured; what is promised is 0.5 %."""
-SAME_COVERAGE = 0.01
+SAME_COVERAGE = 0.004
 """Coverages closer than this are equal, as chance has it."""
 
 

@@ -23,12 +23,12 @@ def evaluation() -> Evaluation:
 def test_ejection_fraction(evaluation: Evaluation) -> None:
     """EF is off by few points on average, on left ventricles of unseen seeds."""
     assert evaluation.figures.coverage.of == HEARTS
-    assert evaluation.figures.agreement["EF_percent"].mae <= 3.2
+    assert evaluation.figures.agreement["EF_percent"].mae <= 2.8
 
 
 @pytest.mark.parametrize(
     ("name", "most_mm"),
-    [("LVIDd_cm", 1.2), ("LVIDs_cm", 1.4), ("IVSd_cm", 1.7), ("LVPWd_cm", 1.6), ("LVPWs_cm", 2.0)],
+    [("LVIDd_cm", 1.1), ("LVIDs_cm", 1.2), ("IVSd_cm", 1.6), ("LVPWd_cm", 1.3), ("LVPWs_cm", 1.4)],
 )
 def test_lengths(evaluation: Evaluation, name: str, most_mm: float) -> None:
     """Each length is off by a millimetre or two on average."""
@@ -40,7 +40,7 @@ def test_most_left_ventricles_are_measured(evaluation: Evaluation) -> None:
     measured = evaluation.figures.coverage.share
 
     assert measured is not None
-    assert measured >= 0.9
+    assert measured >= 0.93
 
 
 def test_what_is_no_left_ventricle_is_refused(evaluation: Evaluation) -> None:

@@ -87,15 +87,15 @@ def test_thresholds_need_both_sides(strips: list[Seen]) -> None:
         choose(strips)
 
 
-def test_certainty_is_asked_for_until_hearts_in_a_hundred_are_lost() -> None:
-    """Of 200 hearts at most `HESITANT` are refused by the demand, the least certain ones."""
+def test_certainty_is_asked_for_until_one_heart_in_two_hundred_is_lost() -> None:
+    """Of 400 hearts at most `HESITANT` are refused by the demand, the least certain ones."""
     hearts = [
         Seen(
             kind="LV",
             beats=(Beat(probability=1.0, heart_probability=1.0, certainty=sure, cycle=BEAT),),
             truth=BEAT.values,
         )
-        for sure in [0.31, 0.37, 0.52, 0.53, 0.55, *[0.95] * 195]
+        for sure in [0.31, 0.37, 0.52, 0.53, 0.55, *[0.95] * 395]
     ]
     others = [seen("noise")]
 
