@@ -148,7 +148,8 @@ def probable_cycles(strip: MModeStrip, found: Sequence[CycleBox], threshold: flo
     ]
     if not probable:
         best = found[0].probability if found else 0.0
-        raise NoCycle(f"most probable cycle {best:.2f}, needed {threshold:.2f}")
+        where = " and on one side of the sweep gap" if best >= threshold else ""
+        raise NoCycle(f"most probable cycle {best:.2f}, needed {threshold:.2f}{where}")
     return probable[:MOST_CYCLES]
 
 

@@ -154,6 +154,7 @@ def test_a_beat_across_the_sweep_gap_is_no_cycle() -> None:
         result = analyse_strip(strip_of(pixels), model)
 
     assert result.reason == "no_cycle"
+    assert result.detail.endswith("and on one side of the sweep gap")
 
 
 def test_a_faint_cycle_is_no_cycle() -> None:
