@@ -17,6 +17,8 @@ COUNTED_TWICE = (0.5, 2.0)
 COUNTED_TWICE_WITHIN = 1.15
 GAP_GRAY = 8
 GAP_PX = 3
+FRAME_SHARE = 0.08
+"""Of a cycle's columns that may be black at its ends."""
 
 
 def check_cycle(
@@ -166,9 +168,13 @@ def in_rhythm(cycles: Sequence[CycleMeasurement], limits: Limits = ANY_HEART) ->
 
 
 def crosses_gap(pixels: NDArray[np.uint8], x0_px: float, x1_px: float) -> bool:
-    """True when the black sweep bar, where new overwrites old, stands between two columns of a strip."""
+    """True when the black sweep bar, where new overwrites old, stands between two columns of a strip.
+
+    A little black with nothing beyond it is the frame of the strip; more is what the sweep has not reached.
+    """
     inside = pixels[:, max(0, round(x0_px)) : max(0, round(x1_px)) + 1]
-    if inside.shape[1] < GAP_PX:
+    shown = np.flatnonzero(inside.max(axis=0) > GAP_GRAY)
+    if not len(shown):
         return False
-    dark = (inside.max(axis=0) <= GAP_GRAY).astype(np.int64)
-    return bool(np.convolve(dark, np.ones(GAP_PX, np.int64), mode="valid").max() == GAP_PX)
+    beside = inside.shape[1] - (int(shown[-1]) - int(shown[0]) + 1)
+    return int(np.diff(shown).max(initial=0)) > GAP_PX or beside > FRAME_SHARE * inside.shape[1]

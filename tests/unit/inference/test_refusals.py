@@ -9,6 +9,7 @@ from inference.errors import NoCycle
 from inference.gates import Located, left_ventricles
 from inference.landmarks import LandmarkSamples
 from inference.patient import UNKNOWN, Patient
+from inference.quality import GAP_PX, crosses_gap
 from inference.types import CycleBox, StripResult
 
 
@@ -155,6 +156,21 @@ def test_a_beat_across_the_sweep_gap_is_no_cycle() -> None:
 
     assert result.reason == "no_cycle"
     assert result.detail.endswith("and on one side of the sweep gap")
+
+
+@pytest.mark.parametrize("black", [slice(0, 4), slice(-4, None)], ids=["first", "last"])
+def test_a_black_frame_is_no_sweep_gap(black: slice) -> None:
+    """A cycle that reaches into the frame of its strip is not parted by it; one that spans a bar is."""
+    pixels = np.full((40, 100), 90, np.uint8)
+    pixels[:, black] = 0
+
+    assert not crosses_gap(pixels, -3, 104)
+    pixels[:, 50 : 50 + GAP_PX] = 0
+    assert crosses_gap(pixels, -3, 104)
+    assert not crosses_gap(pixels, -3, 49)
+    pixels[:, 30:60] = 0
+    assert crosses_gap(pixels, -3, 45)
+    assert not crosses_gap(np.zeros((40, 100), np.uint8), 0, 99)
 
 
 def test_a_faint_cycle_is_no_cycle() -> None:
