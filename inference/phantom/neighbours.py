@@ -110,14 +110,14 @@ def septal_layers(draw: Draw, walls: Walls, septum_dB: float, size: float) -> li
     if draw.chance(0.25):
         fainter = replace(right, level_dB=septum_dB - draw.between(3, 9))
         left = walls.septum_outer + draw.between(0.15, 0.55) * thick
-        return [fainter, Layer(top_cm=left, level_dB=septum_dB, edge_dB=line(draw, 0.3), muscle=True)]
+        return [fainter, Layer(top_cm=left, level_dB=septum_dB, edge_dB=line(draw), muscle=True)]
     if draw.chance(0.5):
         core = walls.septum_outer + np.maximum(draw.between(0.15, 0.4) * thick, LEAST_RIM_CM * size)
         left = walls.septum_inner - draw.between(0.1, 0.35) * thick
         level = septum_dB + draw.between(-16, 4)
         return [
             right,
-            Layer(top_cm=core, level_dB=level, edge_dB=line(draw, 0.3), edge_cm=0.06 * size),
+            Layer(top_cm=core, level_dB=level, edge_dB=line(draw), edge_cm=0.06 * size),
             Layer(top_cm=left, level_dB=septum_dB, muscle=True),
         ]
     return [right]
@@ -128,9 +128,9 @@ def outlined(layer: Layer, beside_dB: float) -> Layer:
     return replace(layer, edge_dB=max(layer.edge_dB, SEEN_dB - (layer.level_dB - beside_dB)))
 
 
-def line(draw: Draw, chance: float) -> float:
+def line(draw: Draw) -> float:
     """Now and then an inner border that shines, in dB."""
-    return draw.between(0, 8) if draw.chance(chance) else 0.0
+    return draw.between(0, 8) if draw.chance(0.3) else 0.0
 
 
 def posterior_layers(draw: Draw, walls: Walls, size: float, cavity_dB: float) -> list[Layer]:

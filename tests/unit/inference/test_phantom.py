@@ -136,13 +136,14 @@ def test_noise_does_not_drown_the_walls() -> None:
 
 @pytest.mark.parametrize("seed", range(300, 324))
 def test_muscle_swells_into_the_cavity(seed: int) -> None:
-    """In systole no wall's outer border moves away from the cavity by more than two millimetres."""
-    for cycle in make_phantom(seed, "LV").cycles:
+    """In systole a wall thickens by what its inner border moves, and little more."""
+    phantom = make_phantom(seed, "LV")
+    cm = phantom.calibration.cm_per_px_y
+    for cycle in phantom.cycles:
         d, s = cycle.landmarks_px.diastole, cycle.landmarks_px.systole
         septum_px = (d[0][1] - d[1][1]) - (s[0][1] - s[1][1])
         wall_px = (s[3][1] - s[2][1]) - (d[3][1] - d[2][1])
         moved_px = s[1][1] - d[1][1], d[2][1] - s[2][1]
-        cm = make_phantom(seed, "LV").calibration.cm_per_px_y
 
         assert (septum_px - abs(moved_px[0])) * cm < 0.45
         assert (wall_px - abs(moved_px[1])) * cm < 0.45
