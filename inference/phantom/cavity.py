@@ -10,6 +10,8 @@ from inference.phantom.walls import Walls
 
 HOW_MANY = (0.25, 0.25, 0.22, 0.16, 0.12)
 """Shares of ventricles with 0, 1, 2, 3, 4 chordal echoes."""
+FLICK = 0.25
+"""Share of chordae that the opening valve pulls towards the septum for a moment."""
 
 
 def chordae(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> list[Line]:
@@ -37,7 +39,7 @@ def chorda(draw: Draw, walls: Walls, size: float) -> list[Line]:
     rest = draw.between(0.04, 0.6)
     cavity = walls.cavity_cm
     level = flickering(draw, walls, draw("chorda_dB"))
-    own_lift = size * draw.between(-0.2, 0.7) * walls.contraction
+    own_lift = size * (draw.between(-0.2, 0.7) * walls.contraction + flick(draw, walls))
     y = walls.posterior_inner - rest * cavity * draw.between(0.75, 1.0) - own_lift
     y = np.clip(y, walls.septum_inner + 0.25 * cavity, walls.posterior_inner - 0.03 * size)
     seen_from, sharp = draw.between(0.05, 0.5), size * draw("chorda_sigma_cm")
@@ -49,6 +51,13 @@ def chorda(draw: Draw, walls: Walls, size: float) -> list[Line]:
         beside = y - size * draw.between(0.12, 0.4)
         lines.append(Line(y_cm=beside, level_dB=level - draw.between(-3, 10), sigma_cm=sharp))
     return lines
+
+
+def flick(draw: Draw, walls: Walls) -> Curve:
+    """How far (cm, adult size) the chorda is pulled up while the ventricle relaxes fastest."""
+    relaxing = np.clip(-np.gradient(walls.contraction), 0, None)
+    most = draw.between(0.2, 1.2) if draw.chance(FLICK) else 0.0
+    return np.asarray(most * (relaxing / max(float(relaxing.max()), 1e-6)) ** 2)
 
 
 def trabeculae(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> list[Line]:
@@ -86,7 +95,7 @@ def fibres(draw: Draw, walls: Walls, size: float) -> list[Line]:
     thick = walls.posterior_outer - walls.posterior_inner
     return [
         Line(
-            y_cm=walls.posterior_inner + draw.between(0.25, 0.85) * thick,
+            y_cm=walls.posterior_inner + draw.between(0.4, 0.85) * thick,
             level_dB=flickering(draw, walls, draw("fibre_dB")),
             sigma_cm=size * draw("chorda_sigma_cm"),
         )

@@ -26,6 +26,9 @@ LEAST_RIM_CM = 0.12
 """Of a bright face of a wall with a darker core."""
 LINED = 0.3
 """Share of posterior walls with a fainter lining."""
+HALF_FAINT, THIN_FACES, TWO_FACES = 0.3, 0.15, 0.4
+"""Shares of septa fainter towards the right ventricle, of two thin lines about a core as dark as blood, and
+of two broad bright faces; the rest is even."""
 
 
 def around(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> list[Layer]:
@@ -98,7 +101,7 @@ def clicks(draw: Draw, walls: Walls) -> Curve:
 
 
 def septal_layers(draw: Draw, walls: Walls, septum_dB: float, size: float) -> list[Layer]:
-    """The septum: even, or of two bright faces about a core, or fainter towards the right ventricle."""
+    """The septum: fainter towards the right ventricle, or of two bright faces about a core, or even."""
     thick = walls.septum_inner - walls.septum_outer
     right = Layer(
         top_cm=walls.septum_outer,
@@ -107,20 +110,35 @@ def septal_layers(draw: Draw, walls: Walls, septum_dB: float, size: float) -> li
         edge_cm=size * draw.between(0.05, 0.16),
         muscle=True,
     )
-    if draw.chance(0.25):
+    build = draw.rng.random()
+    if build < HALF_FAINT:
         fainter = replace(right, level_dB=septum_dB - draw.between(3, 9))
         left = walls.septum_outer + draw.between(0.15, 0.55) * thick
         return [fainter, Layer(top_cm=left, level_dB=septum_dB, edge_dB=line(draw), muscle=True)]
-    if draw.chance(0.5):
-        core = walls.septum_outer + np.maximum(draw.between(0.15, 0.4) * thick, LEAST_RIM_CM * size)
-        left = walls.septum_inner - draw.between(0.1, 0.35) * thick
-        level = septum_dB + draw.between(-16, 4)
-        return [
-            right,
-            Layer(top_cm=core, level_dB=level, edge_dB=line(draw), edge_cm=0.06 * size),
-            Layer(top_cm=left, level_dB=septum_dB, muscle=True),
-        ]
+    if build < HALF_FAINT + THIN_FACES:
+        faces = (np.minimum(size * draw.between(0.08, 0.16), 0.3 * thick) for _ in range(2))
+        return faced(draw, right, walls, *faces, core_dB=draw("cavity_dB") + draw.between(0, 10))
+    if build < HALF_FAINT + THIN_FACES + TWO_FACES:
+        first = np.maximum(draw.between(0.15, 0.4) * thick, LEAST_RIM_CM * size)
+        last = draw.between(0.1, 0.35) * thick
+        return faced(draw, right, walls, first, last, core_dB=septum_dB + draw.between(-16, 4))
     return [right]
+
+
+def faced(
+    draw: Draw, right: Layer, walls: Walls, first_cm: Curve, last_cm: Curve, *, core_dB: float
+) -> list[Layer]:
+    """A septum of two faces, `first_cm` and `last_cm` thick, about a core."""
+    return [
+        right,
+        Layer(
+            top_cm=walls.septum_outer + first_cm,
+            level_dB=core_dB,
+            edge_dB=line(draw),
+            edge_cm=0.5 * right.edge_cm,
+        ),
+        Layer(top_cm=walls.septum_inner - last_cm, level_dB=right.level_dB, muscle=True),
+    ]
 
 
 def outlined(layer: Layer, beside_dB: float) -> Layer:
@@ -156,8 +174,8 @@ def lining(draw: Draw, walls: Walls, size: float, *, cavity_dB: float, wall_dB: 
 
     The readers of a real strip put the border at its far side (ASE 2015: trabeculae belong to the cavity).
     """
-    level = cavity_dB + draw.between(0.3, 0.65) * (wall_dB - cavity_dB)
-    thick = size * draw.between(0.08, 0.42) * (1 + draw.between(-0.3, 0.5) * walls.contraction)
+    level = cavity_dB + draw.between(0.3, 0.8) * (wall_dB - cavity_dB)
+    thick = size * draw.between(0.08, 0.5) * (1 + draw.between(-0.3, 0.5) * walls.contraction)
     return Layer(top_cm=walls.posterior_inner - np.minimum(thick, 0.3 * walls.cavity_cm), level_dB=level)
 
 

@@ -18,7 +18,7 @@ RANGES: dict[str, tuple[float, float]] = {
     # rhythm
     "rate_bpm": (40, 180),
     "rr_jitter": (0.0, 0.15),
-    "ectopy_chance": (0.0, 0.15),
+    "ectopy_chance": (0.0, 0.25),
     "respiration_cm": (0.0, 0.35),
     # left ventricle, adult size; children are the same heart scaled down
     "LVIDd_cm": (3.0, 8.0),
@@ -35,7 +35,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "near_field_cm": (0.3, 2.6),
     "chest_wall_cm": (0.2, 2.8),
     "RV_wall_cm": (0.15, 0.9),
-    "RV_cm": (0.3, 3.0),
+    "RV_cm": (0.3, 3.6),
     "RV_motion_cm": (-0.2, 1.0),
     "pericardium_cm": (0.1, 0.6),
     "effusion_cm": (0.2, 2.0),
