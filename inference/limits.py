@@ -46,6 +46,8 @@ class Limits:
     agree_LVIDd: float = 0.12
     """As a share of the median."""
     agree_EF_points: float = 12.0
+    agree_wall: float = 0.25
+    """As a share of the median: a beat with another wall takes no part in the average."""
 
 
 ANY_HEART = Limits()

@@ -15,6 +15,7 @@ from inference.types import LENGTHS, CycleBox, CycleMeasurement, Landmarks
 COUNTED_TWICE = (0.5, 2.0)
 """Devices count a tall T wave as a beat, or miss every other R wave."""
 COUNTED_TWICE_WITHIN = 1.15
+WALLS = tuple(name for name in LENGTHS if not name.startswith("LVID"))
 GAP_GRAY = 8
 GAP_PX = 3
 FRAME_SHARE = 0.08
@@ -138,7 +139,7 @@ def _column_px(points: Sequence[tuple[float, float]]) -> float:
 
 
 def agreeing(cycles: Sequence[CycleMeasurement], limits: Limits = ANY_HEART) -> tuple[int, ...]:
-    """Indices of the cycles that agree with the median of all in rhythm, size and EF; at least one.
+    """Indices of the cycles that agree with the median of all in rhythm, size, EF and walls; at least one.
 
     Raises:
         LowAgreement: fewer than half of the cycles of the main rhythm agree.
@@ -153,7 +154,20 @@ def agreeing(cycles: Sequence[CycleMeasurement], limits: Limits = ANY_HEART) -> 
         raise LowAgreement(
             f"{near.sum()} of {regular.sum()} cycles agree: EF " + ", ".join(f"{e:.0f}" for e in EF[regular])
         )
-    return tuple(int(i) for i in np.flatnonzero(near))
+    return tuple(int(i) for i in np.flatnonzero(with_like_walls(cycles, near, limits)))
+
+
+def with_like_walls(
+    cycles: Sequence[CycleMeasurement], kept: NDArray[np.bool_], limits: Limits
+) -> NDArray[np.bool_]:
+    """Which of the kept cycles have all four walls near their median; all of them when none has.
+
+    A line taken for a border in one beat alone changes a wall by much, LVIDd and EF by little.
+    """
+    walls_cm = np.array([[cycle.values[name] for name in WALLS] for cycle in cycles])
+    off = np.abs(walls_cm / np.median(walls_cm[kept], axis=0) - 1)
+    near = kept & (off <= limits.agree_wall).all(axis=1)
+    return near if near.any() else kept
 
 
 def in_rhythm(cycles: Sequence[CycleMeasurement], limits: Limits = ANY_HEART) -> NDArray[np.bool_]:

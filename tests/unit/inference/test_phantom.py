@@ -7,7 +7,8 @@ from inference.labelled import mean_values
 from inference.measure import lengths_cm
 from inference.phantom.dicom import as_dataset, strip_origin, truth_document
 from inference.phantom.lookalikes import LOOKALIKES, WEIGHTS
-from inference.phantom.neighbours import LEAST_PERICARDIUM_dB, LEAST_STEP_dB, SEEN_dB
+from inference.phantom.muscle import LEAST_STEP_dB, SEEN_dB
+from inference.phantom.neighbours import LEAST_PERICARDIUM_dB
 from inference.phantom.parameters import Draw
 from inference.phantom.render import LEAST_SHOWN, MOST_SHOWN, background, exposed
 from inference.phantom.scene import Layer, Scene, brightest_dB, dimmest_dB
@@ -100,6 +101,18 @@ def test_borders_can_be_seen() -> None:
         assert wall.level_dB - before.level_dB + wall.edge_dB >= SEEN_dB - 1e-6
         assert outer.level_dB >= brightest_dB(wall) + LEAST_STEP_dB
         assert last is outer or last.level_dB == cavity.level_dB
+
+
+def test_some_septa_are_two_lines_about_a_core_as_dark_as_blood() -> None:
+    """As on real strips; most are brighter inside than that."""
+    dark = []
+    for scene in map(heart, range(300, 400)):
+        septum = below(scene, 0)
+        inside = scene.layers[septum : below(scene, 1)]
+        cavity = scene.layers[below(scene, 1)]
+        dark.append(min(layer.level_dB for layer in inside) < cavity.level_dB + 6)
+
+    assert 3 <= sum(dark) <= 40
 
 
 @pytest.mark.parametrize("seed", range(300, 312))

@@ -10,9 +10,12 @@ from inference.quality import agreeing, check_cycle, check_rate, check_spread, c
 from inference.types import LENGTHS, CycleBox, CycleMeasurement, Landmarks
 
 
-def cycle(LVIDd_cm: float, EF_percent: float, HR_bpm: float = 60.0) -> CycleMeasurement:
-    """A cycle of which only size, EF and rate are known."""
-    values = {"LVIDd_cm": LVIDd_cm, "EF_percent": EF_percent, "HR_bpm": HR_bpm}
+def cycle(
+    LVIDd_cm: float, EF_percent: float, HR_bpm: float = 60.0, *, LVPWs_cm: float = 1.4
+) -> CycleMeasurement:
+    """A cycle of which only size, EF, rate and walls are known."""
+    walls = {"IVSd_cm": 0.9, "IVSs_cm": 1.3, "LVPWd_cm": 0.9, "LVPWs_cm": LVPWs_cm}
+    values = walls | {"LVIDd_cm": LVIDd_cm, "EF_percent": EF_percent, "HR_bpm": HR_bpm}
     box = CycleBox(x0=0, y0=0, x1=1, y1=1, probability=0.9)
     four = ((0.0, 0.0), (0.0, 1.0), (0.0, 2.0), (0.0, 3.0))
     return CycleMeasurement(
@@ -53,6 +56,13 @@ def test_cycles_that_all_differ_are_refused() -> None:
     """When fewer than half agree no mean is honest."""
     with pytest.raises(LowAgreement, match="agree"):
         agreeing([cycle(3.0, 20), cycle(4.8, 60), cycle(6.9, 80)])
+
+
+def test_a_beat_with_another_wall_is_left_out() -> None:
+    """A line taken for a border in one beat of three; of two that differ nobody knows which is right."""
+    beats = [cycle(4.8, 60), cycle(4.8, 60, LVPWs_cm=0.9), cycle(4.8, 60, LVPWs_cm=1.3)]
+    assert agreeing(beats) == (0, 2)
+    assert agreeing([cycle(4.8, 60, LVPWs_cm=0.8), cycle(4.8, 60, LVPWs_cm=2.0)]) == (0, 1)
 
 
 def test_the_main_rhythm_alone_is_asked_for_agreement() -> None:
