@@ -16,8 +16,9 @@ from inference.analyse import MOST_CYCLES
 from inference.cycles import detect, load_detector
 from inference.labelled import LabelledStrip
 from inference.landmarks import shifted
-from inference.preprocess import Box
+from inference.preprocess import DETECTOR_INPUT, Box
 from inference.training.sampling import elsewhere, shaken
+from inference.weights import load_weights
 
 ANYWHERE = 0.2
 """Share of boxes that are drawn without asking the detector."""
@@ -33,7 +34,7 @@ class Mistakes:
     @property
     def sha256(self) -> str | None:
         """The detector's, for the record of who was taught by it; None without one."""
-        return load_detector(self.weights)[1].sha256 if self.weights else None
+        return load_weights(self.weights, "cycles", DETECTOR_INPUT)[1].sha256 if self.weights else None
 
     def __call__(self, rng: np.random.Generator, strip: LabelledStrip) -> Box:
         """A box in strip pixels in which there is no left ventricle."""
