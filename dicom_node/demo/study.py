@@ -19,7 +19,7 @@ from inference.phantom.dicom import (
 )
 from inference.phantom.strip import make_phantom
 
-LV_SEED = 3_100_010
+LV_SEED = 3_100_046
 TAPSE_SEED = 3_100_001
 STUDY_UID = phantom_uid("demo study")
 SCREEN_PX = (480, 640)
