@@ -147,7 +147,7 @@ def agreeing(cycles: Sequence[CycleMeasurement], limits: Limits = ANY_HEART) -> 
     regular = in_rhythm(cycles, limits)
     LVIDd = np.array([cycle.values["LVIDd_cm"] for cycle in cycles])
     EF = np.array([cycle.values["EF_percent"] for cycle in cycles])
-    near_LVIDd = np.abs(LVIDd / np.median(LVIDd[regular]) - 1) <= limits.agree_LVIDd
+    near_LVIDd = off_median(LVIDd, regular) <= limits.agree_LVIDd
     near_EF = np.abs(EF - np.median(EF[regular])) <= limits.agree_EF_points
     near = regular & near_LVIDd & near_EF
     if 2 * near.sum() < regular.sum() or not near.any():
@@ -165,9 +165,13 @@ def with_like_walls(
     A line taken for a border in one beat alone changes a wall by much, LVIDd and EF by little.
     """
     walls_cm = np.array([[cycle.values[name] for name in WALLS] for cycle in cycles])
-    off = np.abs(walls_cm / np.median(walls_cm[kept], axis=0) - 1)
-    near = kept & (off <= limits.agree_wall).all(axis=1)
+    near = kept & (off_median(walls_cm, kept) <= limits.agree_wall).all(axis=1)
     return near if near.any() else kept
+
+
+def off_median(values: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How far each cycle (first axis) is from the median of those `among`, as a share of it."""
+    return np.asarray(np.abs(values / np.median(values[among], axis=0) - 1))
 
 
 def in_rhythm(cycles: Sequence[CycleMeasurement], limits: Limits = ANY_HEART) -> NDArray[np.bool_]:
@@ -177,8 +181,9 @@ def in_rhythm(cycles: Sequence[CycleMeasurement], limits: Limits = ANY_HEART) ->
     fibrillation every beat is such a one, and their mean is what counts.
     """
     RR_s = np.array([60.0 / cycle.values["HR_bpm"] for cycle in cycles])
-    regular = np.abs(RR_s / np.median(RR_s) - 1) <= limits.regular_RR
-    return regular if 2 * regular.sum() > len(cycles) else np.ones(len(cycles), dtype=np.bool_)
+    everyone = np.ones(len(cycles), dtype=np.bool_)
+    regular = off_median(RR_s, everyone) <= limits.regular_RR
+    return regular if 2 * regular.sum() > len(cycles) else everyone
 
 
 def crosses_gap(pixels: NDArray[np.uint8], x0_px: float, x1_px: float) -> bool:
