@@ -23,7 +23,9 @@ LEAST_RIM_CM = 0.12
 """Of a bright face of a wall with a darker core."""
 
 
-def septal_layers(draw: Draw, walls: Walls, septum_dB: float, size: float) -> list[Layer]:
+def septal_layers(
+    draw: Draw, walls: Walls, size: float, *, septum_dB: float, cavity_dB: float
+) -> list[Layer]:
     """The septum: fainter towards the right ventricle, or of two bright faces about a core, or even."""
     thick = walls.septum_inner - walls.septum_outer
     right = Layer(
@@ -40,7 +42,7 @@ def septal_layers(draw: Draw, walls: Walls, septum_dB: float, size: float) -> li
         return [fainter, Layer(top_cm=left, level_dB=septum_dB, edge_dB=line(draw), muscle=True)]
     if build < HALF_FAINT + THIN_FACES:
         faces = (np.minimum(size * draw.between(0.08, 0.16), 0.3 * thick) for _ in range(2))
-        return faced(draw, right, walls, *faces, core_dB=draw("cavity_dB") + draw.between(0, 10))
+        return faced(draw, right, walls, *faces, core_dB=cavity_dB + draw.between(0, 10))
     if build < HALF_FAINT + THIN_FACES + TWO_FACES:
         first = np.maximum(draw.between(0.15, 0.4) * thick, LEAST_RIM_CM * size)
         last = draw.between(0.1, 0.35) * thick
@@ -97,8 +99,8 @@ def lining(draw: Draw, walls: Walls, size: float, *, cavity_dB: float, wall_dB: 
 
     The readers of a real strip put the border at its far side (ASE 2015: trabeculae belong to the cavity).
     """
-    level = cavity_dB + draw.between(0.3, 0.8) * (wall_dB - cavity_dB)
-    thick = size * draw.between(0.08, 0.5) * (1 + draw.between(-0.3, 0.5) * walls.contraction)
+    level = cavity_dB + draw.between(0.3, 0.65) * (wall_dB - cavity_dB)
+    thick = size * draw.between(0.08, 0.42) * (1 + draw.between(-0.3, 0.5) * walls.contraction)
     return Layer(top_cm=walls.posterior_inner - np.minimum(thick, 0.3 * walls.cavity_cm), level_dB=level)
 
 

@@ -21,7 +21,7 @@ LEAST_RV_CM = 0.3
 def around(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> list[Layer]:
     """All layers from the skin to the far field."""
     cavity = draw("cavity_dB")
-    septum = septal_layers(draw, walls, max(draw("septum_dB"), cavity + 18), size)
+    septum = septal_layers(draw, walls, size, septum_dB=max(draw("septum_dB"), cavity + 18), cavity_dB=cavity)
     right_blood_dB = min(draw("RV_dB"), septum[0].level_dB - LEAST_STEP_dB)
     septum[0] = outlined(septum[0], right_blood_dB)
     posterior = posterior_layers(draw, walls, size, cavity)

@@ -32,16 +32,16 @@ def dress(
     pixels: NDArray[np.uint8],
     time: Timeline,
     rate_bpm: float,
-    r_s: NDArray[np.float64] | None = None,
+    *,
+    heart_px: tuple[float, float] | None = None,
 ) -> NDArray[np.uint8]:
     """The strip as a reader finds it in a file; (height, columns) uint8 like `pixels`.
 
-    `r_s` are the times of the R waves in seconds on the clock of `time`; without them the ECG fits
-    `rate_bpm` only.
+    `heart_px`, first and last row, stays free of opaque bars; without it there is nothing to measure.
     """
-    canvas = Canvas.over(draw, pixels, time)
+    canvas = Canvas.over(draw, pixels, time, heart_px)
     tone(canvas)
-    draw_over(canvas, rate_bpm, r_s)
+    draw_over(canvas, rate_bpm)
     return captured(canvas)
 
 
@@ -51,10 +51,10 @@ def tone(canvas: Canvas) -> None:
     canvas.image.paste(image)
 
 
-def draw_over(canvas: Canvas, rate_bpm: float, r_s: NDArray[np.float64] | None) -> None:
+def draw_over(canvas: Canvas, rate_bpm: float) -> None:
     """Everything drawn, and the sweep gap that wipes all of it."""
     if canvas.happens("ecg"):
-        ecg.ecg(canvas, rate_bpm, r_s)
+        ecg.ecg(canvas, rate_bpm)
     marks.time_marks(canvas)
     for name, drawing in DRAWINGS.items():
         if canvas.happens(name):

@@ -37,8 +37,10 @@ def make_phantom(seed: int, kind: str | None = None) -> Phantom:
     time = timeline(draw)
     scene = left_ventricle(draw, time) if kind == "LV" else LOOKALIKES[kind](draw, time)
     height = int(draw("height_px"))
-    pixels = dress(draw, render(draw, scene, time, height), time, draw("rate_bpm"))
     cm_per_px = scene.depth_cm / height
+    walls = walls_px(scene, cm_per_px)
+    heart = None if walls is None else (float(walls.min()), float(walls.max()))
+    pixels = dress(draw, render(draw, scene, time, height), time, draw("rate_bpm"), heart_px=heart)
     return Phantom(
         name=f"{kind} {seed}",
         kind=kind,
@@ -46,7 +48,7 @@ def make_phantom(seed: int, kind: str | None = None) -> Phantom:
         pixels=pixels,
         calibration=Calibration(cm_per_px_y=cm_per_px, s_per_px_x=time.s_per_px),
         cycles=tuple(truth(beat, cm_per_px, height) for beat in scene.beats),
-        walls_px=walls_px(scene, cm_per_px),
+        walls_px=walls,
     )
 
 

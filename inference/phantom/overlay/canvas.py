@@ -31,12 +31,20 @@ class Canvas:
     image: Image.Image
     pen: ImageDraw.ImageDraw
     time: Timeline
+    heart_px: tuple[float, float] | None = None
+    """First and last row of the heart, which nothing opaque may hide; None where there is none to measure."""
 
     @classmethod
-    def over(cls, draw: Draw, pixels: NDArray[np.uint8], time: Timeline) -> "Canvas":
+    def over(
+        cls,
+        draw: Draw,
+        pixels: NDArray[np.uint8],
+        time: Timeline,
+        heart_px: tuple[float, float] | None = None,
+    ) -> "Canvas":
         """A canvas that starts as a copy of `pixels`, (height, columns) uint8."""
         image = Image.fromarray(pixels)
-        return cls(draw=draw, image=image, pen=ImageDraw.Draw(image), time=time)
+        return cls(draw=draw, image=image, pen=ImageDraw.Draw(image), time=time, heart_px=heart_px)
 
     @property
     def width(self) -> int:

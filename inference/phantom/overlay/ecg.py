@@ -16,30 +16,29 @@ WAVES = {
 """Time after R in seconds, width (sigma) in seconds, lowest and highest height of each wave."""
 
 
-def ecg(canvas: Canvas, rate_bpm: float, r_s: NDArray[np.float64] | None) -> None:
+def ecg(canvas: Canvas, rate_bpm: float) -> None:
     """A trace at the head, the foot or across the strip.
 
-    In half of the strips it does not fit the beats, so that no network can lean on it: without
-    `r_s`, the times of the R waves in seconds, it never does.
+    It beats at a rate of the heart but not with it: no network shall lean on an ECG, which many strips lack.
     """
-    fits = canvas.happens("ecg_fits_the_beats")
-    if r_s is None or len(r_s) == 0 or not fits:
-        r_s = made_up_r_waves(canvas, rate_bpm)
-    r_s = r_s + canvas.number("ecg_delay_s")
+    r_s = made_up_r_waves(canvas, rate_bpm)
     place = canvas.one_of(("head", "head", "head", "foot", "foot", "foot", "middle"))
     base = canvas.height * canvas.number(f"ecg_{place}_share")
     tall = canvas.height * canvas.number("ecg_tall_share")
     if place != "middle" and canvas.happens("ecg_on_black"):
-        band = (
-            (0, 0, canvas.width, max(base + tall / 2, 0))
-            if place == "head"
-            else (0, min(base - tall, canvas.height), canvas.width, canvas.height)
-        )
-        canvas.pen.rectangle(band, fill=0)
+        black_bar(canvas, head=place == "head", edge_px=base + tall / 2 if place == "head" else base - tall)
     gray = canvas.whole("ecg_gray")
     trace(canvas, base - tall * shape(canvas, r_s), gray, canvas.one_of((1, 1, 1, 2, 2, 3)))
     if canvas.happens("ecg_r_marks"):
         r_marks(canvas, r_s, base - tall * 1.2, gray)
+
+
+def black_bar(canvas: Canvas, *, head: bool, edge_px: float) -> None:
+    """Black from the head or from the foot of the strip to `edge_px`, but not over the heart."""
+    first, last = canvas.heart_px or (canvas.height, 0)
+    start, stop = (0, min(edge_px, first)) if head else (max(edge_px, last), canvas.height)
+    if start < stop:
+        canvas.pen.rectangle((0, start, canvas.width, stop), fill=0)
 
 
 def made_up_r_waves(canvas: Canvas, rate_bpm: float) -> NDArray[np.float64]:

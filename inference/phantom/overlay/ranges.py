@@ -8,7 +8,6 @@ of its width where the name says so.
 CHANCES: dict[str, float] = {
     # ECG
     "ecg": 0.65,
-    "ecg_fits_the_beats": 0.5,
     "ecg_inverted": 0.15,
     "ecg_biphasic": 0.3,
     "ecg_saturated": 0.2,
@@ -67,7 +66,6 @@ RANGES: dict[str, tuple[float, float]] = {
     "ecg_wander_share": (0.1, 0.6),
     "ecg_noise_share": (0.005, 0.04),
     "ecg_saturation": (0.3, 0.8),
-    "ecg_delay_s": (-0.03, 0.05),
     "ecg_rr_jitter": (0.0, 0.12),
     "wander_s": (1.5, 6.0),
     "respiration_s": (2.0, 6.0),

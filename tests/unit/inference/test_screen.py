@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inference.phantom.overlay.canvas import Canvas
-from inference.phantom.overlay.ecg import made_up_r_waves, shape
+from inference.phantom.overlay.ecg import black_bar, made_up_r_waves, shape
 from inference.phantom.overlay.ranges import CHANCES, RANGES
 from inference.phantom.overlay.video import channel, gray_map
 from inference.phantom.overlay.writing import table
@@ -60,7 +60,7 @@ def test_drawings_leave_nearly_all_of_a_strip_alone() -> None:
     shares = []
     for seed in range(150):
         canvas = flat_canvas(seed)
-        draw_over(canvas, 72.0, None)
+        draw_over(canvas, 72.0)
         shares.append(float((np.array(canvas.image) != GRAY).mean()))
 
     assert 0.005 < np.mean(shares) < 0.06
@@ -73,7 +73,7 @@ def test_the_sweep_gap_stays_dark(seed: int) -> None:
     gap = (200, 212)
     canvas = flat_canvas(seed, gap=gap)
 
-    draw_over(canvas, 72.0, None)
+    draw_over(canvas, 72.0)
 
     assert np.array(canvas.image)[:, gap[0] + 1 : gap[1]].max() <= 45
     assert np.median(dressed(seed, gap=gap)[:, 205:208]) <= 80
@@ -91,7 +91,7 @@ def test_a_table_hides_no_more_than_a_corner() -> None:
         assert columns.min() < 10 or columns.max() > SHAPE[1] - 10
 
 
-def test_an_ecg_without_known_beats_says_nothing_of_their_phase() -> None:
+def test_an_ecg_says_nothing_of_the_phase() -> None:
     """Its R waves fall evenly on every phase of a heart of the very same rate."""
     phases = np.concatenate([made_up_r_waves(flat_canvas(seed), 72.0) * 72 / 60 % 1 for seed in range(400)])
 
@@ -99,7 +99,7 @@ def test_an_ecg_without_known_beats_says_nothing_of_their_phase() -> None:
     assert counts.min() > 0.75 * counts.mean()
 
 
-def test_an_ecg_that_fits_peaks_at_the_known_beats() -> None:
+def test_an_ecg_peaks_at_its_r_waves() -> None:
     """In most shapes the trace is farthest from its base line within 60 ms of an R wave."""
     r_s = np.array([0.5, 1.4, 2.2, 3.3])
     near = []
@@ -108,6 +108,20 @@ def test_an_ecg_that_fits_peaks_at_the_known_beats() -> None:
         near.append(np.abs(r_s - peak_s).min() < 0.06)
 
     assert np.mean(near) > 0.7
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_the_black_bar_of_an_ecg_ends_where_the_heart_begins(head: bool) -> None:
+    """However far the bar would reach, the rows of the heart keep their gray, the rest turns black."""
+    first, last = 60, 200
+    pixels = np.full(SHAPE, GRAY, dtype=np.uint8)
+    canvas = Canvas.over(Draw(np.random.default_rng(0)), pixels, timeline(), (first, last))
+
+    black_bar(canvas, head=head, edge_px=SHAPE[0] / 2)
+
+    rows = np.array(canvas.image)[:, 0]
+    assert (rows[first + 1 : last] == GRAY).all()
+    assert rows[0 if head else -1] == 0
 
 
 @pytest.mark.parametrize("seed", range(30))
