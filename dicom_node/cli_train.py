@@ -9,7 +9,7 @@ from dicom_node.cli_dataset import invalid_is_exit_one
 
 train_app = typer.Typer(help="Train one of the two networks, or calibrate both.", no_args_is_help=True)
 
-VERSION = "2026.14"
+VERSION = "2026.15"
 """Of the shipped weights."""
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
