@@ -12,7 +12,8 @@ from store import audit
 from store.schema import deliveries, results
 from store.states import DeliveryState
 
-Kind = Literal["sr", "overlay"]
+Kind = Literal["tid5200", "tid1500", "tid5300", "overlay", "presentation_state"]
+"""A structured report by its template (PS3.16), a picture, or graphics on the source image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,17 +70,13 @@ def of_study(session: Session, study_uid: str) -> list[Result]:
     return _fetch(session, select(results).where(results.c.study_uid == study_uid).order_by(results.c.id))
 
 
-def latest(
-    session: Session, *, source_sop_instance_uid: str, kind: Kind, before_revision: int
-) -> Result | None:
-    """The newest earlier result of a source image: what a new revision replaces."""
+def latest(session: Session, *, source_sop_instance_uid: str, before_revision: int) -> dict[Kind, Result]:
+    """The newest earlier result of each kind of a source image: what a new revision replaces."""
     query = select(results).where(
         results.c.source_sop_instance_uid == source_sop_instance_uid,
-        results.c.kind == kind,
         results.c.revision < before_revision,
     )
-    found = _fetch(session, query.order_by(results.c.revision.desc(), results.c.id.desc()).limit(1))
-    return found[0] if found else None
+    return {each.kind: each for each in _fetch(session, query.order_by(results.c.revision, results.c.id))}
 
 
 def is_own(session: Session, sop_instance_uid: str) -> bool:

@@ -112,7 +112,16 @@ results = Table(
     Column("id", Integer, primary_key=True),
     Column(
         "kind",
-        Enum("sr", "overlay", native_enum=False, create_constraint=True, name="result_kind"),
+        Enum(
+            "tid5200",
+            "tid1500",
+            "tid5300",
+            "overlay",
+            "presentation_state",
+            native_enum=False,
+            create_constraint=True,
+            name="result_kind",
+        ),
         nullable=False,
     ),
     Column("study_uid", ForeignKey("studies.study_uid"), nullable=False, index=True),

@@ -85,7 +85,7 @@ def new_result() -> Callable[..., NewResult]:
 
     def make(number: int = 1, *, study: str = STUDY, **fields: Any) -> NewResult:
         values = {
-            "kind": "sr",
+            "kind": "tid5200",
             "study_uid": study,
             "revision": 1,
             "source_sop_instance_uid": f"{study}.1",

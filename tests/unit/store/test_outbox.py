@@ -102,10 +102,10 @@ def test_latest(database: Database, add_result: Add, study_uid: str) -> None:
     add_result(5, revision=2, source_sop_instance_uid=f"{study_uid}.2")
     source = f"{study_uid}.1"
 
-    def before(revision: int, kind: results.Kind = "sr", source: str = source) -> str | None:
+    def before(revision: int, kind: results.Kind = "tid5200", source: str = source) -> str | None:
         with database.read() as session:
-            found = results.latest(
-                session, source_sop_instance_uid=source, kind=kind, before_revision=revision
+            found = results.latest(session, source_sop_instance_uid=source, before_revision=revision).get(
+                kind
             )
         return found.sop_instance_uid if found else None
 
