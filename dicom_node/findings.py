@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydicom import Dataset, dcmread
 
+from dicom_node.charset import charset_is_missing
 from inference.errors import PixelDataError
 from inference.types import StripResult
 from store.instances import Instance
@@ -23,6 +24,8 @@ class Finding:
 
     image: Instance
     strips: Sequence[StripResult]
+    charset_missing: bool = False
+    """The image holds texts and does not say in which character set."""
 
     @property
     def measured(self) -> bool:
@@ -46,10 +49,11 @@ def examine(image: Instance, path: Path, analyse: Analyse) -> Finding:
     except Exception as error:  # noqa: BLE001 - hostile bytes make pydicom raise whatever it likes
         # Not its message, which may quote the patient's data.
         return _unusable(image, f"the file cannot be read: {type(error).__name__}")
+    charset_missing = charset_is_missing(dataset)
     missing = [keyword for keyword in _NEEDED if not dataset.get(keyword)]
     if missing:
         return _unusable(image, f"no report can refer to it without {', '.join(missing)}")
-    return Finding(image=image, strips=analyse(dataset))
+    return Finding(image=image, strips=analyse(dataset), charset_missing=charset_missing)
 
 
 def _unusable(image: Instance, detail: str) -> Finding:

@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 
 from dicom_node.errors import NodeError
 from dicom_node.findings import Analyse, Finding, examine
-from dicom_node.report import Predecessor, ReportObject
+from dicom_node.predecessors import predecessors_of
+from dicom_node.report import ReportObject, UnreportableSource, judged
+from dicom_node.wanted import Wanted
 from inference.types import ModelIdentity
 from store import audit, instances, jobs, results, studies
 from store.database import Database
@@ -45,7 +47,7 @@ class Pipeline:
     database: Database
     files: FileStore
     steps: Steps
-    destinations: Sequence[str]
+    wanted: Wanted
     installation_uid: str
     clock: Callable[[], datetime]
 
@@ -61,8 +63,8 @@ def run_job(job: Job, pipeline: Pipeline, *, stop: Event) -> None:
     """
     images = images_of(job, pipeline)
     findings = [find(image, pipeline) for image in unless(stop, images)]
-    reported = [finding for finding in findings if finding.measured and has_news(findings)]
-    reports = [new for finding in unless(stop, reported) for new in report(finding, job, pipeline)]
+    worthy = worth_reporting(findings, pipeline.wanted)
+    reports = [new for finding in unless(stop, worthy) for new in report(finding, job, pipeline)]
     with pipeline.database.transaction() as session:
         record_outcomes(session, findings, job, pipeline)
         record_results(session, reports, job, pipeline)
@@ -85,49 +87,57 @@ def find(image: Instance, pipeline: Pipeline) -> Finding:
     return examine(image, pipeline.files.absolute(image.path), pipeline.steps.analyse)
 
 
-def has_news(findings: Sequence[Finding]) -> bool:
-    """Decide whether this revision is worth reports.
+def worth_reporting(findings: Sequence[Finding], wanted: Wanted) -> list[Finding]:
+    """Return the images to report on: those measured, and refusals where they are wanted.
 
-    Images that no job has concluded yet are new. If there are some and none could be measured, the
-    reports sent before still say all there is. Without new images, someone asked for a replay.
+    Images that no job has concluded yet are new. If there are some and none of them is to be
+    reported, the reports sent before still say all there is. Without new images, someone asked for
+    a replay.
     """
+    worthy = [
+        finding
+        for finding in findings
+        if finding.measured or (wanted.overlay_refusals and any(map(judged, finding.strips)))
+    ]
     new = [finding for finding in findings if finding.image.state is InstanceState.RECEIVED]
-    return not new or any(finding.measured for finding in new)
+    return worthy if not new or any(finding in worthy for finding in new) else []
 
 
 def report(finding: Finding, job: Job, pipeline: Pipeline) -> list[NewResult]:
-    """Build the objects of one measured image and make them durable."""
+    """Build the objects of one image and make them durable; none, with a reason, if it cannot be named."""
     image = finding.image
-    objects = pipeline.steps.build_results(
-        dcmread(pipeline.files.absolute(image.path)),
-        finding.strips,
-        model=pipeline.steps.model,
-        revision=job.revision,
-        predecessor=predecessor_of(image, job, pipeline),
-        installation_uid=pipeline.installation_uid,
-        # Of the durable row, so equal on every attempt; DICOM times are local ones (PS3.3 C.12.1.1.8).
-        at=job.created_at.astimezone(),
-    )
+    try:
+        objects = pipeline.steps.build_results(
+            dcmread(pipeline.files.absolute(image.path)),
+            finding.strips,
+            model=pipeline.steps.model,
+            revision=job.revision,
+            predecessors=predecessors_of(
+                image, revision=job.revision, database=pipeline.database, files=pipeline.files
+            ),
+            installation_uid=pipeline.installation_uid,
+            # Of the durable row, so equal on every attempt; DICOM times are local ones (PS3.3 C.12.1.1.8).
+            at=job.created_at.astimezone(),
+            wanted=pipeline.wanted,
+        )
+    except UnreportableSource as error:
+        record_refusal(image, job, pipeline, why=str(error))
+        return []
     return [keep(each, image, job, pipeline) for each in objects]
 
 
-def predecessor_of(image: Instance, job: Job, pipeline: Pipeline) -> Predecessor | None:
-    """Return the SR of this image that an earlier revision made, for PredecessorDocumentsSequence."""
-    with pipeline.database.read() as session:
-        earlier = results.latest(
+def record_refusal(image: Instance, job: Job, pipeline: Pipeline, *, why: str) -> None:
+    """Say in the audit log why an image that was measured has no reports."""
+    with pipeline.database.transaction() as session:
+        audit.record(
             session,
-            source_sop_instance_uid=image.sop_instance_uid,
-            kind="sr",
-            before_revision=job.revision,
+            "report.refused",
+            "refused",
+            at=pipeline.clock(),
+            study_uid=job.study_uid,
+            sop_instance_uid=image.sop_instance_uid,
+            detail={"revision": job.revision, "because": why},
         )
-    if earlier is None:
-        return None
-    return Predecessor(
-        sop_class_uid=earlier.sop_class_uid,
-        sop_instance_uid=earlier.sop_instance_uid,
-        series_instance_uid=dcmread(pipeline.files.absolute(earlier.path)).SeriesInstanceUID,
-        study_uid=earlier.study_uid,
-    )
 
 
 def keep(new: ReportObject, image: Instance, job: Job, pipeline: Pipeline) -> NewResult:
@@ -159,12 +169,22 @@ def record_outcomes(session: Session, findings: Sequence[Finding], job: Job, pip
             detail={**made_by, **finding.detail()},
             now=pipeline.clock(),
         )
+        if finding.charset_missing:
+            audit.record(
+                session,
+                "report.charset_assumed",
+                at=pipeline.clock(),
+                study_uid=job.study_uid,
+                sop_instance_uid=finding.image.sop_instance_uid,
+                detail={"charset": pipeline.wanted.default_charset, "revision": job.revision},
+            )
 
 
 def record_results(session: Session, reports: Sequence[NewResult], job: Job, pipeline: Pipeline) -> None:
     """Put the results into the outbox, or say that this revision has none."""
     for new in reports:
-        results.add(session, new, destinations=pipeline.destinations, now=pipeline.clock())
+        to = pipeline.wanted.destinations(new.kind)
+        results.add(session, new, destinations=to, now=pipeline.clock())
     if not reports:
         detail = {"revision": job.revision, "because": "no new image could be measured"}
         audit.record(session, "result.none", at=pipeline.clock(), study_uid=job.study_uid, detail=detail)

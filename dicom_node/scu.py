@@ -117,13 +117,17 @@ def _send(association: Association, path: Path, context: PresentationContext) ->
 
 
 def _outcome(answer: Dataset) -> Outcome:
-    """Sort the answer's status by its class (PS3.7 Annex C); an empty one means that none came."""
+    """Return what an answer means; an empty one means that none came."""
     if "Status" not in answer:
         return Unreachable(why="the association was aborted or timed out before the answer came")
-    status = int(answer.Status)
+    return classified(int(answer.Status), comment=str(answer.get("ErrorComment", "")))
+
+
+def classified(status: int, *, comment: str = "") -> Accepted | Refused:
+    """Sort a status into kept by the peer, and not (PS3.4 B.2.3, PS3.7 Annex C)."""
     if status in (STATUS_SUCCESS, STATUS_DUPLICATE_SOP_INSTANCE) or status >> 12 == 0xB:  # noqa: PLR2004 - 0xBxxx
         return Accepted(status=status)
-    return Refused(status=status, comment=str(answer.get("ErrorComment", "")))
+    return Refused(status=status, comment=comment)
 
 
 def _context(path: Path) -> PresentationContext | Unreadable:

@@ -6,11 +6,12 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, cast, get_args
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
 import pydantic_settings
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydicom.charset import python_encoding
 
 from dicom_node.errors import SettingsError
 
@@ -55,6 +56,13 @@ def _source_host(text: str) -> str:
     return text
 
 
+def _charset(term: str) -> str:
+    """PS3.3 C.12.1.1.2: a defined term for one character set."""
+    if term not in python_encoding or not term:
+        raise ValueError("must be a defined term of SpecificCharacterSet, such as ISO_IR 100 or GB18030")
+    return term
+
+
 def _folder(path: Path) -> Path:
     if path.exists() and not path.is_dir():
         raise ValueError("must be a folder, or a path where one can be made")
@@ -68,6 +76,8 @@ DatabaseURL = Annotated[str, _matches(r"sqlite:///(?!:memory:).+", "sqlite:///FI
 Device = Annotated[str, _matches(r"auto|cpu|cuda(:\d+)?", "auto, cpu, cuda or cuda:N")]
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Host = Annotated[str, AfterValidator(_host)]
+Charset = Annotated[str, AfterValidator(_charset)]
+SRTemplate = Literal["tid5200", "tid1500", "tid5300"]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
@@ -114,6 +124,9 @@ class Destination(Section):
     host: Host
     port: int = Field(ge=1, le=65_535)
     timeout_s: Seconds = 30.0
+    sr: tuple[SRTemplate, ...] = ("tid5200",)
+    overlay: bool = True
+    presentation_state: bool = False
 
 
 class Study(Section):
@@ -156,6 +169,20 @@ class Delivery(Section):
         return self
 
 
+class Report(Section):
+    """`[report]`: what the results say, to all destinations alike."""
+
+    per_beat: bool = False
+    overlay_refusals: bool = False
+    default_charset: Charset = "ISO_IR 100"
+
+
+class Codes(Section):
+    """`[codes]`: SNOMED codes as they are now (SCT), or as long-installed importers know them (SRT)."""
+
+    snomed: Literal["SCT", "SRT"] = "SCT"
+
+
 class Job(Section):
     """`[job]`: how often a study is analysed before it is given up."""
 
@@ -184,6 +211,8 @@ class Settings(BaseSettings):
     store: Store = Store()
     inference: Inference = Inference()
     delivery: Delivery = Delivery()
+    report: Report = Report()
+    codes: Codes = Codes()
     job: Job = Job()
     web: Web = Web()
 

@@ -20,6 +20,7 @@ from dicom_node.lifecycle import StopSignal
 from dicom_node.pipeline import Interrupted, Pipeline, Steps, run_job
 from dicom_node.settings import Job as Policy
 from dicom_node.settings import Settings
+from dicom_node.wanted import Wanted
 from inference.errors import InferenceError
 from store import audit, jobs
 from store.database import Database
@@ -69,7 +70,7 @@ def _run(settings: Settings, load_steps: LoadSteps, stop: Event, resources: Exit
         database=database,
         files=outbox.files,
         steps=load_steps(settings),
-        destinations=[destination.name for destination in settings.destinations],
+        wanted=Wanted.of(settings),
         installation_uid=installation_uid(data_dir),
         clock=utc_now,
     )

@@ -84,9 +84,8 @@ def limits_for(patient: Patient) -> Limits:
 def body_surfaces_m2(patient: Patient) -> list[float]:
     """Body surface told by height and weight, and expected at that age; what is not known is left out."""
     surfaces = []
-    if patient.height_m is not None and patient.weight_kg is not None:
-        # Haycock GB et al., J Pediatr 1978;93:62
-        surfaces.append(0.024265 * (100 * patient.height_m) ** 0.3964 * patient.weight_kg**0.5378)
+    if patient.body_surface_m2 is not None:
+        surfaces.append(patient.body_surface_m2)
     elif patient.height_m is not None:
         surfaces.append(0.67 * patient.height_m**1.7)
     elif patient.weight_kg is not None:

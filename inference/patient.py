@@ -28,6 +28,13 @@ class Patient:
     age_years: float | None = None
     heart_rate_bpm: float | None = None
 
+    @property
+    def body_surface_m2(self) -> float | None:
+        """By the formula of Haycock GB et al., J Pediatr 1978;93:62; None without height and weight."""
+        if self.height_m is None or self.weight_kg is None:
+            return None
+        return float(0.024265 * (100 * self.height_m) ** 0.3964 * self.weight_kg**0.5378)
+
 
 UNKNOWN = Patient()
 

@@ -68,6 +68,11 @@ def refused(reason: str = "no_cycle") -> StripResult:
     return StripResult(status="not_measured", reason=reason)
 
 
+def looked_at_in_vain(reason: str = "no_cycle", detail: str = "most probable cycle 0.03") -> StripResult:
+    """Return a strip whose file is in order and that could not be measured."""
+    return StripResult(status="not_measured", reason=reason, detail=detail, region=strip_result().region)
+
+
 def _column(x: float, rows: Sequence[float]) -> tuple[Point, Point, Point, Point]:
     first, second, third, fourth = ((x, y) for y in rows)
     return first, second, third, fourth

@@ -62,6 +62,7 @@ def running_orthanc(folder: Path) -> Iterator[Orthanc]:
         "DicomAet": "ORTHANC",
         "RemoteAccessAllowed": False,
         "DicomAlwaysAllowStore": True,
+        "DicomAlwaysAllowFind": True,
         "DefaultEncoding": "Utf8",
     }
     folder.mkdir(parents=True, exist_ok=True)

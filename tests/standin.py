@@ -6,7 +6,7 @@ The ImageComments of an image say what the stand-in analysis makes of it: "refus
 
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import builders
@@ -16,8 +16,10 @@ from dicom_node.identity import derived_uid
 from dicom_node.pipeline import Steps
 from dicom_node.report import Predecessor, ReportObject
 from dicom_node.settings import Settings
+from dicom_node.wanted import Wanted
 from inference.errors import NoCycle
 from inference.types import ModelIdentity, StripResult, Value
+from store.results import Kind
 
 MODEL = ModelIdentity(name="stand-in", version="1", sha256="5" * 64)
 
@@ -50,13 +52,14 @@ def build_results(
     *,
     model: ModelIdentity,
     revision: int,
-    predecessor: Predecessor | None,
+    predecessors: Mapping[Kind, Predecessor],
     installation_uid: str,
     at: datetime,
+    wanted: Wanted,  # noqa: ARG001 - the signature of the real one
 ) -> list[ReportObject]:
     """Return an SR and an overlay whose bytes depend on every argument."""
     made = []
-    for kind, build in (("sr", builders.vendor_sr), ("overlay", builders.secondary_capture)):
+    for kind, build in (("tid5200", builders.vendor_sr), ("overlay", builders.secondary_capture)):
         ds = build(
             StudyInstanceUID=source.StudyInstanceUID,
             SeriesInstanceUID=derived_uid(str(source.StudyInstanceUID), kind),
@@ -64,7 +67,7 @@ def build_results(
             ContentDate=at.strftime("%Y%m%d"),
             ContentTime=at.strftime("%H%M%S.%f"),
             DeviceUID=installation_uid,
-            ImageComments=str(predecessor),
+            ImageComments=str(predecessors.get("tid5200")),
         )
         file = io.BytesIO()
         dcmwrite(file, ds, enforce_file_format=True)

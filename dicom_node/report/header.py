@@ -18,6 +18,7 @@ from dicom_node.identity import (
 )
 from dicom_node.report import codes
 from dicom_node.report.source import INHERITED
+from dicom_node.wanted import Wanted
 from inference.types import ModelIdentity
 
 
@@ -33,6 +34,7 @@ class Production:
     revision: int
     installation_uid: str
     at: datetime
+    wanted: Wanted
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
@@ -44,17 +46,18 @@ class Production:
 def result_header(source: Dataset, production: Production, *, kind: str, part: str = "") -> Dataset:
     """Return a data set with all that does not depend on the kind of object; `source` is normalised.
 
-    The UIDs derive from the source instance, the model, the kind, the revision and `part`, which
-    tells apart several objects of one kind from one source. Later revisions share the series.
+    The UIDs derive from the source instance, the model, the kind, the revision, the manner and
+    `part`, which tells apart several objects of one kind from one source. Later revisions, by a
+    newer model too, share the series.
     """
     ds = Dataset()
     ds.SpecificCharacterSet = source.SpecificCharacterSet
     for keyword in INHERITED:
         if keyword in source:
             ds.add(source[keyword])
-    sha256 = production.model.sha256
-    ds.SOPInstanceUID = derived_uid(kind, source.SOPInstanceUID, sha256, str(production.revision), part)
-    ds.SeriesInstanceUID = derived_uid(kind, source.StudyInstanceUID, source.SeriesInstanceUID, sha256)
+    made = (production.model.sha256, str(production.revision), production.wanted.manner)
+    ds.SOPInstanceUID = derived_uid(kind, source.SOPInstanceUID, *made, part)
+    ds.SeriesInstanceUID = derived_uid(kind, source.StudyInstanceUID, source.SeriesInstanceUID)
     ds.InstanceNumber = 1000 * (production.revision - 1) + int(source.get("InstanceNumber") or 1)
     _equip(ds, source, production)
     _date(ds, source, production.at)

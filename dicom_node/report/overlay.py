@@ -1,6 +1,7 @@
 """The picture a cardiologist judges: calipers on the chosen beat, and a table of the results."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 from dicom_node.report.beats import Style, draw_chosen, draw_other, edges
 from dicom_node.report.canvas import Canvas
 from dicom_node.report.labels import draw_labels
-from dicom_node.report.layout import Cost
-from dicom_node.report.panel import panels
+from dicom_node.report.layout import Box, Cost
+from dicom_node.report.panel import panels, refusal_panels
+from dicom_node.report.table import Panel
 from inference.types import ModelIdentity, StripResult
 
 SMALLEST_TEXT_PX: Final = 7
@@ -24,9 +26,10 @@ NEVER: Final = 100.0
 def draw_overlay(
     image_rgb: NDArray[np.uint8], results: Sequence[StripResult], model: ModelIdentity
 ) -> NDArray[np.uint8]:
-    """Return `image_rgb` (rows, columns, 3) with every measured strip of this frame drawn on it.
+    """Return `image_rgb` (rows, columns, 3) with every strip of this frame drawn on it.
 
-    The matrix stays as it is and nothing of the patient is written.
+    A strip that could not be measured gets the reason, nothing else. The matrix stays as it is and
+    nothing of the patient is written.
     """
     canvas, cost = Canvas(image_rgb), Cost(image_rgb)
     style = Style.of(*canvas.size)
@@ -34,7 +37,12 @@ def draw_overlay(
     for result in measured:
         _draw_beats(canvas, cost, result, style)
     for result in measured:
-        _draw_panel(canvas, cost, result, model, style)
+        middle = edges(result.cycles[result.chosen])
+        _draw_panel(canvas, cost, partial(panels, result, model), middle, style)
+    for result in results:
+        if not result.measured and result.region is not None:
+            middle = Box(*result.region.xyxy_px)
+            _draw_panel(canvas, cost, partial(refusal_panels, result, model), middle, style)
     return canvas.picture()
 
 
@@ -54,11 +62,13 @@ def _draw_beats(canvas: Canvas, cost: Cost, result: StripResult, style: Style) -
         cost.add(edges(chosen)._replace(x0=x0, y0=y0, x1=x1 + 1, y1=y1 + 1), STRIP_COST)
 
 
-def _draw_panel(canvas: Canvas, cost: Cost, result: StripResult, model: ModelIdentity, style: Style) -> None:
-    """Put the table where it hides least, smaller where it would not fit."""
-    x0, y0, x1, y1 = edges(result.cycles[result.chosen])
+def _draw_panel(
+    canvas: Canvas, cost: Cost, settings_of: Callable[[int], list[Panel]], beside: Box, style: Style
+) -> None:
+    """Put a plate where it hides least, smaller where it would not fit."""
+    x0, y0, x1, y1 = beside
     for text_px in range(style.text, SMALLEST_TEXT_PX - 1, -1):
-        settings = panels(result, model, text_px)
+        settings = settings_of(text_px)
         margin = text_px // 2
         sizes = [(width + 2 * margin, height + 2 * margin) for width, height in (p.size for p in settings)]
         place = cost.cheapest(sizes, near=((x0 + x1) / 2, (y0 + y1) / 2))

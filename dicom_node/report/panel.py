@@ -1,15 +1,19 @@
 """What the result table of the overlay says."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Final
 
 from dicom_node.report.beats import DIASTOLE, SYSTOLE
 from dicom_node.report.canvas import WHITE
 from dicom_node.report.quantities import BY_KEY, known
 from dicom_node.report.table import GRAY, Block, Panel
+from inference.errors import Implausible, LowAgreement, NoCycle
 from inference.types import ModelIdentity, StripResult
 
 DISCLAIMER: Final = ("AI measurement, not verified.", "Research use.")
+REFUSALS: Final = {each.reason: str(each.__doc__) for each in (NoCycle, Implausible, LowAgreement)}
+REFUSAL_COLUMNS: Final = 44
 DERIVED: Final = ("EF_percent", "FS_percent", "EDV_ml", "ESV_ml", "HR_bpm")
 
 
@@ -27,6 +31,23 @@ def panels(result: StripResult, model: ModelIdentity, text_px: int) -> list[Pane
         Panel(lines=[[lengths, derived], [wide]], gap=gap),
         Panel(lines=[[lengths, derived], [snug]], gap=gap),
     ]
+
+
+def refusal_panels(result: StripResult, model: ModelIdentity, text_px: int) -> list[Panel]:
+    """Return the plate that says why a strip has no numbers."""
+    sentences = (REFUSALS[result.reason or NoCycle.reason], result.detail)
+    why = [line for sentence in sentences for line in wrap(sentence, REFUSAL_COLUMNS)]
+    head = Block(rows=[(("Not measured", WHITE),)], align="l", text_px=text_px)
+    small = max(8, round(text_px * 0.85))
+    said = _notes([*why, f"model {model.name} {model.version}", " ".join(DISCLAIMER)], small)
+    return [Panel(lines=[[head], [said]], gap=text_px // 2)]
+
+
+def summary(result: StripResult, model: ModelIdentity) -> list[str]:
+    """Return in lines of text what the table says beside the six lengths."""
+    derived = [f"{BY_KEY[key].label} {_number(result, key)} {BY_KEY[key].unit_label}" for key in DERIVED]
+    made_by = f"model {model.name} {model.version}"
+    return [*derived, _interval(result), _beats(result), _probability(result), made_by, *DISCLAIMER]
 
 
 def _lengths(result: StripResult, text_px: int) -> Block:

@@ -111,6 +111,16 @@ QUANTITIES: Final = (
         method=codes.TEICHHOLZ,
     ),
 )
+LV_MASS_INDEX: Final = Quantity(
+    key="LVmassIndex_g_m2",
+    label="LV mass index",
+    concept=codes.LV_MASS_INDEX,
+    unit=codes.GRAM_PER_SQUARE_METRE,
+    unit_label="g/m²",
+    decimals=0,
+    method=codes.MASS_BY_M_MODE,
+)
+"""LVmass_g over the body surface: reported when height and weight are known."""
 BY_KEY: Final[Mapping[str, Quantity]] = {quantity.key: quantity for quantity in QUANTITIES}
 
 PHASES: Final[Mapping[str, tuple[str, str, str]]] = {

@@ -49,6 +49,8 @@ def secondary_capture(
     ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = ds.ContentDate, ds.ContentTime
     # The heart is unpaired: a body part spares the object an empty Laterality (PS3.3 C.7.3.1).
     ds.BodyPartExamined, ds.PatientOrientation = "HEART", ""
+    if production.revision > 1:
+        ds.ImageComments = f"Revision {production.revision}: replaces the earlier pictures of this series"
     _describe_derivation(ds, source, frame)
     _describe_quality(ds, source, source_syntax)
     _set_pixels(ds, picture)

@@ -3,10 +3,9 @@
 Identity is copied, never retyped: only what cannot be legal in a new object is emptied.
 """
 
-import re
 import warnings
+from collections.abc import Sequence
 from copy import deepcopy
-from datetime import datetime
 from typing import Final
 
 import structlog
@@ -14,6 +13,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
+from dicom_node.report.legal import is_legal, shortened
 from inference.attributes import MALFORMED
 
 log = structlog.get_logger()
@@ -55,6 +55,10 @@ REFERRED: Final = (
     "SeriesInstanceUID",
     "InstanceNumber",
     "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
     "RequestAttributesSequence",
     "TimezoneOffsetFromUTC",
     "Manufacturer",
@@ -82,84 +86,74 @@ TYPE_2: Final = (
 )
 TYPE_1: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 
-_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d(([0-5]\d|60)(\.\d{1,6})?)?)?")
-_INTEGER = re.compile(r"[+-]?\d{1,9}")
-_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_LEGAL: Final = {
-    "PatientSex": re.compile(r"[MFO]"),
-    "PatientAge": re.compile(r"\d{3}[DWMY]"),
-    "PatientSize": _DECIMAL,
-    "PatientWeight": _DECIMAL,
-    "InstanceNumber": _INTEGER,
-    "NumberOfFrames": _INTEGER,
-    "PatientIdentityRemoved": re.compile(r"YES|NO"),
-    "StudyTime": _TIME,
-    "PatientBirthTime": _TIME,
-    "TimezoneOffsetFromUTC": re.compile(r"[+-](0\d|1[0-4])[0-5]\d"),
-}
-_DATES: Final = ("PatientBirthDate", "StudyDate")
+IDENTITY: Final = ("PatientName", "PatientID", "IssuerOfPatientID")
+"""Whose results these are: what cannot be written as it is must not be written otherwise."""
+SHORTENED: Final = (
+    "StudyDescription",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "DeviceSerialNumber",
+    "StationName",
+    "InstitutionName",
+)
+"""Texts for human readers: the start of one too long is better than nothing."""
 
 
-class IncompleteSourceError(ValueError):
-    """The source image lacks a UID, so no object can refer to it."""
+class UnreportableSource(ValueError):
+    """The source image cannot be reported on: it lacks a UID, or its patient cannot be named legally."""
 
 
-def normalised_header(source: Dataset) -> Dataset:
+def normalised_header(source: Dataset, default_charset: str = "ISO_IR 100") -> Dataset:
     """Return the part of `source` that result objects carry or refer to, decoded, without pixels.
 
     Attributes that every result must have (type 2) are present, empty where the source has none;
     values that are illegal in DICOM are emptied and logged. Texts are decoded from whatever
-    character set the source declares, ready to be written as ISO_IR 192.
+    character set the source declares, ready to be written as ISO_IR 192; `default_charset` is that
+    of 8-bit texts in a source that declares none.
 
     Raises:
-        IncompleteSourceError: a UID is missing.
+        UnreportableSource: a UID is missing, or the patient's name or ID cannot be copied.
     """
+    charset = source.get("SpecificCharacterSet") or default_charset
     header = Dataset()
     header.SpecificCharacterSet = "ISO_IR 192"
     for keyword in INHERITED + REFERRED:
-        _copy(source, header, keyword)
+        _copy(source, header, keyword, charset)
     missing = [keyword for keyword in TYPE_1 if not header.get(keyword)]
     if missing:
-        raise IncompleteSourceError(f"the source image has no {', '.join(missing)}")
+        raise UnreportableSource(f"the source image has no {', '.join(missing)}")
     for keyword in TYPE_2:
         if keyword not in header:
             setattr(header, keyword, "")
     return header
 
 
-def _copy(source: Dataset, header: Dataset, keyword: str) -> None:
-    """Copy one attribute, decoded; an unreadable or illegal value is left behind."""
+def _copy(source: Dataset, header: Dataset, keyword: str, charset: str | Sequence[str]) -> None:
+    """Copy one attribute, decoded; an unreadable or illegal value is left behind, unless it is identity."""
     tag = tag_for_keyword(keyword)
     if tag is None or tag not in source:
         return
     try:
         with warnings.catch_warnings():  # pydicom warns of every oddity; ours is to copy it or to leave it
             warnings.simplefilter("ignore")
-            element = _decoded(source, tag)
-            legal = _is_legal(keyword, element.value)
+            element = _decoded(source, tag, charset)
+            legal = is_legal(keyword, element.value)
     except MALFORMED:
-        legal = False
+        element, legal = None, False
     if legal:
         header.add(element)
+    elif keyword in IDENTITY:
+        raise UnreportableSource(f"{keyword} of the source image is no legal value")
+    elif keyword in SHORTENED and isinstance(getattr(element, "value", None), str):
+        setattr(header, keyword, shortened(keyword, element.value))
     else:
         log.warning("report.source_value_dropped", keyword=keyword)
 
 
-def _decoded(source: Dataset, tag: int) -> DataElement:
+def _decoded(source: Dataset, tag: int, charset: str | Sequence[str]) -> DataElement:
     """Return a copy of one element whose texts, nested ones too, no longer depend on a character set."""
     single = Dataset()
-    if "SpecificCharacterSet" in source:
-        single.SpecificCharacterSet = source.SpecificCharacterSet
-    single.add(deepcopy(source[tag]))
+    single.SpecificCharacterSet = charset
+    single[tag] = deepcopy(source.get_item(tag))
     single.decode()
     return single[tag]
-
-
-def _is_legal(keyword: str, value: object) -> bool:
-    text = str(value or "").strip()
-    if not text:
-        return True
-    if keyword in _DATES:
-        return len(text) == len("YYYYMMDD") and bool(datetime.strptime(text, "%Y%m%d"))  # noqa: DTZ007 (a day has no zone)
-    pattern = _LEGAL.get(keyword)
-    return pattern is None or pattern.fullmatch(text) is not None

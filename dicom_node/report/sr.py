@@ -1,18 +1,60 @@
-"""The Comprehensive SR document around the content tree (PS3.3 A.35.3)."""
+"""The SR document around a content tree (PS3.3 A.35.3, A.35.13, A.35.18)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from highdicom.sr import ContainerContentItem
 from pydicom.dataset import Dataset
-from pydicom.uid import ComprehensiveSRStorage
+from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, SimplifiedAdultEchoSRStorage
 
 from dicom_node.identity import CODING_SCHEME_DESIGNATOR, CODING_SCHEME_UID, MANUFACTURER
 from dicom_node.report.header import Production, reference, result_header
+from dicom_node.report.legal import is_legal
 from dicom_node.report.quantities import QUANTITIES, known
+from dicom_node.report.snomed import use_retired_codes
+from dicom_node.report.tid1500 import measurement_report
 from dicom_node.report.tid5200 import echo_report
+from dicom_node.report.tid5300 import simplified_report
+from dicom_node.settings import SRTemplate
 from inference.types import StripResult
 
-SERIES_NUMBER = 9001
+Tree = Callable[[Dataset, Sequence[StripResult], Production], ContainerContentItem]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """What tells the reports of one template from those of another."""
+
+    sop_class: UID
+    series_number: int
+    tree: Tree
+    series_description: str
+    needs_time_zone: bool = False
+    """The Timezone module is mandatory (PS3.3 A.35.18)."""
+
+
+DOCUMENTS: Final[Mapping[SRTemplate, Document]] = {
+    "tid5200": Document(
+        sop_class=ComprehensiveSRStorage,
+        series_number=9001,
+        tree=echo_report,
+        series_description="M-mode LV measurements (SR)",
+    ),
+    "tid1500": Document(
+        sop_class=Comprehensive3DSRStorage,
+        series_number=9002,
+        tree=measurement_report,
+        series_description="M-mode LV measurements (TID 1500)",
+    ),
+    "tid5300": Document(
+        sop_class=SimplifiedAdultEchoSRStorage,
+        series_number=9004,
+        tree=simplified_report,
+        series_description="M-mode LV measurements (TID 5300)",
+        needs_time_zone=True,
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,18 +68,33 @@ class Predecessor:
 
 
 def structured_report(
+    template: SRTemplate,
     source: Dataset,
     results: Sequence[StripResult],
     production: Production,
     predecessor: Predecessor | None = None,
 ) -> Dataset:
-    """Return the SR of one source image with its measured strips; `source` is normalised.
+    """Return the SR of one source image with its strips; `source` is normalised.
 
     No human has seen it: UNVERIFIED and PRELIMINARY, always.
     """
-    ds = result_header(source, production, kind="sr")
-    ds.SOPClassUID, ds.Modality = ComprehensiveSRStorage, "SR"
-    ds.SeriesNumber, ds.SeriesDescription = SERIES_NUMBER, "M-mode LV measurements (SR)"
+    document = DOCUMENTS[template]
+    ds = result_header(source, production, kind=template)
+    ds.SOPClassUID, ds.Modality = document.sop_class, "SR"
+    ds.SeriesNumber, ds.SeriesDescription = document.series_number, document.series_description
+    if document.needs_time_zone and "TimezoneOffsetFromUTC" not in ds:
+        ds.TimezoneOffsetFromUTC = production.at.strftime("%z")
+    _state(ds, source, results, predecessor)
+    ds.update(document.tree(source, results, production))
+    if production.wanted.snomed == "SRT":
+        use_retired_codes(ds)
+    return ds
+
+
+def _state(
+    ds: Dataset, source: Dataset, results: Sequence[StripResult], predecessor: Predecessor | None
+) -> None:
+    """Say how far the document has come, what it was asked for, rests on, and replaces (PS3.3 C.17.2)."""
     ds.CompletionFlag = "COMPLETE" if _complete(results) else "PARTIAL"
     ds.PreliminaryFlag, ds.VerificationFlag = "PRELIMINARY", "UNVERIFIED"
     ds.ReferencedPerformedProcedureStepSequence = []
@@ -50,11 +107,10 @@ def structured_report(
     if predecessor is not None:
         ds.PredecessorDocumentsSequence = [_predecessor_reference(predecessor)]
     ds.CodingSchemeIdentificationSequence = [_own_coding_scheme()]
-    ds.update(echo_report(source, results, production))
-    return ds
 
 
 def _complete(results: Sequence[StripResult]) -> bool:
+    """Tell whether every strip has every number: a refused one makes the document partial."""
     return all(known(result, quantity) is not None for result in results for quantity in QUANTITIES)
 
 
@@ -68,13 +124,18 @@ def _request(source: Dataset, order: Dataset) -> Dataset:
     item = Dataset()
     item.StudyInstanceUID = source.StudyInstanceUID
     item.ReferencedStudySequence = []
-    item.AccessionNumber = order.get("AccessionNumber") or source.AccessionNumber
+    item.AccessionNumber = _text(order, "AccessionNumber") or source.AccessionNumber
     item.PlacerOrderNumberImagingServiceRequest = ""
     item.FillerOrderNumberImagingServiceRequest = ""
-    item.RequestedProcedureID = order.get("RequestedProcedureID", "")
-    item.RequestedProcedureDescription = order.get("RequestedProcedureDescription", "")
+    item.RequestedProcedureID = _text(order, "RequestedProcedureID")
+    item.RequestedProcedureDescription = _text(order, "RequestedProcedureDescription")
     item.RequestedProcedureCodeSequence = order.get("RequestedProcedureCodeSequence", [])
     return item
+
+
+def _text(order: Dataset, keyword: str) -> str:
+    value = order.get(keyword) or ""
+    return str(value) if is_legal(keyword, value) else ""
 
 
 def _predecessor_reference(predecessor: Predecessor) -> Dataset:

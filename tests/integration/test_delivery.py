@@ -47,10 +47,10 @@ class World:
             stop=threading.Event(),
         )
 
-    def add(self, number: int, *, study: int = 1, kind: str = "sr") -> str:
+    def add(self, number: int, *, study: int = 1, kind: str = "tid5200") -> str:
         """Put an object of a study into the outbox of every destination; return its UID."""
         study_uid = f"1.2.3.{study}"
-        make = builders.vendor_sr if kind == "sr" else builders.secondary_capture
+        make = builders.vendor_sr if kind == "tid5200" else builders.secondary_capture
         ds = make(StudyInstanceUID=study_uid, InstanceNumber=number)
         path = builders.save(ds, self.outbox.files.absolute(f"results/{study_uid}/{number}.dcm"))
         new = NewResult(

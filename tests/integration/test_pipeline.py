@@ -5,20 +5,24 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import builders
+import measured_strips
 import pytest
 import standin
-from pydicom import dcmread
+from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.uid import UltrasoundImageStorage
 
 from dicom_node.installation import installation_uid
 from dicom_node.pipeline import Pipeline, run_job
+from dicom_node.report import UnreportableSource
 from dicom_node.settings import Job as JobPolicy
 from dicom_node.settings import Study as StudyPolicy
 from dicom_node.sweeps import complete_studies
+from dicom_node.wanted import Wanted
 from dicom_node.work import AlreadyRunning, only_worker, work_once
 from store import audit, instances, jobs, results, studies
 from store.database import Database
@@ -44,7 +48,7 @@ class Node:
             database=self.database,
             files=self.files,
             steps=standin.steps(),
-            destinations=["pacs"],
+            wanted=Wanted(by_destination={"pacs": frozenset({"tid5200", "overlay"})}),
             installation_uid=installation_uid(folder),
             clock=lambda: self.now,
         )
@@ -97,6 +101,11 @@ class Node:
                 for each in instances.of_study(session, STUDY)
             }
 
+    def images(self) -> list[instances.Instance]:
+        """Return the images of the study."""
+        with self.database.read() as session:
+            return instances.of_study(session, STUDY)
+
     def results(self) -> list[results.Result]:
         """Return the results of the study, oldest first."""
         with self.database.read() as session:
@@ -137,7 +146,7 @@ def test_a_study_becomes_results_and_reasons(node: Node) -> None:
         refused: (InstanceState.NOT_MEASURED, "no_cycle"),
         kept: (InstanceState.KEPT, None),
     }
-    assert summary(node.results()) == [(1, "sr", measured), (1, "overlay", measured)]
+    assert summary(node.results()) == [(1, "tid5200", measured), (1, "overlay", measured)]
     assert node.study().state is StudyState.DONE
     assert all(node.files.absolute(each.path).is_file() for each in node.results())
 
@@ -223,13 +232,13 @@ def test_a_late_image_makes_a_revision_of_every_report(node: Node) -> None:
     node.work()
 
     assert summary(node.results())[2:] == [
-        (2, "sr", early),
+        (2, "tid5200", early),
         (2, "overlay", early),
-        (2, "sr", late),
+        (2, "tid5200", late),
         (2, "overlay", late),
     ]
     first, second = (
-        each for each in node.results() if (each.kind, each.source_sop_instance_uid) == ("sr", early)
+        each for each in node.results() if (each.kind, each.source_sop_instance_uid) == ("tid5200", early)
     )
     assert first.sop_instance_uid in dcmread(node.files.absolute(second.path)).ImageComments
 
@@ -260,7 +269,7 @@ def test_replay_reports_again(node: Node) -> None:
 
     node.work()
 
-    assert summary(node.results())[2:] == [(2, "sr", image), (2, "overlay", image)]
+    assert summary(node.results())[2:] == [(2, "tid5200", image), (2, "overlay", image)]
 
 
 def test_a_job_overtaken_by_a_late_image_leaves_it_to_the_next(node: Node) -> None:
@@ -290,7 +299,7 @@ def test_an_image_that_comes_during_the_job_waits_for_the_next(node: Node) -> No
     node.pipeline = node.with_steps(analyse=analyse)
     node.complete()
     node.work()
-    assert summary(node.results()) == [(1, "sr", early), (1, "overlay", early)]
+    assert summary(node.results()) == [(1, "tid5200", early), (1, "overlay", early)]
     assert node.study().state is StudyState.RECEIVING
 
     node.complete()
@@ -414,3 +423,78 @@ def test_installation_uid_is_made_once(tmp_path: Path) -> None:
     assert found == {installation_uid(tmp_path)}
     assert found.pop().startswith("2.25.")
     assert [path.name for path in tmp_path.iterdir()] == ["installation_uid"]
+
+
+def test_each_destination_gets_its_kinds(node: Node) -> None:
+    """The outbox holds an object for those who asked for its kind, and for nobody else."""
+    wants = {"pacs": frozenset({"tid5200", "overlay"}), "viewer": frozenset({"overlay"})}
+    node.pipeline = replace(node.pipeline, wanted=Wanted(by_destination=wants))
+    node.receive()
+    node.complete()
+    node.work()
+
+    made = {event.sop_instance_uid: event.detail for event in node.events("result.created")}
+    assert {detail["kind"]: detail["destinations"] for detail in made.values()} == {
+        "tid5200": ["pacs"],
+        "overlay": ["pacs", "viewer"],
+    }
+
+
+def test_an_assumed_charset_leaves_a_trace(node: Node) -> None:
+    """A name in 8-bit bytes of no named character set is read by the site's default, and the log says so."""
+    node.pipeline = replace(node.pipeline, wanted=replace(node.pipeline.wanted, default_charset="ISO_IR 144"))
+    image = node.receive()
+    path = node.files.absolute(next(each.path for each in node.images() if each.sop_instance_uid == image))
+    path.write_bytes(without_charset(path))
+    node.receive()
+    node.complete()
+    node.work()
+
+    (event,) = node.events("report.charset_assumed")
+    assert event.sop_instance_uid == image
+    assert event.detail == {"charset": "ISO_IR 144", "revision": 1}
+
+
+def without_charset(path: Path) -> bytes:
+    """Return a file with an umlaut in a name, and no word of its character set."""
+    ds = dcmread(path)
+    ds.SpecificCharacterSet, ds.PatientName = "ISO_IR 100", "Müller^Jörg"
+    ds = dcmread(BytesIO(builders.file_bytes(ds)))
+    ds.pop(0x00080005)
+    file = BytesIO()
+    dcmwrite(file, ds)
+    return file.getvalue()
+
+
+def test_an_image_whose_patient_cannot_be_named(node: Node) -> None:
+    """It has no reports and a reason in the audit log; the rest of the study has its own."""
+
+    def build_results(source: Dataset, *args: Any, **options: Any) -> Any:
+        if source.InstanceNumber == 1:
+            raise UnreportableSource("PatientID of the source image is no legal value")
+        return standin.build_results(source, *args, **options)
+
+    node.pipeline = node.with_steps(build_results=build_results)
+    bad, good = node.receive(), node.receive()
+    node.complete()
+    node.work()
+
+    assert summary(node.results()) == [(1, "tid5200", good), (1, "overlay", good)]
+    (event,) = node.events("report.refused")
+    assert (event.sop_instance_uid, event.outcome) == (bad, "refused")
+    assert "PatientID" in event.detail["because"]
+
+
+def test_refusals_are_reported_when_asked_for(node: Node) -> None:
+    """A strip that was looked at in vain is worth a picture only where the settings say so."""
+    strip = measured_strips.looked_at_in_vain()
+    for asked in (False, True):
+        node.pipeline = replace(
+            node.with_steps(analyse=lambda _: [strip]),
+            wanted=replace(node.pipeline.wanted, overlay_refusals=asked),
+        )
+        node.receive()
+        node.complete()
+        node.work()
+
+    assert {each.revision for each in node.results()} == {2}

@@ -1,150 +1,137 @@
 """The result objects before independent validators: dciodvfy, dsrdump, PixelMed."""
 
+import os
+import re
 import shutil
 import subprocess
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime
+import sys
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-import builders
 import measured_strips
-import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.uid import ComprehensiveSRStorage
+from report_files import beat_and_gaps, clip, odd, ordered, still, strip, two_frames, written
 
-from dicom_node.report import Predecessor, build_results
+from dicom_node.report.quantities import QUANTITIES, calipers
 from inference.types import StripResult
 
 CHECK_OBJECTS = Path(__file__).parents[2] / ".." / "shared" / "tools" / "check_objects"
 VALIDATORS = ("dciodvfy", "dsrdump", "dcmdump", "java")
-TYPE_2_AND_UNUSUAL = (
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "ReferringPhysicianName",
-    "AccessionNumber",
-    "InstanceNumber",
-    "Manufacturer",
-    "LossyImageCompression",
+FALSE_ALARM = re.compile(
+    r"Template 300 .*measurement uncertainty\"\): Incorrect relationship - expected INFERRED FROM"
 )
-OBSERVER = "2.25.424242"
-US_RETIRED = "1.2.840.10008.5.1.4.1.1.6"
-
-
-def still(**attributes: Any) -> Dataset:
-    """Return an image that `measured_strips` fit into."""
-    return builders.us_image(builders.texture(400, 600), **attributes)
-
-
-def clip() -> Dataset:
-    """Return a multi-frame image of the same size."""
-    return builders.us_image(np.stack([builders.texture(400, 600, seed=seed) for seed in range(3)]))
-
-
-def ordered() -> Dataset:
-    """Return an image that names its order, its time zone and a Japanese patient."""
-    request = Dataset()
-    request.RequestedProcedureID, request.RequestedProcedureDescription = "RP-1", "心エコー"
-    return still(
-        SpecificCharacterSet=["", "ISO 2022 IR 87"],
-        PatientName="Yamada^Tarou=山田^太郎=やまだ^たろう",
-        RequestAttributesSequence=[request],
-        TimezoneOffsetFromUTC="+0900",
-        IssuerOfPatientID="HOSP",
-        PatientAge="052Y",
-        PatientWeight="61.5",
-        BurnedInAnnotation="NO",
-    )
-
-
-def odd() -> Dataset:
-    """Return an image of a retired class with the mistakes that real devices make."""
-    ds = still(
-        SOPClassUID=US_RETIRED,
-        PatientName="Müller^Jörg",
-        SpecificCharacterSet="ISO_IR 100",
-    )
-    for keyword in TYPE_2_AND_UNUSUAL:
-        del ds[keyword]
-    ds.PatientSex, ds.StudyTime = "U", ""
-    return ds
-
-
-def strip() -> list[StripResult]:
-    """Return three beats of one strip."""
-    return [measured_strips.strip_result()]
-
-
-def beat_and_gaps() -> list[StripResult]:
-    """Return a single beat with a value missing, beside a refused strip."""
-    single = measured_strips.strip_result([measured_strips.cycle()])
-    known = {key: value for key, value in single.measurements.items() if key != "RWT"}
-    return [replace(single, measurements=known), measured_strips.refused()]
-
-
-def two_frames() -> list[StripResult]:
-    """Return measured strips of two frames."""
-    return [measured_strips.strip_result(frame=0), measured_strips.strip_result(frame=2)]
+"""PixelMed takes any NUM below a NUM for one that it was inferred from; TID 310 says HAS PROPERTIES."""
+NUMBER = re.compile(r'<contains NUM:.*="(-?[\d.]+)" \((\S+),UCUM')
+POLYLINE = re.compile(r"\(POLYLINE,([\d.]+)/([\d.]+),([\d.]+)/([\d.]+)\)")
+REBUILD = """
+import hashlib, sys
+from pydicom import dcmread
+import report_files as tests
+for each in tests.objects_of(dcmread(sys.argv[1]), tests.two_frames()):
+    print(hashlib.sha256(each.data).hexdigest())
+"""
 
 
 @pytest.fixture(scope="module")
-def check_objects() -> Callable[[list[Path]], None]:
-    """Return the gate that all objects must pass."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    """Return the objects of every kind of case as files, the source first."""
+    cases: dict[str, tuple[Dataset, list[StripResult]]] = {
+        "still": (still(PatientSize="1.75", PatientWeight="70"), strip()),
+        "clip": (clip(), two_frames()),
+        "ordered": (ordered(), strip()),
+        "odd": (odd(), beat_and_gaps()),
+        "refused": (still(), [measured_strips.looked_at_in_vain("implausible")]),
+    }
+    folder = tmp_path_factory.mktemp("objects")
+    files = {name: written(folder / name, *case) for name, case in cases.items()}
+    files["revision"] = written(folder / "revision", still(), strip(), replaced=files["still"][1:])
+    return files
+
+
+def test_objects_pass_independent_validators(made: dict[str, list[Path]], tmp_path: Path) -> None:
+    """Reports, pictures and graphics of stills, clips, odd and foreign sources and a revision are valid.
+
+    No validator knows the class of TID 5300: the same tree is judged as a Comprehensive SR, and as
+    it is by dsrdump.
+    """
     missing = [name for name in VALIDATORS if shutil.which(name) is None]
     if missing or not CHECK_OBJECTS.is_file():
         pytest.skip(f"no validators: {', '.join(missing) or '../shared/tools/check_objects'}")
+    objects = [path for files in made.values() for path in files[1:]]
+    known = [as_comprehensive(path, tmp_path) if "tid5300" in path.name else path for path in objects]
 
-    def check(files: list[Path]) -> None:
-        done = subprocess.run(
-            [CHECK_OBJECTS.resolve(), *files], capture_output=True, text=True, check=False, timeout=280
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert f"ok: {len(files)} files" in done.stdout
-
-    return check
+    assert complaints(known) == []
+    for path in objects:
+        if "tid5300" in path.name:
+            assert output("dsrdump", path)[0] == 0
 
 
-def test_objects_pass_independent_validators(
-    check_objects: Callable[[list[Path]], None], tmp_path: Path
-) -> None:
-    """Reports and pictures of stills, clips, odd and foreign sources and a revision are all valid."""
-    cases: list[tuple[Dataset, list[StripResult]]] = [
-        (still(), strip()),
-        (clip(), two_frames()),
-        (ordered(), strip()),
-        (odd(), beat_and_gaps()),
-    ]
-    files = [path for number, case in enumerate(cases) for path in written(tmp_path / str(number), *case)]
-    files += written(tmp_path / "revision", still(), strip(), replaced=dcmread(files[0]))
-
-    check_objects(files)
+def as_comprehensive(path: Path, folder: Path) -> Path:
+    """Return a copy of a report under the Comprehensive SR class."""
+    ds = dcmread(path)
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = ComprehensiveSRStorage
+    copy = folder / f"{path.parent.name}-{path.name}"
+    ds.save_as(copy)
+    return copy
 
 
-def written(
-    folder: Path, source: Dataset, results: list[StripResult], replaced: Dataset | None = None
-) -> list[Path]:
-    """Build the objects of an image that came as a file, and write them as files."""
-    sent = dcmread(builders.save(source, folder / "source.dcm"))
-    predecessor = replaced and Predecessor(
-        sop_class_uid=replaced.SOPClassUID,
-        sop_instance_uid=replaced.SOPInstanceUID,
-        series_instance_uid=replaced.SeriesInstanceUID,
-        study_uid=replaced.StudyInstanceUID,
+def complaints(files: list[Path]) -> list[str]:
+    """Return what the validators find wrong, but for what is known to be wrong with them."""
+    _, said = output(str(CHECK_OBJECTS.resolve()), *files)
+    headings = ("##### ", "PixelMed:", "ok: ")
+    return [line for line in said.splitlines() if not (line.startswith(headings) or FALSE_ALARM.search(line))]
+
+
+def output(*command: str | Path) -> tuple[int, str]:
+    """Run a program; return its exit code and all it printed."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_patient_and_study_are_the_sources(made: dict[str, list[Path]]) -> None:
+    """Dcentvfy finds source and objects to be of one patient and one study."""
+    if shutil.which("dcentvfy") is None:
+        pytest.skip("dcentvfy is not installed")
+    # Not "ordered": it compares bytes, and ours are UTF-8 where the source's are ISO 2022.
+    for name in ("still", "clip", "refused", "revision"):
+        # It does not know the class of TID 5300, whose attributes it therefore calls misplaced.
+        files = [path for path in made[name] if "tid5300" not in path.name]
+        _, said = output("dcentvfy", *files)
+        assert [line for line in said.splitlines() if "AccessionNumber> IE" not in line] == []
+
+
+@pytest.mark.parametrize("template", ["tid5200", "tid1500", "tid5300"])
+def test_dsrdump_recovers_every_number_and_caliper(made: dict[str, list[Path]], template: str) -> None:
+    """DCMTK reads the values, units and coordinates that were measured."""
+    if shutil.which("dsrdump") is None:
+        pytest.skip("dsrdump is not installed")
+    (path,) = [path for path in made["ordered"] if template in path.name]
+    code, said = output("dsrdump", "+Pl", "+Pc", path)
+    result = measured_strips.strip_result()
+
+    assert code == 0
+    printed = {(float(value), unit) for value, unit in NUMBER.findall(said)}
+    for quantity in QUANTITIES:
+        value = float(quantity.text(result.measurements[quantity.key].value))
+        assert (value, quantity.unit.value) in printed
+    drawn = {tuple(round(float(part), 2) for part in line) for line in POLYLINE.findall(said)}
+    for cycle in result.cycles:
+        for (x, upper), (_, lower) in calipers(cycle.landmarks).values():
+            assert (round(x + 0.5, 2), upper + 0.5, round(x + 0.5, 2), lower + 0.5) in drawn
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_another_process_makes_the_same_bytes(made: dict[str, list[Path]], hash_seed: str) -> None:
+    """After a restart, with another hash seed and time zone, all objects of a source are the same."""
+    environment = os.environ | {"PYTHONHASHSEED": hash_seed, "TZ": "Pacific/Auckland"}
+    done = subprocess.run(
+        [sys.executable, "-c", REBUILD, made["clip"][0]],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    objects = build_results(
-        sent,
-        results,
-        model=measured_strips.MODEL,
-        revision=2 if replaced else 1,
-        predecessor=predecessor,
-        installation_uid=OBSERVER,
-        at=datetime(2026, 1, 2, 10, 30, tzinfo=UTC),
-    )
-    paths = [folder / f"{number}-{each.kind}.dcm" for number, each in enumerate(objects)]
-    for path, each in zip(paths, objects, strict=True):
-        path.write_bytes(each.data)
-    return paths
+
+    assert done.stdout.split() == [sha256(path.read_bytes()).hexdigest() for path in made["clip"][1:]]

@@ -1,70 +1,18 @@
 """The objects as a PACS reads them: header, tree, references, numbers."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from io import BytesIO
-from typing import Any
+from datetime import datetime, timedelta
 
 import builders
 import measured_strips
-import numpy as np
 import pytest
-from pydicom import Dataset, dcmread
+from reported import AT, OBSERVER, built, clip, code, numbers, read, source, walk
 
 from dicom_node.identity import IMPLEMENTATION_CLASS_UID, derived_uid, is_own
-from dicom_node.report import Predecessor, ReportObject, build_results
+from dicom_node.report import Predecessor
 from dicom_node.report.quantities import QUANTITIES
-from inference.types import StripResult
 
-AT = datetime(2026, 1, 2, 23, 30, 15, 250000, tzinfo=UTC)
-OBSERVER = "2.25.424242"
 SR_CLASS, SC_CLASS = "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.7"
-
-
-def source(**attributes: Any) -> Dataset:
-    """Return a still with one M-mode region over all of it."""
-    return builders.us_image(builders.texture(400, 600), **attributes)
-
-
-def clip(**attributes: Any) -> Dataset:
-    """Return three frames of the same."""
-    frames = np.stack([builders.texture(400, 600, seed=seed) for seed in range(3)])
-    return builders.us_image(frames, **attributes)
-
-
-def built(ds: Dataset, results: list[StripResult] | None = None, **arguments: Any) -> list[ReportObject]:
-    """Build the results of `ds` in the usual circumstances, but for `arguments`."""
-    usual: dict[str, Any] = {
-        "model": measured_strips.MODEL,
-        "revision": 1,
-        "predecessor": None,
-        "installation_uid": OBSERVER,
-        "at": AT,
-    }
-    return build_results(ds, results or [measured_strips.strip_result()], **(usual | arguments))
-
-
-def read(*objects: ReportObject) -> list[Dataset]:
-    """Parse objects back from their bytes."""
-    return [dcmread(BytesIO(each.data)) for each in objects]
-
-
-def code(item: Dataset, keyword: str = "ConceptNameCodeSequence") -> str:
-    """Return the value of a content item's concept, or of another code sequence."""
-    return str(item[keyword].value[0].CodeValue)
-
-
-def walk(item: Dataset, parents: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Dataset]]:
-    """Yield every content item with the concepts above it."""
-    for child in item.get("ContentSequence", []):
-        yield parents, child
-        yield from walk(child, (*parents, code(child)))
-
-
-def numbers(report: Dataset) -> dict[str, Dataset]:
-    """Return the NUM items of a report with one group, by concept."""
-    return {code(item): item for _, item in walk(report) if item.ValueType == "NUM"}
 
 
 def test_nothing_measured_nothing_made() -> None:
@@ -78,7 +26,7 @@ def test_one_report_and_one_picture() -> None:
     objects = built(ds)
     files = read(*objects)
 
-    assert [(o.kind, o.sop_class_uid) for o in objects] == [("sr", SR_CLASS), ("overlay", SC_CLASS)]
+    assert [(o.kind, o.sop_class_uid) for o in objects] == [("tid5200", SR_CLASS), ("overlay", SC_CLASS)]
     for item, file in zip(objects, files, strict=True):
         assert file.SOPInstanceUID == file.file_meta.MediaStorageSOPInstanceUID == item.sop_instance_uid
         assert file.SOPClassUID == file.file_meta.MediaStorageSOPClassUID == item.sop_class_uid
@@ -299,12 +247,14 @@ def test_a_revision_names_the_report_it_replaces() -> None:
         *built(
             source(),
             revision=2,
-            predecessor=Predecessor(
-                sop_class_uid=old.SOPClassUID,
-                sop_instance_uid=old.SOPInstanceUID,
-                series_instance_uid=old.SeriesInstanceUID,
-                study_uid=old.StudyInstanceUID,
-            ),
+            predecessors={
+                "tid5200": Predecessor(
+                    sop_class_uid=old.SOPClassUID,
+                    sop_instance_uid=old.SOPInstanceUID,
+                    series_instance_uid=old.SeriesInstanceUID,
+                    study_uid=old.StudyInstanceUID,
+                )
+            },
         )
     )[0]
     study = new.PredecessorDocumentsSequence[0]
@@ -350,6 +300,28 @@ def test_the_picture_is_the_sources_matrix() -> None:
     source_item = picture.SourceImageSequence[0]
     assert source_item.ReferencedSOPInstanceUID == ds.SOPInstanceUID
     assert code(source_item, "PurposeOfReferenceCodeSequence") == "121322"
+
+
+def test_a_later_picture_says_that_it_replaces_the_earlier_one() -> None:
+    """Same series, a higher number, and a comment that any viewer shows; the first one has none."""
+    first, second = (read(*built(source(), revision=revision))[1] for revision in (1, 2))
+
+    assert first.SeriesInstanceUID == second.SeriesInstanceUID
+    assert second.InstanceNumber > first.InstanceNumber
+    assert "ImageComments" not in first
+    assert second.ImageComments.startswith("Revision 2")
+
+
+def test_a_newer_model_stays_in_the_series() -> None:
+    """The picture of another model is another instance beside the one it replaces."""
+    newer = replace(measured_strips.MODEL, sha256="f" * 64)
+    first, second = (
+        read(*built(source(), revision=revision, model=model))[1]
+        for revision, model in ((1, measured_strips.MODEL), (2, newer))
+    )
+
+    assert first.SeriesInstanceUID == second.SeriesInstanceUID
+    assert first.SOPInstanceUID != second.SOPInstanceUID
 
 
 @pytest.mark.parametrize(("said", "written"), [("NO", "NO"), ("YES", "YES"), (None, "YES")])

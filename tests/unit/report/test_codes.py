@@ -14,7 +14,16 @@ from inference.types import LENGTHS, Landmarks, StripResult, Value
 # Case-sensitive UCUM terms (https://ucum.org), unit by unit as DICOM writes them.
 UCUM = {"cm", "ml", "%", "g", "{ratio}", "{H.B.}/min", "l/min"}
 # PS3.16 names these, the dictionary of pydicom has them under another meaning or not at all.
-NOT_IN_DICTIONARY = {("399264008", "SCT"), ("en-US", "RFC5646"), ("RWT", "99ECHONODE")}
+NOT_IN_DICTIONARY = {
+    ("399264008", "SCT"),
+    ("272518008", "SCT"),
+    ("en-US", "RFC5646"),
+    ("RWT", "99ECHONODE"),
+    ("8277-6", "LN"),
+    ("8278-4", "LN"),
+    ("8302-2", "LN"),
+    ("29463-7", "LN"),
+}
 ALL_CODES = [code for code in vars(codes).values() if isinstance(code, Code)]
 
 

@@ -8,7 +8,7 @@ from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
-from dicom_node.report.source import TYPE_2, IncompleteSourceError, normalised_header
+from dicom_node.report.source import TYPE_2, UnreportableSource, normalised_header
 
 
 def image(**attributes: Any) -> Dataset:
@@ -92,7 +92,7 @@ def test_a_source_without_uids_is_refused(keyword: str) -> None:
     ds = image()
     delattr(ds, keyword)
 
-    with pytest.raises(IncompleteSourceError, match=keyword):
+    with pytest.raises(UnreportableSource, match=keyword):
         normalised_header(ds)
 
 

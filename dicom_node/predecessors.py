@@ -1,0 +1,30 @@
+"""What an earlier revision reported of an image: a later report names it as its predecessor."""
+
+from pydicom import dcmread
+
+from dicom_node.report import Predecessor
+from store import results
+from store.database import Database
+from store.files import FileStore
+from store.instances import Instance
+from store.results import Kind, Result
+
+
+def predecessors_of(
+    image: Instance, *, revision: int, database: Database, files: FileStore
+) -> dict[Kind, Predecessor]:
+    """Return the newest earlier object of each kind, for PredecessorDocumentsSequence."""
+    with database.read() as session:
+        earlier = results.latest(
+            session, source_sop_instance_uid=image.sop_instance_uid, before_revision=revision
+        )
+    return {kind: _predecessor(each, files) for kind, each in earlier.items()}
+
+
+def _predecessor(earlier: Result, files: FileStore) -> Predecessor:
+    return Predecessor(
+        sop_class_uid=earlier.sop_class_uid,
+        sop_instance_uid=earlier.sop_instance_uid,
+        series_instance_uid=dcmread(files.absolute(earlier.path), stop_before_pixels=True).SeriesInstanceUID,
+        study_uid=earlier.study_uid,
+    )

@@ -1,0 +1,143 @@
+"""Content items that the templates share: who observed, numbers, and where they were measured."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from highdicom.sr import (
+    CodeContentItem,
+    ContainerContentItem,
+    ContentItem,
+    ImageContentItem,
+    NumContentItem,
+    ScoordContentItem,
+    TextContentItem,
+    UIDRefContentItem,
+)
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+from dicom_node.identity import MANUFACTURER, MODEL_NAME
+from dicom_node.report import codes
+from dicom_node.report.quantities import Quantity, calipers
+from dicom_node.report.reported import Reported
+from inference.patient import Patient
+from inference.types import CycleMeasurement, Point
+
+MODIFIER, CONTEXT, PROPERTY = "HAS CONCEPT MOD", "HAS OBS CONTEXT", "HAS PROPERTIES"
+
+
+def language() -> CodeContentItem:
+    """Return TID 1204: every text of a report is English."""
+    return CodeContentItem(codes.LANGUAGE, codes.ENGLISH, MODIFIER)
+
+
+def device_observer(installation_uid: str) -> list[ContentItem]:
+    """Return TID 1002 with TID 1004: a device observed, no person did."""
+    return [
+        CodeContentItem(codes.OBSERVER_TYPE, codes.DEVICE, CONTEXT),
+        UIDRefContentItem(codes.DEVICE_UID, installation_uid, CONTEXT),
+        TextContentItem(codes.DEVICE_NAME, MANUFACTURER, CONTEXT),
+        TextContentItem(codes.DEVICE_MANUFACTURER, MANUFACTURER, CONTEXT),
+        TextContentItem(codes.DEVICE_MODEL, MODEL_NAME, CONTEXT),
+        TextContentItem(codes.DEVICE_SERIAL, installation_uid, CONTEXT),
+    ]
+
+
+def container(concept: Code, children: Sequence[ContentItem]) -> ContainerContentItem:
+    """Return a container below the root."""
+    item = ContainerContentItem(concept, is_content_continuous=False, relationship_type="CONTAINS")
+    item.ContentSequence = list(children)
+    return item
+
+
+def patient_characteristics(patient: Patient) -> list[ContentItem]:
+    """Return height, weight and body surface (TID 5201) in a container; nothing when neither is known."""
+    known: list[ContentItem] = []
+    if patient.height_m is not None:
+        known.append(_number(codes.HEIGHT, round(100 * patient.height_m, 1), codes.CENTIMETRE))
+    if patient.weight_kg is not None:
+        known.append(_number(codes.WEIGHT, round(patient.weight_kg, 1), codes.KILOGRAM))
+    if patient.body_surface_m2 is not None:
+        surface = _number(codes.BODY_SURFACE_AREA, round(patient.body_surface_m2, 2), codes.SQUARE_METRE)
+        formula = CodeContentItem(codes.BODY_SURFACE_FORMULA, codes.HAYCOCK, "INFERRED FROM")
+        surface.ContentSequence = [formula]
+        known.append(surface)
+    return [container(codes.PATIENT_CHARACTERISTICS, known)] if known else []
+
+
+def number(reported: Reported, concept: Code, children: Sequence[ContentItem]) -> NumContentItem:
+    """Return one NUM at the precision it is reported with."""
+    quantity = reported.quantity
+    item = _number(concept, quantity.rounded(reported.value), quantity.unit)
+    item.ContentSequence = list(children)
+    return item
+
+
+def method(quantity: Quantity) -> list[ContentItem]:
+    """Return how the value was calculated; nothing for what was measured directly."""
+    if quantity.method is None:
+        return []
+    return [CodeContentItem(codes.MEASUREMENT_METHOD, quantity.method, MODIFIER)]
+
+
+def derivation(reported: Reported) -> list[ContentItem]:
+    """Return the word that says a value is a mean; nothing for that of one beat."""
+    return [CodeContentItem(codes.DERIVATION, codes.MEAN, MODIFIER)] if reported.is_mean else []
+
+
+def selection(reported: Reported) -> list[ContentItem]:
+    """Return the word that says the mean is the value to take; nothing for that of one beat."""
+    if not reported.is_mean:
+        return []
+    return [CodeContentItem(codes.SELECTION_STATUS, codes.MEAN_CHOSEN, PROPERTY)]
+
+
+def sources(source: Dataset, frame: int, reported: Reported) -> list[ContentItem]:
+    """Return the calipers of a value, one per beat; the image itself for a calculated one."""
+    lines = measured_lines(reported)
+    if not lines:
+        return [_image(source, frame, "INFERRED FROM")]
+    return [_coordinates(source, frame, line) for line in lines]
+
+
+def measured_lines(reported: Reported) -> list[tuple[Point, Point]]:
+    """Return the line that was measured in each beat; none for a calculated value."""
+    if reported.quantity.key == "HR_bpm":
+        return [_beat(cycle) for cycle in reported.beats]
+    lines = [calipers(cycle.landmarks).get(reported.quantity.key) for cycle in reported.beats]
+    return [line for line in lines if line is not None]
+
+
+def _beat(cycle: CycleMeasurement) -> tuple[Point, Point]:
+    """Return the horizontal line over one beat, whose length in seconds gives the heart rate."""
+    middle = (cycle.box.y0 + cycle.box.y1) / 2
+    return (cycle.box.x0, middle), (cycle.box.x1, middle)
+
+
+def _number(concept: Code, value: float, unit: Code) -> NumContentItem:
+    return NumContentItem(concept, value, unit, relationship_type="CONTAINS")
+
+
+def _coordinates(source: Dataset, frame: int, line: tuple[Point, Point]) -> ScoordContentItem:
+    """Return a two-point POLYLINE on the source frame.
+
+    An SR counts from the top left *corner* of the top left pixel (PS3.3 C.18.6.1.2), we count from
+    its centre.
+    """
+    points = np.array(line) + 0.5
+    item = ScoordContentItem(
+        codes.SOURCE_OF_MEASUREMENT, "POLYLINE", points, relationship_type="INFERRED FROM"
+    )
+    item.ContentSequence = [_image(source, frame, "SELECTED FROM")]
+    return item
+
+
+def _image(source: Dataset, frame: int, relationship: str) -> ImageContentItem:
+    """Return the source image; its frame is named when it has several (PS3.3 10.3)."""
+    return ImageContentItem(
+        codes.SOURCE_OF_MEASUREMENT,
+        source.SOPClassUID,
+        source.SOPInstanceUID,
+        referenced_frame_numbers=[frame + 1] if int(source.get("NumberOfFrames") or 1) > 1 else None,
+        relationship_type=relationship,
+    )

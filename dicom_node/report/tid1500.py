@@ -1,0 +1,137 @@
+"""The content tree of a Measurement Report (PS3.16 TID 1500), as IHE AI Results wants it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from highdicom.sr import (
+    AlgorithmIdentification,
+    CodeContentItem,
+    ContainerContentItem,
+    ContentItem,
+    DeviceObserverIdentifyingAttributes,
+    FindingSite,
+    Measurement,
+    MeasurementReport,
+    MeasurementsAndQualitativeEvaluations,
+    NumContentItem,
+    ObservationContext,
+    ObserverContext,
+    QualitativeEvaluation,
+    TrackingIdentifier,
+)
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+from dicom_node.identity import MANUFACTURER, MODEL_NAME, derived_uid
+from dicom_node.report import codes, items
+from dicom_node.report.header import Production
+from dicom_node.report.reported import Reported, reported
+from inference.patient import patient_of
+from inference.types import ModelIdentity, StripResult
+
+REASONS: Final[Mapping[str, Code]] = {
+    "no_cycle": codes.NOT_ATTEMPTED,
+    "implausible": codes.OUT_OF_RANGE,
+    "low_agreement": codes.INDETERMINATE,
+}
+"""Why a strip has no numbers, in the words of CID 42; every other reason is a failure."""
+INTERVAL: Final = "uncertainty ranges are the 95 % interval of each value"
+
+
+def measurement_report(
+    source: Dataset, results: Sequence[StripResult], production: Production
+) -> ContainerContentItem:
+    """Return the root container: a group of measurements per strip, or the reason why there are none."""
+    groups = [_group(source, result, production) for result in results]
+    (root,) = MeasurementReport(
+        observation_context=_observer(production.installation_uid),
+        procedure_reported=codes.TRANSTHORACIC_ECHO,
+        title=codes.IMAGING_MEASUREMENT_REPORT,
+        imaging_measurements=groups,
+    )
+    return root
+
+
+def _observer(installation_uid: str) -> ObservationContext:
+    device = DeviceObserverIdentifyingAttributes(
+        uid=installation_uid,
+        name=MANUFACTURER,
+        manufacturer_name=MANUFACTURER,
+        model_name=MODEL_NAME,
+        serial_number=installation_uid,
+    )
+    context = ObserverContext(observer_type=codes.DEVICE, observer_identifying_attributes=device)
+    return ObservationContext(observer_device_context=context)
+
+
+def _group(
+    source: Dataset, result: StripResult, production: Production
+) -> MeasurementsAndQualitativeEvaluations:
+    """Return TID 1501 of one strip; what was not measured says so in a code."""
+    numbers = reported(result, patient_of(source)) if result.measured else []
+    refusal = [] if result.measured else [_refusal(result)]
+    return MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(source, result, "left ventricle"),
+        finding_type=codes.LEFT_VENTRICLE,
+        finding_sites=[FindingSite(codes.LEFT_VENTRICLE)],
+        algorithm_id=_algorithm(production.model),
+        measurements=[_measurement(source, result, each) for each in numbers],
+        qualitative_evaluations=refusal,
+    )
+
+
+def _refusal(result: StripResult) -> QualitativeEvaluation:
+    reason = REASONS.get(result.reason or "", codes.MEASUREMENT_FAILURE)
+    return QualitativeEvaluation(name=codes.QUANTITATIVE_ANALYSIS, value=reason)
+
+
+def _algorithm(model: ModelIdentity) -> AlgorithmIdentification:
+    return AlgorithmIdentification(
+        name=model.name,
+        version=model.version,
+        parameters=[f"weights sha256 {model.sha256}", INTERVAL],
+        family=codes.ARTIFICIAL_INTELLIGENCE,
+    )
+
+
+def _tracking(source: Dataset, result: StripResult, what: str) -> TrackingIdentifier:
+    """Return identifiers of what is measured in which strip: a new revision or model has the same ones."""
+    index = result.region.index if result.region is not None else 0
+    return TrackingIdentifier(
+        uid=derived_uid("tracking", source.SOPInstanceUID, str(index), what),
+        identifier=f"{what}, region {index + 1}",
+    )
+
+
+def _measurement(source: Dataset, result: StripResult, each: Reported) -> Measurement:
+    """Return TID 300 of one value, which highdicom builds but for image mode and interval."""
+    measurement = Measurement(
+        name=each.quantity.concept,
+        value=each.quantity.rounded(each.value),
+        unit=each.quantity.unit,
+        tracking_identifier=_tracking(source, result, each.quantity.label),
+        derivation=codes.MEAN if each.is_mean else None,
+        method=each.quantity.method,
+    )
+    mode = CodeContentItem(codes.IMAGE_MODE, codes.M_MODE, items.MODIFIER)
+    children: list[ContentItem] = [mode, *_interval(each), *items.sources(source, result.frame, each)]
+    measurement[0].ContentSequence.extend(children)
+    return measurement
+
+
+def _interval(each: Reported) -> list[NumContentItem]:
+    """Return by how much the true value may be higher and lower, in its unit (TID 310, CID 225).
+
+    Not TID 311: that tells of a population, this of one measurement.
+    """
+    if each.ci95 is None:
+        return []
+    shown, unit = each.quantity.rounded(each.value), each.quantity.unit
+    ranges = {
+        codes.UPPER_UNCERTAINTY: each.quantity.rounded(each.ci95[1]) - shown,
+        codes.LOWER_UNCERTAINTY: shown - each.quantity.rounded(each.ci95[0]),
+    }
+    return [
+        NumContentItem(concept, each.quantity.rounded(width), unit, relationship_type=items.PROPERTY)
+        for concept, width in ranges.items()
+    ]

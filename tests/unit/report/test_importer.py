@@ -1,0 +1,30 @@
+"""A stranger reads our echo reports."""
+
+from io import BytesIO
+
+import measured_strips
+import pytest
+from reported import built, clip, source, wanted
+from tid5200_importer import imported
+
+from dicom_node.report.quantities import QUANTITIES
+
+
+@pytest.mark.parametrize("per_beat", [False, True])
+@pytest.mark.parametrize("beats", [1, 3])
+@pytest.mark.parametrize("frames", [1, 3])
+def test_the_importer_recovers_every_value(beats: int, frames: int, per_beat: bool) -> None:
+    """Value and unit of all fourteen standard measurements, exactly as printed."""
+    result = measured_strips.strip_result([measured_strips.cycle(180.0 * n) for n in range(beats)])
+    ds = source() if frames == 1 else clip()
+    (made,) = built(ds, [result], wanted=wanted("tid5200", per_beat=per_beat))
+    expected = {
+        quantity.key.split("_")[0]: (
+            float(quantity.text(result.measurements[quantity.key].value)),
+            quantity.unit.value,
+        )
+        for quantity in QUANTITIES
+        if quantity.key != "RWT"
+    }
+
+    assert imported(BytesIO(made.data)) == expected

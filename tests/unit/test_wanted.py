@@ -1,0 +1,52 @@
+"""Who gets which objects."""
+
+import pytest
+
+from dicom_node.settings import Destination, Settings
+from dicom_node.wanted import Wanted
+
+
+def destination(name: str, **options: object) -> Destination:
+    """Return a destination with these options."""
+    return Destination.model_validate(
+        {"name": name, "ae_title": "PACS", "host": "192.0.2.1", "port": 104} | options
+    )
+
+
+def test_each_destination_gets_what_it_asks_for() -> None:
+    """The default is the echo report with a picture; anything else is made because somebody wants it."""
+    settings = Settings(
+        destinations=(
+            destination("pacs"),
+            destination("ai", sr=["tid1500", "tid5300"], overlay=False, presentation_state=True),
+        )
+    )
+    wanted = Wanted.of(settings)
+
+    assert wanted.kinds == {"tid5200", "overlay", "tid1500", "tid5300", "presentation_state"}
+    assert wanted.destinations("tid5200") == wanted.destinations("overlay") == ["pacs"]
+    assert wanted.destinations("tid1500") == wanted.destinations("presentation_state") == ["ai"]
+
+
+def test_a_destination_may_want_pictures_only_or_nothing() -> None:
+    """An empty list of reports is none."""
+    wanted = Wanted.of(
+        Settings(destinations=(destination("viewer", sr=[]), destination("none", sr=[], overlay=False)))
+    )
+
+    assert wanted.kinds == {"overlay"}
+    assert wanted.destinations("overlay") == ["viewer"]
+
+
+def test_without_destinations_the_usual_is_kept() -> None:
+    """A node that is being installed measures and keeps; nobody gets anything."""
+    wanted = Wanted.of(Settings())
+
+    assert wanted.kinds == {"tid5200", "overlay"}
+    assert wanted.destinations("tid5200") == []
+
+
+@pytest.mark.parametrize("options", [{"report": {"per_beat": True}}, {"codes": {"snomed": "SRT"}}])
+def test_another_manner_is_another_object(options: dict[str, object]) -> None:
+    """What changes the content changes the UIDs, lest two contents share one."""
+    assert Wanted.of(Settings.model_validate(options)).manner != Wanted.of(Settings()).manner
