@@ -1,0 +1,120 @@
+"""The conformance statement says what the program does."""
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydicom.uid import (
+    ColorSoftcopyPresentationStateStorage,
+    GrayscaleSoftcopyPresentationStateStorage,
+    SecondaryCaptureImageStorage,
+)
+from pynetdicom.sop_class import Verification
+
+from dicom_node import admission
+from dicom_node.delivery import is_permanent
+from dicom_node.identity import CODING_SCHEME_UID, IMPLEMENTATION_CLASS_UID
+from dicom_node.report.presentation import SERIES_NUMBER as GRAPHICS_SERIES
+from dicom_node.report.quantities import LV_MASS_INDEX, QUANTITIES
+from dicom_node.report.secondary_capture import SERIES_NUMBER as OVERLAY_SERIES
+from dicom_node.report.sr import DOCUMENTS
+from dicom_node.report.tid1500 import REASONS
+from dicom_node.scp import PROCESSING_FAILURE, STATUS_OF, SUCCESS
+from dicom_node.scu import Accepted, Refused, classified
+from dicom_node.settings import SRTemplate
+from dicom_node.storage_classes import TRANSFER_SYNTAXES, ULTRASOUND_CLASSES
+
+STATEMENT = (Path(__file__).parents[2] / "deploy" / "conformance.md").read_text(encoding="utf-8")
+
+
+def rows(heading: str) -> list[list[str]]:
+    """Return the cells of the first table below a heading, without its head."""
+    below = STATEMENT.split(f"{heading}\n", maxsplit=1)[1].splitlines()
+    start = next(number for number, line in enumerate(below) if line.startswith("|"))
+    table = []
+    for line in below[start:]:
+        if not line.startswith("|"):
+            break
+        table.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return [[cell.strip("| ") for cell in row] for row in table[2:]]
+
+
+def test_received_classes_and_syntaxes() -> None:
+    """What is measured, and in which transfer syntaxes objects may come."""
+    assert {row[1] for row in rows("### Measured SOP classes")} == ULTRASOUND_CLASSES
+    assert [row[1] for row in rows("### Accepted transfer syntaxes")] == list(TRANSFER_SYNTAXES)
+
+
+def test_sent_classes() -> None:
+    """Every class that the node makes or asks for, and no other; each template under its name."""
+    sent = {row[1]: row[2] for row in rows("### SOP classes sent")}
+    pictures = {
+        SecondaryCaptureImageStorage,
+        GrayscaleSoftcopyPresentationStateStorage,
+        ColorSoftcopyPresentationStateStorage,
+    }
+
+    assert set(sent) == {each.sop_class for each in DOCUMENTS.values()} | pictures | {Verification}
+    assert set(DOCUMENTS) == set(get_args(SRTemplate))
+    for template, document in DOCUMENTS.items():
+        assert f"`{template}`" in sent[document.sop_class]
+
+
+def test_answers_as_scp() -> None:
+    """Each status that a C-STORE may get."""
+    said = {int(row[0], 16) for row in rows("### C-STORE status as SCP")}
+
+    assert said == {SUCCESS, PROCESSING_FAILURE, *STATUS_OF.values()}
+
+
+@pytest.mark.parametrize("row", rows("### C-STORE status as SCU"), ids=lambda row: row[0])
+def test_what_answers_lead_to(row: list[str]) -> None:
+    """Delivered, parked at once or tried again, as the table says."""
+    outcome = classified(int(row[0], 16))
+    if row[1].startswith("delivered"):
+        assert isinstance(outcome, Accepted)
+    else:
+        assert isinstance(outcome, Refused)
+        assert is_permanent(outcome) is row[1].startswith("parked")
+
+
+def test_rejections() -> None:
+    """Each reason to reject an association stands under its diagnostic."""
+    said = {
+        int(row[0], 16): row[1]
+        for row in rows(
+            "### Rejections (A-ASSOCIATE-RJ, result 1 permanent, source 1 service user unless noted)"
+        )
+    }
+    known = [each for each in vars(admission).values() if isinstance(each, admission.Rejection)]
+
+    assert set(said) == {each.diagnostic for each in known}
+    for each in known:
+        assert each.reason in said[each.diagnostic]
+
+
+def test_content_of_the_reports() -> None:
+    """Label, concept, unit, precision and method of every number."""
+    expected = [
+        [
+            each.label,
+            f'({each.concept.value}, {each.concept.scheme_designator}, "{each.concept.meaning}")',
+            each.unit.value,
+            str(each.decimals),
+            f"{each.method.meaning} ({each.method.value}, DCM)" if each.method else "-",
+        ]
+        for each in (*QUANTITIES, LV_MASS_INDEX)
+    ]
+
+    assert rows("### Content of the reports") == expected
+
+
+def test_identities() -> None:
+    """UIDs and series numbers that administrators filter by."""
+    numbers = [each.series_number for each in DOCUMENTS.values()]
+    numbers += [OVERLAY_SERIES, GRAPHICS_SERIES]
+
+    assert IMPLEMENTATION_CLASS_UID in STATEMENT
+    assert CODING_SCHEME_UID in STATEMENT
+    assert all(str(number) in STATEMENT for number in numbers)
+    assert all(code.value in STATEMENT for code in REASONS.values())
