@@ -59,6 +59,12 @@ def test_it_says_what_the_overlay_says() -> None:
     labels = [each.UnformattedTextValue for each in drawn["DIASTOLE"].TextObjectSequence]
     said = drawn["RESULTS"].TextObjectSequence[0].UnformattedTextValue
 
+    (_, upper), (_, lower) = chosen.landmarks.diastole[1:3]
+    anchors = {
+        each.UnformattedTextValue.split()[0]: each.AnchorPoint
+        for each in drawn["DIASTOLE"].TextObjectSequence
+    }
+    assert anchors["LVIDd"][1] == pytest.approx((upper + lower) / 2 + 0.5, abs=0.01)
     assert f"LVIDd {chosen.values['LVIDd_cm']:.2f} cm" in labels
     assert len(labels) == 3
     for part in ("EF 95 % interval", "mean of 3 beats", "test-model 1.2.3", "not verified", "Research use"):
