@@ -12,9 +12,10 @@ from pydicom.sr._snomed_dict import mapping
 from pydicom.sr.codedict import codes
 from reported import built, clip, code, coded, numbers, read, source, walk, wanted
 
-from dicom_node.report.quantities import LV_MASS_INDEX, QUANTITIES
+from dicom_node.report.quantities import BY_KEY, LV_MASS_INDEX, QUANTITIES, calipers
 from dicom_node.report.snomed import SRT
 from dicom_node.report.tid5300 import POST_COORDINATED, PRE_COORDINATED
+from inference.types import LENGTHS
 
 ONE_BEAT = [measured_strips.strip_result([measured_strips.cycle()])]
 TID5300_PRE = {
@@ -94,10 +95,10 @@ def test_tid_1500_by_highdicoms_own_reader() -> None:
         found = measurements[quantity.concept.value]
         assert found.value == float(quantity.text(result.measurements[quantity.key].value))
         assert found.unit.value == quantity.unit.value
-    lines = measurements["29436-3"].referenced_coordinates
-    for line, cycle in zip(lines, result.cycles, strict=True):
-        (x, upper), (_, lower) = cycle.landmarks.diastole[1:3]
-        assert np.allclose(line.value, [[x + 0.5, upper + 0.5], [x + 0.5, lower + 0.5]])
+    for key in LENGTHS:
+        lines = measurements[BY_KEY[key].concept.value].referenced_coordinates
+        for line, cycle in zip(lines, result.cycles, strict=True):
+            assert np.allclose(line.value, np.array(calipers(cycle.landmarks)[key]) + 0.5, atol=1e-4)
     texts = {code(i): str(i.TextValue) for _, i in walk(report) if i.ValueType == "TEXT"}
     assert (texts["111001"], texts["111003"]) == ("test-model", "1.2.3")
     parameters = [str(i.TextValue) for _, i in walk(report) if code(i) == "111002"]
