@@ -37,6 +37,12 @@ class Canvas:
         """The whole picture."""
         return Box(0, 0, *self.size)
 
+    def grow(self, width: int, height: int) -> None:
+        """Add black to the right and below until the picture has at least this size."""
+        columns, rows = self.size
+        right, below = max(width - columns, 0), max(height - rows, 0)
+        self._pixels = np.pad(self._pixels, ((0, below), (0, right), (0, 0)))
+
     def picture(self) -> NDArray[np.uint8]:
         """Return what was drawn, (rows, columns, 3) uint8 RGB."""
         drawn: NDArray[np.uint8] = np.rint(self._pixels).astype(np.uint8)

@@ -1,7 +1,7 @@
 """Where on a picture something may be written so that it hides least."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,37 +43,58 @@ class Cost:
         down, across = np.gradient(gray)
         detail = np.minimum((np.abs(down) + np.abs(across)) / FULL_DETAIL_GRADIENT, 1)
         self._cost = detail + BRIGHTNESS_COST * gray / 255
+        self._forbidden = np.zeros_like(self._cost)
 
     def add(self, box: Box, cost: float) -> None:
         """Make every pixel of `box` dearer."""
-        rows, columns = self._cost.shape
-        x0, x1 = (round(min(max(x, 0), columns)) for x in (box.x0, box.x1))
-        y0, y1 = (round(min(max(y, 0), rows)) for y in (box.y0, box.y1))
-        self._cost[y0:y1, x0:x1] += cost
+        self._cost[self._pixels(box)] += cost
+
+    def forbid(self, box: Box) -> None:
+        """Let nothing hide any pixel of `box`."""
+        self._forbidden[self._pixels(box)] = 1
 
     def cheapest(
         self, sizes: Sequence[tuple[int, int]], *, near: tuple[float, float]
     ) -> tuple[int, Box] | None:
-        """Return which of the (width, height) `sizes` to put where, None when none fits.
+        """Return which of the (width, height) `sizes` to put where, None when there is no place for any.
 
         Among places that cost about the same, the one closest to `near` wins.
         """
-        total = np.pad(self._cost, ((1, 0), (1, 0))).cumsum(0, dtype=np.float64).cumsum(1)
+        costs, forbidden = _integral(self._cost), _integral(self._forbidden)
         best: tuple[float, int, Box] | None = None
         for index, (width, height) in enumerate(sizes):
             if width > self._cost.shape[1] or height > self._cost.shape[0]:
                 continue
-            sums = (
-                total[height:, width:]
-                - total[:-height, width:]
-                - total[height:, :-width]
-                + total[:-height, :-width]
-            )[::STEP_PX, ::STEP_PX]
+            sums = _window_sums(costs, width, height)
+            sums[_window_sums(forbidden, width, height) > 0] = np.inf
             top, left = np.mgrid[0 : sums.shape[0], 0 : sums.shape[1]] * STEP_PX
             far = np.hypot(left + width / 2 - near[0], top + height / 2 - near[1])
             price = sums + far * width * height * DISTANCE_COST_PER_PX
             row, column = np.unravel_index(np.argmin(price), price.shape)
             x, y = float(left[row, column]), float(top[row, column])
-            if best is None or price[row, column] < best[0]:
+            if price[row, column] < (best[0] if best else np.inf):
                 best = float(price[row, column]), index, Box(x, y, x + width, y + height)
         return best and best[1:]
+
+    def _pixels(self, box: Box) -> tuple[slice, slice]:
+        rows, columns = self._cost.shape
+        x0, x1 = (round(min(max(x, 0), columns)) for x in (box.x0, box.x1))
+        y0, y1 = (round(min(max(y, 0), rows)) for y in (box.y0, box.y1))
+        return np.s_[y0:y1, x0:x1]
+
+
+def _integral(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the sums over all that lies above and to the left, one row and column larger."""
+    total: NDArray[np.float64] = np.pad(values, ((1, 0), (1, 0))).cumsum(0, dtype=np.float64).cumsum(1)
+    return total
+
+
+def _window_sums(integral: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
+    """Return the sum under a window at every place, in steps of `STEP_PX`."""
+    sums = (
+        integral[height:, width:]
+        - integral[:-height, width:]
+        - integral[height:, :-width]
+        + integral[:-height, :-width]
+    )
+    return sums[::STEP_PX, ::STEP_PX]

@@ -20,7 +20,6 @@ SMALLEST_TEXT_PX: Final = 7
 STRIP_COST: Final = 0.4
 WALLS_COST: Final = 0.6
 USED_BEAT_COST: Final = 3.0
-NEVER: Final = 100.0
 
 
 def draw_overlay(
@@ -28,8 +27,8 @@ def draw_overlay(
 ) -> NDArray[np.uint8]:
     """Return `image_rgb` (rows, columns, 3) with every strip of this frame drawn on it.
 
-    A strip that could not be measured gets the reason, nothing else. The matrix stays as it is and
-    nothing of the patient is written.
+    A strip that could not be measured gets the reason, nothing else. The matrix stays as it is, but
+    for a picture too small for the table, which gets room below. Nothing of the patient is written.
     """
     canvas, cost = Canvas(image_rgb), Cost(image_rgb)
     style = Style.of(*canvas.size)
@@ -55,7 +54,7 @@ def _draw_beats(canvas: Canvas, cost: Cost, result: StripResult, style: Style) -
         cost.add(edges(result.cycles[index]), USED_BEAT_COST)
     draw_chosen(canvas, chosen, style)
     for box in (edges(chosen), *draw_labels(canvas, chosen, style)):
-        cost.add(box, NEVER)
+        cost.forbid(box)
     if result.region is not None:
         x0, y0, x1, y1 = result.region.xyxy_px
         cost.add(edges(chosen)._replace(x0=x0, x1=x1 + 1), WALLS_COST)
@@ -65,7 +64,7 @@ def _draw_beats(canvas: Canvas, cost: Cost, result: StripResult, style: Style) -
 def _draw_panel(
     canvas: Canvas, cost: Cost, settings_of: Callable[[int], list[Panel]], beside: Box, style: Style
 ) -> None:
-    """Put a plate where it hides least, smaller where it would not fit."""
+    """Put a plate where it hides least, smaller where it would not fit; below a picture too small for it."""
     x0, y0, x1, y1 = beside
     for text_px in range(style.text, SMALLEST_TEXT_PX - 1, -1):
         settings = settings_of(text_px)
@@ -75,5 +74,13 @@ def _draw_panel(
         if place is not None:
             index, box = place
             settings[index].draw(canvas, box.grown(-margin))
-            cost.add(box, NEVER)
+            cost.forbid(box)
             return
+    _draw_below(canvas, min(settings_of(style.text), key=lambda panel: panel.size))
+
+
+def _draw_below(canvas: Canvas, panel: Panel) -> None:
+    """Add room under the picture, whose own pixels keep their places, and put the plate there."""
+    (width, height), (_, rows) = panel.size, canvas.size
+    canvas.grow(width, rows + height)
+    panel.draw(canvas, Box(0, rows, width, rows + height))

@@ -34,7 +34,7 @@ def secondary_capture(
 
     Args:
         source: the normalised header of the source image.
-        picture: (rows, columns, 3) RGB, the matrix of the source frame.
+        picture: (rows, columns, 3) RGB, the matrix of the source frame, perhaps with room added below.
         production: who makes it, and when.
         frame: the source frame that was drawn upon, from 0.
         source_syntax: the transfer syntax the source came in, which may be a lossy one.
@@ -64,7 +64,7 @@ def _describe_derivation(ds: Dataset, source: Dataset, frame: int) -> None:
     item.PurposeOfReferenceCodeSequence = [code_item(codes.SOURCE_IMAGE)]
     ds.SourceImageSequence = [item]
     ds.DerivationDescription = "M-mode calipers and results of an automatic measurement drawn on the image"
-    # The matrix is the source's, so its calibration still holds.
+    # The matrix is the source's, with black below at most, so its calibration still holds.
     if "SequenceOfUltrasoundRegions" in source:
         ds.add(source["SequenceOfUltrasoundRegions"])
 

@@ -31,7 +31,7 @@ def said(result: StripResult) -> list[str]:
     return [text for line in panel.lines for block in line for row in block.rows for text, _ in row]
 
 
-@pytest.mark.parametrize("size", [(384, 512), (434, 636), (960, 1280), (60, 80), (5, 3)])
+@pytest.mark.parametrize("size", [(384, 512), (434, 636), (960, 1280)])
 def test_matrix_stays(size: tuple[int, int]) -> None:
     """Whatever the size of the picture, the overlay has the same, and the input is not written to."""
     source = plain(*size)
@@ -40,6 +40,15 @@ def test_matrix_stays(size: tuple[int, int]) -> None:
     assert drawn.shape == source.shape
     assert drawn.dtype == np.uint8
     assert (source == GRAY).all()
+
+
+@pytest.mark.parametrize("size", [(60, 80), (5, 3)])
+def test_the_tiniest_pictures_only_grow(size: tuple[int, int]) -> None:
+    """Where no table fits there is room below; nothing fails and nothing is lost."""
+    drawn = draw_overlay(plain(*size), [measured_strips.strip_result()], measured_strips.MODEL)
+
+    assert drawn.shape[0] > size[0]
+    assert drawn.shape[1] >= size[1]
 
 
 def test_nothing_measured_nothing_drawn() -> None:
@@ -140,6 +149,29 @@ def test_the_table_prefers_empty_space() -> None:
 
     assert changed[changed[:, 0] >= 400].size > 0
     assert (drawn[:50] == source[:50]).all()
+
+
+def test_a_table_never_hides_the_measured_beat() -> None:
+    """On a picture too small for both the table goes below, and all pixels keep their places."""
+    cycle = measured_strips.cycle(20.0, top_px=20.0)
+    result = measured_strips.strip_result([cycle], region_px=(0, 0, 209, 239))
+    drawn = draw_overlay(plain(240, 210), [result], measured_strips.MODEL)
+
+    assert drawn.shape[0] > 240
+    for x, y in (*cycle.landmarks.diastole, *cycle.landmarks.systole):
+        assert (drawn[round(y), round(x)] != GRAY).any()
+    box = drawn[40:200, 40:160]
+    assert (box == GRAY).all(axis=2).mean() > 0.5
+
+
+def test_nothing_is_put_where_it_is_forbidden() -> None:
+    """A forbidden pixel is never hidden, however cheap, and there may be no place at all."""
+    cost = Cost(plain(100, 200))
+    cost.forbid(Box(0, 50, 200, 51))
+
+    _, box = cost.cheapest([(40, 30)], near=(100, 50)) or (None, Box(0, 0, 200, 100))
+    assert not box.meets(Box(0, 50, 200, 51))
+    assert cost.cheapest([(40, 60)], near=(100, 50)) is None
 
 
 def test_the_cheapest_place_avoids_what_must_be_seen() -> None:
