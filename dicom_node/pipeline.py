@@ -186,7 +186,7 @@ def record_results(session: Session, reports: Sequence[NewResult], job: Job, pip
         to = pipeline.wanted.destinations(new.kind)
         results.add(session, new, destinations=to, now=pipeline.clock())
     if not reports:
-        detail = {"revision": job.revision, "because": "no new image could be measured"}
+        detail = {"revision": job.revision, "because": "no new image gave anything that a destination wants"}
         audit.record(session, "result.none", at=pipeline.clock(), study_uid=job.study_uid, detail=detail)
 
 
