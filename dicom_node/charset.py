@@ -1,12 +1,12 @@
 """Texts whose character set the sender did not name (PS3.3 C.12.1.1.2)."""
 
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """The value representations that SpecificCharacterSet is for (PS3.5 6.1.2.3)."""
-ASCII_BYTES = 0x80
 
 
 def charset_is_missing(ds: Dataset) -> bool:
@@ -19,12 +19,11 @@ def charset_is_missing(ds: Dataset) -> bool:
 
 def _has_8_bit_text(ds: Dataset, tag: BaseTag) -> bool:
     element = ds.get_item(tag)
-    if not isinstance(element, RawDataElement):
+    if not isinstance(element, RawDataElement) or element.value is None or element.value.isascii():
         return False
-    if element.VR is None:  # implicit VR: the dictionary knows it
-        return _bytes_are_8_bit(element.value) and ds[tag].VR in TEXT_VRS
-    return element.VR in TEXT_VRS and _bytes_are_8_bit(element.value)
+    return (element.VR or _vr_by_dictionary(tag)) in TEXT_VRS
 
 
-def _bytes_are_8_bit(value: object) -> bool:
-    return isinstance(value, bytes) and any(byte >= ASCII_BYTES for byte in value)
+def _vr_by_dictionary(tag: BaseTag) -> str:
+    """Return what an implicit VR is; "UN" for a private element."""
+    return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"

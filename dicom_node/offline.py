@@ -114,7 +114,7 @@ def write_overlay(
     from inference.pixels import frame_rgb  # noqa: PLC0415 - as above
 
     for frame in sorted({result.frame for result in results if result.measured}):
-        shown = [result for result in results if result.frame == frame]
+        shown = [result for result in results if result.measured and result.frame == frame]
         folder.mkdir(parents=True, exist_ok=True)
         picture = Image.fromarray(draw_overlay(frame_rgb(dataset, frame), shown, model))
         picture.save(folder / f"{path.stem}_{frame}.png")

@@ -1,24 +1,29 @@
 """What an earlier revision reported of an image: a later report names it as its predecessor."""
 
+from typing import get_args
+
 from pydicom import dcmread
 
 from dicom_node.report import Predecessor
+from dicom_node.settings import SRTemplate
 from store import results
 from store.database import Database
 from store.files import FileStore
 from store.instances import Instance
 from store.results import Kind, Result
 
+TEMPLATES = get_args(SRTemplate)
+
 
 def predecessors_of(
     image: Instance, *, revision: int, database: Database, files: FileStore
 ) -> dict[Kind, Predecessor]:
-    """Return the newest earlier object of each kind, for PredecessorDocumentsSequence."""
+    """Return the newest earlier report of each template, for PredecessorDocumentsSequence."""
     with database.read() as session:
         earlier = results.latest(
             session, source_sop_instance_uid=image.sop_instance_uid, before_revision=revision
         )
-    return {kind: _predecessor(each, files) for kind, each in earlier.items()}
+    return {kind: _predecessor(each, files) for kind, each in earlier.items() if kind in TEMPLATES}
 
 
 def _predecessor(earlier: Result, files: FileStore) -> Predecessor:

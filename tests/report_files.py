@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import builders
 import measured_strips
-import numpy as np
 from pydicom import Dataset, dcmread
+from reported import built
+from reported import source as still
 
-from dicom_node.report import Predecessor, ReportObject, build_results
+from dicom_node.report import Predecessor, ReportObject
 from dicom_node.wanted import Wanted
 from inference.types import StripResult
 from store.results import Kind
@@ -29,18 +29,7 @@ TYPE_2_AND_UNUSUAL = (
     "LossyImageCompression",
 )
 US_RETIRED = "1.2.840.10008.5.1.4.1.1.6"
-OBSERVER = "2.25.424242"
 EVERYTHING = Wanted(by_destination={"pacs": frozenset(get_args(Kind))}, overlay_refusals=True)
-
-
-def still(**attributes: Any) -> Dataset:
-    """Return an image that `measured_strips` fit into."""
-    return builders.us_image(builders.texture(400, 600), **attributes)
-
-
-def clip() -> Dataset:
-    """Return a multi-frame image of the same size."""
-    return builders.us_image(np.stack([builders.texture(400, 600, seed=seed) for seed in range(3)]))
 
 
 def ordered() -> Dataset:
@@ -106,21 +95,14 @@ def objects_of(
 ) -> list[ReportObject]:
     """Build all kinds of objects."""
     old = {path.stem.split("-")[1]: dcmread(path) for path in replaced}
-    return build_results(
-        source,
-        results,
-        model=measured_strips.MODEL,
-        revision=2 if replaced else 1,
-        predecessors={
-            kind: Predecessor(
-                sop_class_uid=ds.SOPClassUID,
-                sop_instance_uid=ds.SOPInstanceUID,
-                series_instance_uid=ds.SeriesInstanceUID,
-                study_uid=ds.StudyInstanceUID,
-            )
-            for kind, ds in old.items()
-        },
-        installation_uid=OBSERVER,
-        at=datetime(2026, 1, 2, 10, 30, tzinfo=UTC),
-        wanted=EVERYTHING,
-    )
+    predecessors = {
+        kind: Predecessor(
+            sop_class_uid=ds.SOPClassUID,
+            sop_instance_uid=ds.SOPInstanceUID,
+            series_instance_uid=ds.SeriesInstanceUID,
+            study_uid=ds.StudyInstanceUID,
+        )
+        for kind, ds in old.items()
+    }
+    revision = 2 if replaced else 1
+    return built(source, results, revision=revision, predecessors=predecessors, wanted=EVERYTHING)

@@ -4,27 +4,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Final, get_args
+from typing import get_args
 
 from pydicom.dataset import Dataset
 
 from dicom_node.report.header import Production, file_bytes
 from dicom_node.report.overlay import draw_overlay
 from dicom_node.report.presentation import presentation_state
+from dicom_node.report.refusals import judged
 from dicom_node.report.secondary_capture import secondary_capture
 from dicom_node.report.source import UnreportableSource, normalised_header
 from dicom_node.report.sr import Predecessor, structured_report
 from dicom_node.settings import SRTemplate
 from dicom_node.wanted import Wanted
-from inference.errors import Implausible, LowAgreement, NoCycle
 from inference.pixels import frame_rgb
 from inference.types import ModelIdentity, StripResult
 from store.results import Kind
 
-__all__ = ["Predecessor", "ReportObject", "UnreportableSource", "build_results", "draw_overlay"]
-
-JUDGED: Final = frozenset({NoCycle.reason, Implausible.reason, LowAgreement.reason})
-"""Why an M-mode strip that was looked at has no numbers; the other reasons are of the file."""
+__all__ = ["Predecessor", "ReportObject", "UnreportableSource", "build_results", "draw_overlay", "judged"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +80,6 @@ def build_results(
         *_overlays(source, header, strips if wanted.overlay_refusals else measured, production),
     ]
     return [_finished(kind, ds) for kind, ds in made]
-
-
-def judged(result: StripResult) -> bool:
-    """Tell whether a strip was looked at in vain: nothing is wrong with its file."""
-    return result.region is not None and result.reason in JUDGED
 
 
 def _reports(

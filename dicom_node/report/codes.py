@@ -46,7 +46,6 @@ UPPER_UNCERTAINTY: Final = Code("371886008", "SCT", "+, range of upper measureme
 LOWER_UNCERTAINTY: Final = Code("371885007", "SCT", "-, range of lower measurement uncertainty")
 QUANTITATIVE_ANALYSIS: Final = Code("122144", "DCM", "Quantitative Analysis")
 NOT_ATTEMPTED: Final = Code("114007", "DCM", "Measurement not attempted")
-MEASUREMENT_FAILURE: Final = Code("114006", "DCM", "Measurement failure")
 OUT_OF_RANGE: Final = Code("114009", "DCM", "Value out of range")
 INDETERMINATE: Final = Code("114011", "DCM", "Value indeterminate")
 SOURCE_OF_MEASUREMENT: Final = Code("121112", "DCM", "Source of Measurement")

@@ -75,11 +75,18 @@ def code_item(code: Code) -> Dataset:
     return item
 
 
-def reference(source: Dataset) -> Dataset:
-    """Return a reference to the source image (PS3.3 10.8)."""
+def reference(source: Dataset, frame: int | None = None) -> Dataset:
+    """Return a reference to the source image, or to one frame of it, from 0 (PS3.3 10.8)."""
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.SOPClassUID, source.SOPInstanceUID
+    if frame is not None and (number := frame_number(source, frame)) is not None:
+        item.ReferencedFrameNumber = number
     return item
+
+
+def frame_number(source: Dataset, frame: int) -> int | None:
+    """Return the number, from 1, that names a frame (PS3.3 10.3); None in a source that has only one."""
+    return frame + 1 if int(source.get("NumberOfFrames") or 1) > 1 else None
 
 
 def file_bytes(ds: Dataset) -> bytes:

@@ -4,26 +4,28 @@ from collections.abc import Sequence
 
 import numpy as np
 from highdicom.sr import (
+    AlgorithmIdentification,
     CodeContentItem,
     ContainerContentItem,
     ContentItem,
+    DeviceObserverIdentifyingAttributes,
     ImageContentItem,
     NumContentItem,
+    ObserverContext,
     ScoordContentItem,
-    TextContentItem,
-    UIDRefContentItem,
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from dicom_node.identity import MANUFACTURER, MODEL_NAME
 from dicom_node.report import codes
+from dicom_node.report.header import frame_number
 from dicom_node.report.quantities import Quantity, calipers
 from dicom_node.report.reported import Reported
 from inference.patient import Patient
-from inference.types import CycleMeasurement, Point
+from inference.types import CycleMeasurement, ModelIdentity, Point
 
-MODIFIER, CONTEXT, PROPERTY = "HAS CONCEPT MOD", "HAS OBS CONTEXT", "HAS PROPERTIES"
+MODIFIER, PROPERTY = "HAS CONCEPT MOD", "HAS PROPERTIES"
 
 
 def language() -> CodeContentItem:
@@ -31,16 +33,26 @@ def language() -> CodeContentItem:
     return CodeContentItem(codes.LANGUAGE, codes.ENGLISH, MODIFIER)
 
 
-def device_observer(installation_uid: str) -> list[ContentItem]:
+def observer(installation_uid: str) -> ObserverContext:
     """Return TID 1002 with TID 1004: a device observed, no person did."""
-    return [
-        CodeContentItem(codes.OBSERVER_TYPE, codes.DEVICE, CONTEXT),
-        UIDRefContentItem(codes.DEVICE_UID, installation_uid, CONTEXT),
-        TextContentItem(codes.DEVICE_NAME, MANUFACTURER, CONTEXT),
-        TextContentItem(codes.DEVICE_MANUFACTURER, MANUFACTURER, CONTEXT),
-        TextContentItem(codes.DEVICE_MODEL, MODEL_NAME, CONTEXT),
-        TextContentItem(codes.DEVICE_SERIAL, installation_uid, CONTEXT),
-    ]
+    device = DeviceObserverIdentifyingAttributes(
+        uid=installation_uid,
+        name=MANUFACTURER,
+        manufacturer_name=MANUFACTURER,
+        model_name=MODEL_NAME,
+        serial_number=installation_uid,
+    )
+    return ObserverContext(observer_type=codes.DEVICE, observer_identifying_attributes=device)
+
+
+def algorithm(model: ModelIdentity, *parameters: str, family: Code | None = None) -> AlgorithmIdentification:
+    """Return TID 4019: name and version of the model; its digest comes before other parameters."""
+    return AlgorithmIdentification(
+        name=model.name,
+        version=model.version,
+        parameters=[f"weights sha256 {model.sha256}", *parameters],
+        family=family,
+    )
 
 
 def container(concept: Code, children: Sequence[ContentItem]) -> ContainerContentItem:
@@ -133,11 +145,12 @@ def _coordinates(source: Dataset, frame: int, line: tuple[Point, Point]) -> Scoo
 
 
 def _image(source: Dataset, frame: int, relationship: str) -> ImageContentItem:
-    """Return the source image; its frame is named when it has several (PS3.3 10.3)."""
+    """Return the source image; its frame is named when it has several."""
+    number = frame_number(source, frame)
     return ImageContentItem(
         codes.SOURCE_OF_MEASUREMENT,
         source.SOPClassUID,
         source.SOPInstanceUID,
-        referenced_frame_numbers=[frame + 1] if int(source.get("NumberOfFrames") or 1) > 1 else None,
+        referenced_frame_numbers=None if number is None else [number],
         relationship_type=relationship,
     )

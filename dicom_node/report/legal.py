@@ -37,11 +37,11 @@ def is_legal(keyword: str, value: object) -> bool:
     if not text:
         return True
     if isinstance(value, MultiValue):
-        return _vm(keyword) != "1" and all(is_legal_single(keyword, each) for each in value)
-    return is_legal_single(keyword, value)
+        return _vm(keyword) != "1" and all(_is_legal_single(keyword, each) for each in value)
+    return _is_legal_single(keyword, value)
 
 
-def is_legal_single(keyword: str, value: object) -> bool:
+def _is_legal_single(keyword: str, value: object) -> bool:
     """Tell the same of one value of several."""
     text = str(value).strip()
     if keyword in _DATES:

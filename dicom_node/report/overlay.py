@@ -12,6 +12,7 @@ from dicom_node.report.canvas import Canvas
 from dicom_node.report.labels import draw_labels
 from dicom_node.report.layout import Box, Cost
 from dicom_node.report.panel import panels, refusal_panels
+from dicom_node.report.refusals import refusal_of
 from dicom_node.report.table import Panel
 from inference.types import ModelIdentity, StripResult
 
@@ -27,7 +28,7 @@ def draw_overlay(
 ) -> NDArray[np.uint8]:
     """Return `image_rgb` (rows, columns, 3) with every strip of this frame drawn on it.
 
-    A strip that could not be measured gets the reason, nothing else. The matrix stays as it is, but
+    A strip that was looked at in vain gets the reason, nothing else. The matrix stays as it is, but
     for a picture too small for the table, which gets room below. Nothing of the patient is written.
     """
     canvas, cost = Canvas(image_rgb), Cost(image_rgb)
@@ -39,9 +40,10 @@ def draw_overlay(
         middle = edges(result.cycles[result.chosen])
         _draw_panel(canvas, cost, partial(panels, result, model), middle, style)
     for result in results:
-        if not result.measured and result.region is not None:
+        why = refusal_of(result)
+        if why is not None and result.region is not None:
             middle = Box(*result.region.xyxy_px)
-            _draw_panel(canvas, cost, partial(refusal_panels, result, model), middle, style)
+            _draw_panel(canvas, cost, partial(refusal_panels, result, why, model), middle, style)
     return canvas.picture()
 
 

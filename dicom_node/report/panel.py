@@ -7,12 +7,11 @@ from typing import Final
 from dicom_node.report.beats import DIASTOLE, SYSTOLE
 from dicom_node.report.canvas import WHITE
 from dicom_node.report.quantities import BY_KEY, known
+from dicom_node.report.refusals import Refusal
 from dicom_node.report.table import GRAY, Block, Panel
-from inference.errors import Implausible, LowAgreement, NoCycle
 from inference.types import ModelIdentity, StripResult
 
 DISCLAIMER: Final = ("AI measurement, not verified.", "Research use.")
-REFUSALS: Final = {each.reason: str(each.__doc__) for each in (NoCycle, Implausible, LowAgreement)}
 REFUSAL_COLUMNS: Final = 44
 DERIVED: Final = ("EF_percent", "FS_percent", "EDV_ml", "ESV_ml", "HR_bpm")
 
@@ -21,8 +20,8 @@ def panels(result: StripResult, model: ModelIdentity, text_px: int) -> list[Pane
     """Return the table of one strip in a tall, a wide and a snug setting, all saying the same."""
     lengths, derived = _lengths(result, text_px), _derived(result, text_px)
     interval, beats, probability = _interval(result), _beats(result), _probability(result)
-    made_by, disclaimer = f"model {model.name} {model.version}", " ".join(DISCLAIMER)
-    small, gap = max(8, round(text_px * 0.85)), text_px // 2
+    made_by, disclaimer = _made_by(model), " ".join(DISCLAIMER)
+    small, gap = _small(text_px), text_px // 2
     tall = _notes([interval, beats, probability, made_by, *DISCLAIMER], small)
     wide = _notes([f"{interval}, {beats}", f"{probability}, {made_by}", disclaimer], small)
     snug = _notes([interval, f"{beats}, {probability}", made_by, disclaimer], small)
@@ -33,21 +32,27 @@ def panels(result: StripResult, model: ModelIdentity, text_px: int) -> list[Pane
     ]
 
 
-def refusal_panels(result: StripResult, model: ModelIdentity, text_px: int) -> list[Panel]:
+def refusal_panels(result: StripResult, why: Refusal, model: ModelIdentity, text_px: int) -> list[Panel]:
     """Return the plate that says why a strip has no numbers."""
-    sentences = (REFUSALS[result.reason or NoCycle.reason], result.detail)
-    why = [line for sentence in sentences for line in wrap(sentence, REFUSAL_COLUMNS)]
+    reasons = [line for text in (why.sentence, result.detail) for line in wrap(text, REFUSAL_COLUMNS)]
     head = Block(rows=[(("Not measured", WHITE),)], align="l", text_px=text_px)
-    small = max(8, round(text_px * 0.85))
-    said = _notes([*why, f"model {model.name} {model.version}", " ".join(DISCLAIMER)], small)
+    said = _notes([*reasons, _made_by(model), " ".join(DISCLAIMER)], _small(text_px))
     return [Panel(lines=[[head], [said]], gap=text_px // 2)]
 
 
 def summary(result: StripResult, model: ModelIdentity) -> list[str]:
     """Return in lines of text what the table says beside the six lengths."""
     derived = [f"{BY_KEY[key].label} {_number(result, key)} {BY_KEY[key].unit_label}" for key in DERIVED]
-    made_by = f"model {model.name} {model.version}"
-    return [*derived, _interval(result), _beats(result), _probability(result), made_by, *DISCLAIMER]
+    notes = [_interval(result), _beats(result), _probability(result), _made_by(model)]
+    return [*derived, *notes, *DISCLAIMER]
+
+
+def _made_by(model: ModelIdentity) -> str:
+    return f"model {model.name} {model.version}"
+
+
+def _small(text_px: int) -> int:
+    return max(8, round(text_px * 0.85))
 
 
 def _lengths(result: StripResult, text_px: int) -> Block:

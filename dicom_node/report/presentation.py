@@ -14,7 +14,7 @@ from pydicom.uid import ColorSoftcopyPresentationStateStorage, GrayscaleSoftcopy
 
 from dicom_node.report.beats import Column, columns
 from dicom_node.report.header import Production, reference, result_header
-from dicom_node.report.panel import summary
+from dicom_node.report.panel import DISCLAIMER, summary
 from dicom_node.report.quantities import BY_KEY, PHASES
 from inference.types import CycleMeasurement, StripResult
 
@@ -32,8 +32,8 @@ ICC_DATE: Final = slice(24, 36)
 """Where an ICC profile says when it was made (ICC.1:2010, 7.2)."""
 
 
-def presentation_state(source: Dataset, results: Sequence[StripResult], production: Production) -> Dataset:
-    """Return graphics for every measured frame of one source image; `source` is normalised.
+def presentation_state(source: Dataset, measured: Sequence[StripResult], production: Production) -> Dataset:
+    """Return graphics for the measured strips, in the order of their frames; `source` is normalised.
 
     Colour images get a Color Softcopy Presentation State, gray ones a Grayscale one.
     """
@@ -41,12 +41,11 @@ def presentation_state(source: Dataset, results: Sequence[StripResult], producti
     ds.Modality, ds.SeriesNumber = "PR", SERIES_NUMBER
     ds.SeriesDescription = "M-mode LV measurements (graphics)"
     ds.BodyPartExamined = "HEART"  # unpaired: spares the object a Laterality (PS3.3 C.7.3.1)
-    ds.ContentLabel, ds.ContentDescription = "MMODE_LV", "AI measurement, not verified. Research use."
+    ds.ContentLabel, ds.ContentDescription = "MMODE_LV", " ".join(DISCLAIMER)
     ds.ContentCreatorName = ""
     ds.PresentationCreationDate, ds.PresentationCreationTime = ds.ContentDate, ds.ContentTime
     _shown(ds, source)
     ds.GraphicLayerSequence = [*LAYERS.values(), RESULTS]
-    measured = sorted((each for each in results if each.measured), key=lambda each: each.frame)
     ds.GraphicAnnotationSequence = [
         annotation
         for frame, strips in groupby(measured, key=lambda each: each.frame)
@@ -110,11 +109,8 @@ def _annotation(
 
     By hand: highdicom's own knows no retired image classes, and old machines still send them.
     """
-    image = reference(source)
-    if int(source.get("NumberOfFrames") or 1) > 1:
-        image.ReferencedFrameNumber = frame + 1
     item = Dataset()
-    item.ReferencedImageSequence, item.GraphicLayer = [image], layer.GraphicLayer
+    item.ReferencedImageSequence, item.GraphicLayer = [reference(source, frame)], layer.GraphicLayer
     item.TextObjectSequence = list(texts)
     if lines:
         item.GraphicObjectSequence = list(lines)

@@ -58,9 +58,7 @@ def secondary_capture(
 
 
 def _describe_derivation(ds: Dataset, source: Dataset, frame: int) -> None:
-    item = reference(source)
-    if int(source.get("NumberOfFrames") or 1) > 1:
-        item.ReferencedFrameNumber = frame + 1
+    item = reference(source, frame)
     item.PurposeOfReferenceCodeSequence = [code_item(codes.SOURCE_IMAGE)]
     ds.SourceImageSequence = [item]
     ds.DerivationDescription = "M-mode calipers and results of an automatic measurement drawn on the image"

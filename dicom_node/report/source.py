@@ -57,7 +57,6 @@ REFERRED: Final = (
     "NumberOfFrames",
     "Rows",
     "Columns",
-    "SamplesPerPixel",
     "PhotometricInterpretation",
     "RequestAttributesSequence",
     "TimezoneOffsetFromUTC",

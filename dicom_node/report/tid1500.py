@@ -1,40 +1,31 @@
 """The content tree of a Measurement Report (PS3.16 TID 1500), as IHE AI Results wants it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from highdicom.sr import (
-    AlgorithmIdentification,
     CodeContentItem,
     ContainerContentItem,
     ContentItem,
-    DeviceObserverIdentifyingAttributes,
     FindingSite,
     Measurement,
     MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
     NumContentItem,
     ObservationContext,
-    ObserverContext,
     QualitativeEvaluation,
     TrackingIdentifier,
 )
 from pydicom.dataset import Dataset
-from pydicom.sr.coding import Code
 
-from dicom_node.identity import MANUFACTURER, MODEL_NAME, derived_uid
+from dicom_node.identity import derived_uid
 from dicom_node.report import codes, items
 from dicom_node.report.header import Production
+from dicom_node.report.refusals import refusal_of
 from dicom_node.report.reported import Reported, reported
 from inference.patient import patient_of
-from inference.types import ModelIdentity, StripResult
+from inference.types import StripResult
 
-REASONS: Final[Mapping[str, Code]] = {
-    "no_cycle": codes.NOT_ATTEMPTED,
-    "implausible": codes.OUT_OF_RANGE,
-    "low_agreement": codes.INDETERMINATE,
-}
-"""Why a strip has no numbers, in the words of CID 42; every other reason is a failure."""
 INTERVAL: Final = "uncertainty ranges are the 95 % interval of each value"
 
 
@@ -44,7 +35,9 @@ def measurement_report(
     """Return the root container: a group of measurements per strip, or the reason why there are none."""
     groups = [_group(source, result, production) for result in results]
     (root,) = MeasurementReport(
-        observation_context=_observer(production.installation_uid),
+        observation_context=ObservationContext(
+            observer_device_context=items.observer(production.installation_uid)
+        ),
         procedure_reported=codes.TRANSTHORACIC_ECHO,
         title=codes.IMAGING_MEASUREMENT_REPORT,
         imaging_measurements=groups,
@@ -52,45 +45,20 @@ def measurement_report(
     return root
 
 
-def _observer(installation_uid: str) -> ObservationContext:
-    device = DeviceObserverIdentifyingAttributes(
-        uid=installation_uid,
-        name=MANUFACTURER,
-        manufacturer_name=MANUFACTURER,
-        model_name=MODEL_NAME,
-        serial_number=installation_uid,
-    )
-    context = ObserverContext(observer_type=codes.DEVICE, observer_identifying_attributes=device)
-    return ObservationContext(observer_device_context=context)
-
-
 def _group(
     source: Dataset, result: StripResult, production: Production
 ) -> MeasurementsAndQualitativeEvaluations:
     """Return TID 1501 of one strip; what was not measured says so in a code."""
     numbers = reported(result, patient_of(source)) if result.measured else []
-    refusal = [] if result.measured else [_refusal(result)]
+    reason = refusal_of(result)
+    evaluations = [] if reason is None else [QualitativeEvaluation(codes.QUANTITATIVE_ANALYSIS, reason.code)]
     return MeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking(source, result, "left ventricle"),
         finding_type=codes.LEFT_VENTRICLE,
         finding_sites=[FindingSite(codes.LEFT_VENTRICLE)],
-        algorithm_id=_algorithm(production.model),
+        algorithm_id=items.algorithm(production.model, INTERVAL, family=codes.ARTIFICIAL_INTELLIGENCE),
         measurements=[_measurement(source, result, each) for each in numbers],
-        qualitative_evaluations=refusal,
-    )
-
-
-def _refusal(result: StripResult) -> QualitativeEvaluation:
-    reason = REASONS.get(result.reason or "", codes.MEASUREMENT_FAILURE)
-    return QualitativeEvaluation(name=codes.QUANTITATIVE_ANALYSIS, value=reason)
-
-
-def _algorithm(model: ModelIdentity) -> AlgorithmIdentification:
-    return AlgorithmIdentification(
-        name=model.name,
-        version=model.version,
-        parameters=[f"weights sha256 {model.sha256}", INTERVAL],
-        family=codes.ARTIFICIAL_INTELLIGENCE,
+        qualitative_evaluations=evaluations,
     )
 
 

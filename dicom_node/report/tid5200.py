@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from highdicom.sr import CodeContentItem, ContainerContentItem, NumContentItem, TextContentItem
+from highdicom.sr import CodeContentItem, ContainerContentItem, NumContentItem
 from pydicom.dataset import Dataset
 
 from dicom_node.report import codes, items
 from dicom_node.report.header import Production
 from dicom_node.report.reported import Reported, of_each_beat, reported
 from inference.patient import patient_of
-from inference.types import ModelIdentity, StripResult
+from inference.types import StripResult
 
 
 def echo_report(
@@ -21,7 +21,7 @@ def echo_report(
     site = CodeContentItem(codes.FINDING_SITE, codes.LEFT_VENTRICLE, items.MODIFIER)
     root.ContentSequence = [
         items.language(),
-        *items.device_observer(production.installation_uid),
+        *items.observer(production.installation_uid),
         *items.patient_characteristics(patient_of(source)),
         items.container(codes.FINDINGS, [site, *groups]),  # TID 5202
     ]
@@ -37,19 +37,10 @@ def _measurement_group(source: Dataset, result: StripResult, production: Product
         codes.MEASUREMENT_GROUP,
         [
             CodeContentItem(codes.IMAGE_MODE, codes.M_MODE, items.MODIFIER),
-            *_algorithm(production.model),
+            *items.algorithm(production.model),
             *(_measurement(source, result.frame, each) for each in numbers),
         ],
     )
-
-
-def _algorithm(model: ModelIdentity) -> list[TextContentItem]:
-    texts = {
-        codes.ALGORITHM_NAME: model.name,
-        codes.ALGORITHM_VERSION: model.version,
-        codes.ALGORITHM_PARAMETERS: f"weights sha256 {model.sha256}",
-    }
-    return [TextContentItem(concept, text, items.MODIFIER) for concept, text in texts.items()]
 
 
 def _measurement(source: Dataset, frame: int, each: Reported) -> NumContentItem:

@@ -64,7 +64,7 @@ def simplified_report(
     root = ContainerContentItem(codes.ADULT_ECHO_REPORT, is_content_continuous=False, template_id="5300")
     root.ContentSequence = [
         items.language(),
-        *items.device_observer(production.installation_uid),
+        *items.observer(production.installation_uid),
         *items.patient_characteristics(patient_of(source)),
         items.container(codes.PRE_COORDINATED, pre),
         items.container(codes.POST_COORDINATED, post),

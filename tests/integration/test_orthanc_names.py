@@ -11,7 +11,8 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 from pynetdicom import AE
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
-from report_files import still, strip, written
+from report_files import strip, written
+from reported import source as still
 
 from dicom_node.scu import Accepted, store
 

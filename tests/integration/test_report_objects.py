@@ -12,7 +12,9 @@ import measured_strips
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import ComprehensiveSRStorage
-from report_files import beat_and_gaps, clip, odd, ordered, still, strip, two_frames, written
+from report_files import beat_and_gaps, odd, ordered, strip, two_frames, written
+from reported import clip
+from reported import source as still
 
 from dicom_node.report.quantities import QUANTITIES, calipers
 from inference.types import StripResult

@@ -16,9 +16,9 @@ from dicom_node.delivery import is_permanent
 from dicom_node.identity import CODING_SCHEME_UID, IMPLEMENTATION_CLASS_UID
 from dicom_node.report.presentation import SERIES_NUMBER as GRAPHICS_SERIES
 from dicom_node.report.quantities import LV_MASS_INDEX, QUANTITIES
+from dicom_node.report.refusals import REFUSALS
 from dicom_node.report.secondary_capture import SERIES_NUMBER as OVERLAY_SERIES
 from dicom_node.report.sr import DOCUMENTS
-from dicom_node.report.tid1500 import REASONS
 from dicom_node.scp import PROCESSING_FAILURE, STATUS_OF, SUCCESS
 from dicom_node.scu import Accepted, Refused, classified
 from dicom_node.settings import SRTemplate
@@ -117,4 +117,4 @@ def test_identities() -> None:
     assert IMPLEMENTATION_CLASS_UID in STATEMENT
     assert CODING_SCHEME_UID in STATEMENT
     assert all(str(number) in STATEMENT for number in numbers)
-    assert all(code.value in STATEMENT for code in REASONS.values())
+    assert all(each.code.value in STATEMENT for each in REFUSALS.values())

@@ -58,6 +58,26 @@ def test_nothing_measured_nothing_drawn() -> None:
     assert (draw_overlay(source, [measured_strips.refused()], measured_strips.MODEL) == source).all()
 
 
+@pytest.mark.parametrize("reason", ["no_cycle", "implausible", "low_agreement"])
+def test_a_strip_looked_at_in_vain_gets_its_reason(reason: str) -> None:
+    """A plate says why; the picture keeps its size."""
+    source = plain()
+    drawn = draw_overlay(source, [measured_strips.looked_at_in_vain(reason)], measured_strips.MODEL)
+
+    assert drawn.shape == source.shape
+    assert (drawn != source).any()
+
+
+@pytest.mark.parametrize("reason", ["undecodable", "too_large"])
+def test_what_is_wrong_with_a_file_is_not_drawn(reason: str) -> None:
+    """A region that could not be read says nothing of a heart, and leaves the picture as it is."""
+    source = plain()
+
+    assert (
+        draw_overlay(source, [measured_strips.looked_at_in_vain(reason)], measured_strips.MODEL) == source
+    ).all()
+
+
 def test_calipers_sit_on_the_landmarks() -> None:
     """Each of the eight borders of the chosen beat is marked by a bar in its colour, sub-pixel exact."""
     result = measured_strips.strip_result()
