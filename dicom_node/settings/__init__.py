@@ -1,0 +1,125 @@
+"""One TOML file and `ECHONODE_...` environment variables, validated once and frozen."""
+
+import os
+from pathlib import Path
+from typing import Self
+
+import pydantic_settings
+from pydantic import ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from dicom_node.errors import SettingsError
+from dicom_node.settings.fields import SRTemplate
+from dicom_node.settings.reading import ENV_PREFIX, read_toml, sentence, unknown_variables
+from dicom_node.settings.sections import (
+    TLS,
+    Audit,
+    Codes,
+    Delivery,
+    Destination,
+    Disk,
+    Inference,
+    Job,
+    Node,
+    Peer,
+    Report,
+    Retention,
+    Store,
+    Study,
+    Web,
+)
+
+__all__ = [
+    "TLS",
+    "Audit",
+    "Codes",
+    "Delivery",
+    "Destination",
+    "Disk",
+    "Inference",
+    "Job",
+    "Node",
+    "Peer",
+    "Report",
+    "Retention",
+    "SRTemplate",
+    "Settings",
+    "Store",
+    "Study",
+    "Web",
+]
+
+
+class Settings(BaseSettings):
+    """Everything an administrator can set; every key has a default except the destinations' own."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=ENV_PREFIX, env_nested_delimiter="__"
+    )
+
+    node: Node = Node()
+    peers: tuple[Peer, ...] = ()
+    destinations: tuple[Destination, ...] = ()
+    study: Study = Study()
+    store: Store = Store()
+    inference: Inference = Inference()
+    delivery: Delivery = Delivery()
+    report: Report = Report()
+    codes: Codes = Codes()
+    job: Job = Job()
+    web: Web = Web()
+    tls: TLS = TLS()
+    disk: Disk = Disk()
+    retention: Retention = Retention()
+    audit: Audit = Audit()
+
+    @model_validator(mode="after")
+    def _destination_names_differ(self) -> Self:
+        names = [destination.name for destination in self.destinations]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"destinations: the names must differ, used twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_needs_its_files(self) -> Self:
+        if self.tls.needs_ca and not self.tls.ca:
+            raise ValueError("tls.ca: must be given, or tls.client_certificates be false")
+        if not self.tls.ca and any(destination.tls for destination in self.destinations):
+            raise ValueError("tls.ca: must be given, because a destination has tls = true")
+        return self
+
+    @property
+    def store_url(self) -> str:
+        """The database URL with `{data_dir}` filled in."""
+        return self.store.url.replace("{data_dir}", str(self.node.data_dir))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings'
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no .env: one file, one truth
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment overrides the file, key by key."""
+        return env_settings, init_settings
+
+    @classmethod
+    def load(cls, path: Path | None) -> "Settings":
+        """Read the file (None: defaults) and the environment.
+
+        Raises:
+            SettingsError: one line per mistake: key, value, what is allowed.
+        """
+        mistakes = list(unknown_variables(os.environ, cls.model_fields))
+        try:
+            settings = cls(**read_toml(path))
+        except ValidationError as error:
+            mistakes += [sentence(cls, detail) for detail in error.errors()]
+        except pydantic_settings.SettingsError as error:
+            mistakes.append(f"environment: {error}")
+        if mistakes:
+            raise SettingsError("\n".join(mistakes))
+        return settings

@@ -1,0 +1,85 @@
+"""The kinds of values that settings have, each with its rule."""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+from pydicom.charset import python_encoding
+
+_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*\.?")
+
+
+def _matches(pattern: str, allowed: str) -> AfterValidator:
+    """A text that fits `pattern`; `allowed` says so in words."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"must be {allowed}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _ae_title(text: str) -> str:
+    """PS3.5 6.2, VR AE: up to 16 characters of the default repertoire, outer spaces insignificant."""
+    title = text.strip(" ")
+    if not (1 <= len(title) <= 16 and title.isascii() and title.isprintable() and "\\" not in title):  # noqa: PLR2004 - PS3.5 6.2
+        raise ValueError("an AE title has 1 to 16 printable ASCII characters and no backslash")
+    return title
+
+
+def _host(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        if not _HOST_NAME.fullmatch(text):
+            raise ValueError("must be a host name or an IP address") from None
+    return text
+
+
+def _source_host(text: str) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        if not _HOST_NAME.fullmatch(text):
+            raise ValueError("must be a host name, an IP address or a network such as 192.0.2.0/24") from None
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach a port bound to this host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _charset(term: str) -> str:
+    """PS3.3 C.12.1.1.2: a defined term for one character set."""
+    if term not in python_encoding or not term:
+        raise ValueError("must be a defined term of SpecificCharacterSet, such as ISO_IR 100 or GB18030")
+    return term
+
+
+def _folder(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise ValueError("must be a folder, or a path where one can be made")
+    return path.expanduser().absolute()
+
+
+DestinationName = Annotated[
+    str, _matches(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, digits, dots, dashes or underscores")
+]
+DatabaseURL = Annotated[str, _matches(r"sqlite:///(?!:memory:).+", "sqlite:///FILE, on a local disk")]
+Device = Annotated[str, _matches(r"auto|cpu|cuda(:\d+)?", "auto, cpu, cuda or cuda:N")]
+SourceHost = Annotated[str, AfterValidator(_source_host)]
+Folder = Annotated[Path, AfterValidator(_folder)]
+AETitle = Annotated[str, AfterValidator(_ae_title)]
+Host = Annotated[str, AfterValidator(_host)]
+Charset = Annotated[str, AfterValidator(_charset)]
+SRTemplate = Literal["tid5200", "tid1500", "tid5300"]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Days = Annotated[float, Field(ge=0, le=36_500, allow_inf_nan=False)]
+Megabytes = Annotated[int, Field(ge=1, le=1_048_576)]

@@ -1,0 +1,210 @@
+"""The tables of the settings file: one frozen class each, every key with its default."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from dicom_node.settings.fields import (
+    AETitle,
+    Charset,
+    DatabaseURL,
+    Days,
+    DestinationName,
+    Device,
+    Folder,
+    Host,
+    Megabytes,
+    Seconds,
+    SourceHost,
+    SRTemplate,
+    is_loopback,
+)
+
+
+class Section(BaseModel):
+    """A table of the settings file: frozen, and an unknown key is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Node(Section):
+    """`[node]`: the DICOM side of this machine."""
+
+    ae_title: AETitle = "ECHONODE"
+    host: Host = "0.0.0.0"  # noqa: S104 - scanners come from the network; `peers` says which
+    port: int = Field(default=11112, ge=0, le=65_535)
+    data_dir: Folder = Path("/var/lib/echonode")
+    receivers: int = Field(default=1, ge=1, le=64)
+    max_associations: int = Field(default=25, ge=1, le=1000)  # per receiver process
+    max_associations_per_peer: int = Field(default=10, ge=1, le=1000)  # per calling AE title and host
+    max_connections_per_host: int = Field(default=32, ge=1, le=1000)
+    max_object_mb: Megabytes = 4096
+    max_pdu: int = Field(default=131_072, ge=4096, le=1_048_576)
+    acse_timeout_s: Seconds = 30.0
+    dimse_timeout_s: Seconds = 60.0
+    network_timeout_s: Seconds = 120.0
+    pdu_timeout_s: Seconds = 30.0
+    drain_seconds: float = Field(default=10.0, ge=0, le=3600, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _one_port_for_all(self) -> Self:
+        if self.port == 0 and self.receivers > 1:
+            raise ValueError("port 0 (any free port) needs receivers = 1")
+        return self
+
+
+class Peer(Section):
+    """`[[peers]]`: a scanner that may connect."""
+
+    ae_title: AETitle
+    host: SourceHost
+    port: int = Field(default=0, ge=0, le=65_535)
+    tls: bool = False
+
+
+class Destination(Section):
+    """`[[destinations]]`: a PACS that gets the results."""
+
+    name: DestinationName
+    ae_title: AETitle
+    host: Host
+    port: int = Field(ge=1, le=65_535)
+    timeout_s: Seconds = 30.0
+    sr: tuple[SRTemplate, ...] = ("tid5200",)
+    overlay: bool = True
+    presentation_state: bool = False
+    commitment: bool = False
+    tls: bool = False
+
+
+class Study(Section):
+    """`[study]`: when a study counts as complete."""
+
+    quiet_seconds: Seconds = 30.0
+    ceiling_seconds: Seconds = 900.0
+
+    @model_validator(mode="after")
+    def _ceiling_above_quiet(self) -> Self:
+        if self.ceiling_seconds < self.quiet_seconds:
+            raise ValueError("ceiling_seconds must not be less than quiet_seconds")
+        return self
+
+
+class Store(Section):
+    """`[store]`: the database."""
+
+    url: DatabaseURL = "sqlite:///{data_dir}/echonode.db"
+
+
+class Inference(Section):
+    """`[inference]`: where and with which weights the networks run."""
+
+    device: Device = "auto"
+    weights: str = ""
+
+
+class Delivery(Section):
+    """`[delivery]`: how long a PACS is asked again."""
+
+    max_attempts: int = Field(default=100, ge=1, le=1000)
+    first_retry_s: Seconds = 5.0
+    max_retry_s: Seconds = 3600.0
+    give_up_hours: float = Field(default=96.0, gt=0, le=8760, allow_inf_nan=False)
+    commitment_wait_s: Seconds = 3600.0
+
+    @model_validator(mode="after")
+    def _first_below_max(self) -> Self:
+        if self.max_retry_s < self.first_retry_s:
+            raise ValueError("max_retry_s must not be less than first_retry_s")
+        return self
+
+
+class Report(Section):
+    """`[report]`: what the results say, to all destinations alike."""
+
+    per_beat: bool = False
+    overlay_refusals: bool = False
+    default_charset: Charset = "ISO_IR 100"
+
+
+class Codes(Section):
+    """`[codes]`: SNOMED codes as they are now (SCT), or as long-installed importers know them (SRT)."""
+
+    snomed: Literal["SCT", "SRT"] = "SCT"
+
+
+class Job(Section):
+    """`[job]`: how often a study is analysed before it is given up."""
+
+    max_attempts: int = Field(default=3, ge=1, le=100)
+    retry_s: Seconds = 10.0
+    image_timeout_s: Seconds = 120.0
+    image_memory_mb: Megabytes = 4096
+
+
+class Web(Section):
+    """`[web]`: health, metrics, and the read-only page."""
+
+    host: Host = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65_535)
+    user: str = ""
+    password_file: str = ""
+
+    @model_validator(mode="after")
+    def _open_to_the_network_needs_a_password(self) -> Self:
+        if not is_loopback(self.host) and not (self.user and self.password_file):
+            raise ValueError("host is not this machine alone: user and password_file must be given")
+        return self
+
+
+class TLS(Section):
+    """`[tls]`: our certificate, for a port of its own and for destinations and peers with `tls = true`."""
+
+    port: int = Field(default=0, ge=0, le=65_535)  # 0: no TLS port
+    certificate: str = ""
+    private_key: str = ""
+    ca: str = ""
+    client_certificates: bool = True
+
+    @property
+    def needs_ca(self) -> bool:
+        """Whether the TLS port has to verify its callers."""
+        return self.port > 0 and self.client_certificates
+
+    @model_validator(mode="after")
+    def _port_needs_certificate(self) -> Self:
+        if self.port > 0 and not (self.certificate and self.private_key):
+            raise ValueError("certificate and private_key must be given for a TLS port")
+        return self
+
+
+class Disk(Section):
+    """`[disk]`: how much must stay free in the data folder."""
+
+    soft_free_mb: Megabytes = 2048
+    hard_free_mb: Megabytes = 512
+
+    @model_validator(mode="after")
+    def _hard_below_soft(self) -> Self:
+        if self.hard_free_mb > self.soft_free_mb:
+            raise ValueError("hard_free_mb must not be more than soft_free_mb")
+        return self
+
+
+class Retention(Section):
+    """`[retention]`: how long files of finished studies are kept (0: for ever); rows stay."""
+
+    days: Days = 30.0
+    once_committed: bool = False
+
+
+class Audit(Section):
+    """`[audit]`: checkpoints, sealed segments, and the way to a syslog server."""
+
+    checkpoint_hours: float = Field(default=24.0, gt=0, le=8760, allow_inf_nan=False)
+    checkpoint_file: str = ""
+    keep_days: Days = 0.0
+    syslog_host: str = ""
+    syslog_port: int = Field(default=6514, ge=1, le=65_535)
+    syslog_ca: str = ""
