@@ -7,6 +7,7 @@ from pathlib import Path
 
 import builders
 import pytest
+from moments import ADOPTING, RECEIVER_MOMENTS, WORKER_MOMENTS
 from pacs import Pacs
 from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
@@ -15,23 +16,6 @@ from rig import PATIENCE_S, Rig, children_of, kill, wait_for
 from store.states import InstanceState
 
 RESULTS_PER_IMAGE = 2
-
-WORKER_MOMENTS = [
-    "store.studies:mark_ready:after",  # study complete, not committed
-    "dicom_node.work:run_job",  # job claimed, nothing done
-    "dicom_node.pipeline:keep:after",  # first result file on disk, the second not
-    "dicom_node.pipeline:record_outcomes",  # all files on disk, no row
-    "store.jobs:finish:after",  # all rows written, not committed
-    "dicom_node.work:run_job:after",  # committed
-    "dicom_node.delivery:conclude",  # the PACS has it, the row does not know
-    "store.deliveries:delivered:after",  # the row is written, not committed
-]
-RECEIVER_MOMENTS = [
-    "store.files:FileStore.keep_instance",  # spooled, not kept
-    "dicom_node.ingest:Ingest.receive:after",  # row committed, not acknowledged
-    "store.instances:register:after",  # file durable, row not committed
-]
-ADOPTING = "store.instances:register"  # the next start, about to give that file its row
 
 
 @pytest.fixture
