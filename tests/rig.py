@@ -12,6 +12,7 @@ from typing import Any
 
 import builders
 from pydicom.dataset import FileDataset
+from sqlalchemy import text
 
 from dicom_node.ingest import Ingest, Sender
 from dicom_node.scu import Accepted, store
@@ -127,6 +128,12 @@ class Rig:
     def delivered(self) -> int:
         """Return how many objects were delivered."""
         return self.deliveries()[DeliveryState.DELIVERED]
+
+    def unfinished(self) -> int:
+        """Return how many studies are not concluded and how many objects not delivered, together."""
+        studies = "SELECT count(*) FROM studies WHERE state NOT IN ('DONE', 'FAILED')"
+        with self.database.read() as session:
+            return int(session.scalar(text(studies)) or 0) + deliveries.counts(session)["PENDING"]
 
     def _toml(self, destinations: Sequence[Destination], job_attempts: int) -> str:
         lines = ["[node]", 'host = "127.0.0.1"', f"port = {self.port}", f'data_dir = "{self.folder}/data"']
