@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint install clean
+.PHONY: demo test lint advisories install clean
 
 demo: .venv/installed
 	@$(BIN)/echonode demo
@@ -15,6 +15,10 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Known vulnerabilities of what is installed; needs the advisory service of PyPI.
+advisories: .venv/installed-dev
+	$(BIN)/pip-audit --local --skip-editable --progress-spinner off
 
 install: .venv/installed
 
