@@ -14,9 +14,7 @@ from store import audit, studies
 from store.errors import NotFound
 from store.files import check_uid
 from store.schema import instances
-from store.states import InstanceState, check_move
-
-FIRST_STATES = frozenset({InstanceState.RECEIVED, InstanceState.KEPT, InstanceState.OWN})
+from store.states import FIRST_STATES, InstanceState, check_move
 
 INSERT_IF_NEW = (
     insert(instances)
@@ -55,7 +53,7 @@ class NewInstance(_Facts):
     def __post_init__(self) -> None:
         check_uid(self.study_uid)
         check_uid(self.sop_instance_uid)
-        if self.state not in FIRST_STATES:
+        if self.state not in FIRST_STATES[InstanceState]:
             raise ValueError(f"an instance does not begin as {self.state}")
 
 

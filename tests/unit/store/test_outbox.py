@@ -78,7 +78,7 @@ def test_add_again(database: Database, add_result: Add) -> None:
         before = audit.events(session)
 
     assert not add_result(1, to=("pacs", "archive"))
-    assert _states(database) == {"PENDING": 1, "DELIVERED": 0, "DEAD": 0}
+    assert _states(database) == {"PENDING": 1, "DELIVERED": 0, "SENT": 0, "COMMITTED": 0, "DEAD": 0}
     with database.read() as session:
         assert before == audit.events(session)
 
@@ -153,7 +153,7 @@ def test_a_parked_head_lets_the_line_go(
     _answer(database, head, "park", now)
 
     assert [("pacs", f"{study_uid}.9.2")] == _lines(_due(database, now))
-    assert _states(database) == {"PENDING": 1, "DELIVERED": 0, "DEAD": 1}
+    assert _states(database) == {"PENDING": 1, "DELIVERED": 0, "SENT": 0, "COMMITTED": 0, "DEAD": 1}
 
 
 def test_limit(database: Database, add_result: Add, now: datetime) -> None:
@@ -224,4 +224,4 @@ def test_an_unknown_delivery(database: Database, add_result: Add, now: datetime)
 
 def test_counts_of_nothing(database: Database) -> None:
     """An empty outbox counts zero in every state."""
-    assert _states(database) == {"PENDING": 0, "DELIVERED": 0, "DEAD": 0}
+    assert _states(database) == {"PENDING": 0, "DELIVERED": 0, "SENT": 0, "COMMITTED": 0, "DEAD": 0}
