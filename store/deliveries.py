@@ -1,6 +1,6 @@
 """Deliveries: the outbox, one row per result and destination."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -71,8 +71,8 @@ def to_be_committed(
     return _fetch(session, query)
 
 
-def by_id(session: Session, numbers: Sequence[int]) -> list[Delivery]:
-    """The deliveries of these numbers, oldest first."""
+def by_id(session: Session, numbers: Select[Any]) -> list[Delivery]:
+    """The deliveries whose numbers a query finds, oldest first."""
     return _fetch(session, _joined().where(deliveries.c.id.in_(numbers)))
 
 
@@ -165,13 +165,18 @@ def unpark(session: Session, delivery: Delivery, *, now: datetime) -> None:
     _move(session, delivery, now, DeliveryState.PENDING, "unparked", **fresh)
 
 
-def asked(session: Session, delivery: Delivery, *, ask_again_at: datetime, counts: bool) -> None:
-    """The destination was asked for commitment; without an answer it is asked again at a time.
+def asked(session: Session, delivery: Delivery, *, ask_again_at: datetime) -> None:
+    """The destination is asked for commitment now; without an answer it is asked again at a time."""
+    _write(session, delivery, {"next_attempt_at": ask_again_at, "asks": delivery.asks + 1})
 
-    `counts` False: the question did not arrive.
+
+def not_asked(session: Session, delivery: Delivery, *, error: str, next_attempt_at: datetime) -> None:
+    """The destination could not be asked: try again at a time.
+
+    `delivery` as it was before it was `asked`. The caller records it, once for the whole request.
     """
-    values = {"next_attempt_at": ask_again_at, "asks": deliveries.c.asks + int(counts)}
-    _write(session, delivery, values)
+    values = {"attempts": delivery.attempts + 1, "error": error, "next_attempt_at": next_attempt_at}
+    _write(session, delivery, {**values, "asks": delivery.asks})
 
 
 def parked(session: Session, study_uid: str | None = None) -> list[Delivery]:

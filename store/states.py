@@ -125,8 +125,9 @@ LEGAL_MOVES: Mapping[type[StrEnum], Mapping[StrEnum, frozenset[StrEnum]]] = {
     },
     ReportState: {
         ReportState.PENDING: frozenset({ReportState.REPORTED, ReportState.DEAD}),
-        ReportState.REPORTED: frozenset(),
-        ReportState.DEAD: frozenset(),
+        # A peer that asks once more in the same transaction gets another report.
+        ReportState.REPORTED: frozenset({ReportState.PENDING}),
+        ReportState.DEAD: frozenset({ReportState.PENDING}),
     },
 }
 

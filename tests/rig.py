@@ -131,7 +131,7 @@ class Rig:
     def _toml(self, destinations: Sequence[Destination], job_attempts: int) -> str:
         lines = ["[node]", 'host = "127.0.0.1"', f"port = {self.port}", f'data_dir = "{self.folder}/data"']
         lines += ["[study]", "quiet_seconds = 0.5", "[job]", f"max_attempts = {job_attempts}"]
-        lines += ["[delivery]", "max_attempts = 50", "first_retry_s = 0.2", "max_retry_s = 1.0"]
+        lines += ["[delivery]", "first_retry_s = 0.2", "max_retry_s = 1.0"]
         for each in destinations:
             lines += ["[[destinations]]", f'name = "{each.name}"', f'ae_title = "{each.ae_title}"']
             lines += [f'host = "{each.host}"', f"port = {each.port}", f"timeout_s = {each.timeout_s}"]

@@ -31,7 +31,7 @@ from store.states import InstanceState
 class World:
     """A data folder with rows to deliver, at a time that the test moves."""
 
-    def __init__(self, folder: Path, *destinations: Destination, max_attempts: int = 3) -> None:
+    def __init__(self, folder: Path, *destinations: Destination, give_up_hours: float = 96) -> None:
         self.database = Database(f"sqlite:///{folder}/echonode.db")
         self.database.upgrade()
         self.now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -39,7 +39,7 @@ class World:
             settings=Settings(
                 node=Node(data_dir=folder),
                 destinations=destinations,
-                delivery={"max_attempts": max_attempts, "first_retry_s": 5, "max_retry_s": 3600},
+                delivery={"give_up_hours": give_up_hours, "first_retry_s": 5, "max_retry_s": 3600},
             ),
             database=self.database,
             files=FileStore(folder),
@@ -151,23 +151,23 @@ def test_negotiates_exactly_what_it_sends(tmp_path: Path, pacs: Pacs) -> None:
 
 @pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0110, 0x0124])
 def test_a_passing_refusal_is_tried_again_then_parked(tmp_path: Path, pacs: Pacs, status: int) -> None:
-    """Out of resources and the like are retried with growing waits, and parked after max_attempts."""
+    """Out of resources and the like are retried with growing waits, and parked after give_up_hours."""
     pacs.answer = lambda _: status
-    world = World(tmp_path, pacs.destination, max_attempts=3)
+    world = World(tmp_path, pacs.destination, give_up_hours=0.01)
     world.add(1)
 
     waits_s = []
-    for _ in range(3):
+    while waiting := world.waiting():
+        world.now = max(world.now, waiting[0].next_attempt_at)
         assert world.deliver() == 1
         assert world.deliver() == 0  # not before it is due
         for row in world.waiting():
             waits_s.append((row.next_attempt_at - world.now).total_seconds())
             assert row.last_status == status
-            world.now = row.next_attempt_at
 
-    assert world.waiting() == []
     assert 4 <= waits_s[0] <= 5
     assert 8 <= waits_s[1] <= 10
+    assert 36 <= sum(waits_s) <= 75
     assert f"0x{status:04X}" in world.events("delivery.dead")[0].detail["error"]
 
 
