@@ -177,8 +177,9 @@ def give_up_report(session: Session, found: Report, *, error: str, now: datetime
 
 def counts(session: Session) -> dict[str, int]:
     """Number of reports to peers in each state."""
-    query = select(commitment_reports.c.state, func.count()).group_by(commitment_reports.c.state)
-    found: dict[ReportState, int] = dict(session.execute(query).tuples().all())
+    query = select(commitment_reports.c.state, func.count().label("number"))
+    rows = session.execute(query.group_by(commitment_reports.c.state))
+    found = {row.state: row.number for row in rows}
     return {state.value: found.get(state, 0) for state in ReportState}
 
 

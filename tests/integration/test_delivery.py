@@ -2,102 +2,24 @@
 
 import gc
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import builders
 import pytest
 from pacs import Pacs
 from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 from rig import free_port, wait_for
+from world import World
 
-from dicom_node.delivery import Outbox, deliver_due, park_homeless
+from dicom_node.delivery import Outbox, park_homeless
 from dicom_node.scu import Accepted, Refused, Unreachable, Unsupported, echo
-from dicom_node.settings import Destination, Node, Settings
+from dicom_node.settings import Destination, Settings
 from dicom_node.sweeps import scheduler
-from store import audit, results
+from store import audit
 from store.database import Database
-from store.deliveries import Delivery, due
-from store.files import FileStore
-from store.instances import NewInstance, register
-from store.results import NewResult
-from store.states import InstanceState
-
-
-class World:
-    """A data folder with rows to deliver, at a time that the test moves."""
-
-    def __init__(self, folder: Path, *destinations: Destination, give_up_hours: float = 96) -> None:
-        self.database = Database(f"sqlite:///{folder}/echonode.db")
-        self.database.upgrade()
-        self.now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-        self.outbox = Outbox(
-            settings=Settings(
-                node=Node(data_dir=folder),
-                destinations=destinations,
-                delivery={"give_up_hours": give_up_hours, "first_retry_s": 5, "max_retry_s": 3600},
-            ),
-            database=self.database,
-            files=FileStore(folder),
-            clock=lambda: self.now,
-            stop=threading.Event(),
-        )
-
-    def add(self, number: int, *, study: int = 1, kind: str = "tid5200") -> str:
-        """Put an object of a study into the outbox of every destination; return its UID."""
-        study_uid = f"1.2.3.{study}"
-        make = builders.vendor_sr if kind == "tid5200" else builders.secondary_capture
-        ds = make(StudyInstanceUID=study_uid, InstanceNumber=number)
-        path = builders.save(ds, self.outbox.files.absolute(f"results/{study_uid}/{number}.dcm"))
-        new = NewResult(
-            kind=kind,
-            study_uid=study_uid,
-            revision=1,
-            source_sop_instance_uid="1.2.3",
-            sop_instance_uid=ds.SOPInstanceUID,
-            sop_class_uid=ds.SOPClassUID,
-            path=str(path.relative_to(self.outbox.files.absolute("."))),
-            sha256="0" * 64,
-        )
-        names = [destination.name for destination in self.outbox.settings.destinations]
-        with self.database.transaction() as session:
-            register(session, _scanned(study_uid), now=self.now)
-            results.add(session, new, destinations=names, now=self.now)
-        return str(ds.SOPInstanceUID)
-
-    def deliver(self) -> int:
-        """Sweep once over every destination."""
-        return sum(deliver_due(self.outbox, each) for each in self.outbox.settings.destinations)
-
-    def waiting(self) -> list[Delivery]:
-        """Return the head of each line, whenever it is due."""
-        with self.database.read() as session:
-            return due(session, now=self.now + timedelta(days=365))
-
-    def events(self, event: str) -> list[audit.AuditEvent]:
-        """Return the audit events of one kind, oldest first."""
-        with self.database.read() as session:
-            return audit.events(session, event=event)
-
-
-def _scanned(study_uid: str) -> NewInstance:
-    return NewInstance(
-        sop_instance_uid=f"{study_uid}.9",
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.6.1",
-        study_uid=study_uid,
-        series_uid="1.2.3",
-        transfer_syntax_uid="1.2.840.10008.1.2.1",
-        path=f"instances/{study_uid}.dcm",
-        sha256="0" * 64,
-        size_bytes=1,
-        peer_ae=None,
-        peer_ip=None,
-        state=InstanceState.RECEIVED,
-    )
 
 
 @pytest.fixture
