@@ -185,7 +185,7 @@ def test_a_destination_that_never_answers(tmp_path: Path, pacs: Pacs) -> None:
         world.deliver()
         world.ask()
         world.now += HOUR
-        assert world.now - began < timedelta(hours=12)
+        assert world.now - began < timedelta(hours=16)
 
     assert len(pacs.uids) == 3
     assert "no answer" in world.events("delivery.dead")[0].detail["error"]
