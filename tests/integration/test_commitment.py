@@ -1,7 +1,6 @@
 """Storage commitment with real peers: what a destination confirms, and what we confirm to a scanner."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,16 @@ import pytest
 from pacs import Pacs
 from pydicom import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage, UltrasoundImageStorage
-from pynetdicom import AE, build_context, evt
-from pynetdicom.association import Association
+from pynetdicom import AE, build_context
 from pynetdicom.sop_class import Verification
-from receivers import Node, association, push, receiver
+from receivers import Node, push, receiver
 from rig import free_port, wait_for
+from scanner import Scanner, question
 from world import World
 
 from dicom_node import commitment, commitment_scu
 from dicom_node.commitment_scu import MOST_ASKS, report_due
 from dicom_node.delivery import park_homeless
-from dicom_node.settings import Peer
 from store import commitments
 from store.states import DeliveryState
 
@@ -263,59 +261,12 @@ def test_a_destination_taken_out_of_the_settings(tmp_path: Path, world: World) -
     assert world.states() == {DeliveryState.DEAD: 1}
 
 
-class Scanner:
-    """Stores, asks for commitment, and listens for reports on a port of its own."""
-
-    def __init__(self) -> None:
-        self.reports: list[tuple[int, Dataset, bool]] = []
-        """Event type, data set, and whether it came on the scanner's own association."""
-        self.status = 0x0000
-        ae = AE("SCANNER")
-        ae.add_supported_context(commitment.SOP_CLASS, scu_role=False, scp_role=True)
-        self._server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=self._handlers(own=False))
-        self.port: int = self._server.socket.getsockname()[1]
-        self.peer = Peer(ae_title="SCANNER", host="127.0.0.1", port=self.port)
-
-    @contextmanager
-    def association(self, port: int) -> Iterator[Association]:
-        """Associate with the node at `port`."""
-        contexts = [build_context(commitment.SOP_CLASS), build_context(UltrasoundImageStorage)]
-        with association(port, *contexts, evt_handlers=self._handlers(own=True)) as opened:
-            yield opened
-
-    def ask(self, opened: Association, request: Dataset, *, action: int = 1, **uids: str) -> int | None:
-        """Send a request; return the status of the response."""
-        instance = uids.get("instance", commitment.SOP_INSTANCE)
-        sop_class = uids.get("sop_class", commitment.SOP_CLASS)
-        meta = uids.get("context", commitment.SOP_CLASS)
-        answer, _ = opened.send_n_action(request, action, sop_class, instance, meta_uid=meta)
-        status: int | None = answer.get("Status")
-        return status
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._server.ae.shutdown()
-
-    def _handlers(self, *, own: bool) -> list[Any]:
-        def on_report(event: Any) -> tuple[int, None]:
-            self.reports.append((event.event_type, event.event_information, own))
-            return self.status, None
-
-        return [(evt.EVT_N_EVENT_REPORT, on_report)]
-
-
 @pytest.fixture
 def scanner() -> Iterator[Scanner]:
     """Start a scanner."""
     made = Scanner()
     yield made
     made.close()
-
-
-def question(*images: Dataset, transaction_uid: str = "1.2.3") -> Dataset:
-    """Return a request for commitment of images."""
-    references = [(each.SOPClassUID, each.SOPInstanceUID) for each in images]
-    return commitment.request_data_set(transaction_uid, references)
 
 
 def reports_of(world: World) -> dict[str, int]:
