@@ -53,7 +53,7 @@ class Pacs:
         self.request_status = 0x0000
         self.reports_at_once = False
         self._lock = threading.Lock()
-        ae = AE("PACS")
+        self.ae = ae = AE("PACS")
         if commitment:
             ae.add_supported_context(StorageCommitmentPushModel)
         for sop_class in (*sop_classes, "1.2.840.10008.1.1"):

@@ -60,6 +60,11 @@ class World:
             results.add(session, new, destinations=names, now=self.now)
         return str(ds.SOPInstanceUID)
 
+    def settle_on(self, *destinations: Destination) -> None:
+        """Change the destinations of the settings."""
+        settings = self.outbox.settings.model_copy(update={"destinations": destinations})
+        self.outbox = Outbox(**vars(self.outbox) | {"settings": settings})
+
     def deliver(self) -> int:
         """Sweep once over every destination."""
         return sum(deliver_due(self.outbox, each) for each in self.outbox.settings.destinations)
