@@ -112,8 +112,7 @@ def retry_later(
         NotFound: no such delivery.
         IllegalMove: it is not PENDING.
     """
-    if (state := _state(session, delivery)) is not DeliveryState.PENDING:
-        raise IllegalMove(f"delivery {delivery.id} is {state}, not PENDING")
+    _require(session, delivery, DeliveryState.PENDING)
     values: dict[str, Any] = {"attempts": delivery.attempts + 1, "last_status": status, "error": error}
     values["next_attempt_at"] = next_attempt_at
     _write(session, delivery, values)
@@ -150,6 +149,7 @@ def resend(
         NotFound: no such delivery.
         IllegalMove: it is not SENT.
     """
+    _require(session, delivery, DeliveryState.SENT)
     again = {"next_attempt_at": next_attempt_at}
     _move(session, delivery, now, DeliveryState.PENDING, "resend", error=error, **again)
 
@@ -161,6 +161,7 @@ def unpark(session: Session, delivery: Delivery, *, now: datetime) -> None:
         NotFound: no such delivery.
         IllegalMove: it is not DEAD.
     """
+    _require(session, delivery, DeliveryState.DEAD)
     fresh = {"attempts": 0, "asks": 0, "waiting_since": now, "next_attempt_at": now}
     _move(session, delivery, now, DeliveryState.PENDING, "unparked", **fresh)
 
@@ -220,6 +221,11 @@ def _move(
     check_move(_state(session, delivery), new)
     _write(session, delivery, {"state": new, **changes})
     _record(session, delivery, now, event, **changes)
+
+
+def _require(session: Session, delivery: Delivery, expected: DeliveryState) -> None:
+    if (state := _state(session, delivery)) is not expected:
+        raise IllegalMove(f"delivery {delivery.id} is {state}, not {expected}")
 
 
 def _state(session: Session, delivery: Delivery) -> DeliveryState:

@@ -133,9 +133,7 @@ class Rig:
         """Return how many objects were delivered."""
         return self.deliveries()[DeliveryState.DELIVERED]
 
-    def _toml(
-        self, destinations: Sequence[Destination], job_attempts: int, peers: Sequence[Peer]
-    ) -> str:
+    def _toml(self, destinations: Sequence[Destination], job_attempts: int, peers: Sequence[Peer]) -> str:
         lines = ["[node]", 'host = "127.0.0.1"', f"port = {self.port}", f'data_dir = "{self.folder}/data"']
         lines += ["[study]", "quiet_seconds = 0.5", "[job]", f"max_attempts = {job_attempts}"]
         lines += ["[delivery]", "first_retry_s = 0.2", "max_retry_s = 1.0", "commitment_wait_s = 2.0"]

@@ -21,7 +21,9 @@ from store.states import InstanceState
 class World:
     """A data folder with rows to deliver, at a time that the test moves."""
 
-    def __init__(self, folder: Path, *destinations: Destination, peers: Sequence[Peer] = (), **delivery: float) -> None:
+    def __init__(
+        self, folder: Path, *destinations: Destination, peers: Sequence[Peer] = (), **delivery: float
+    ) -> None:
         self.database = Database(f"sqlite:///{folder}/echonode.db")
         self.database.upgrade()
         self.now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -103,9 +103,8 @@ def test_killed_while_being_asked(rig: Rig, scanner: Scanner) -> None:
     image = builders.image_2d()
     rig.ingest(image)
     for moment in BEING_ASKED:
-        with dies(rig, "receive", moment):
-            with scanner.association(rig.port) as opened:
-                assert scanner.ask(opened, question(image)) is None
+        with dies(rig, "receive", moment), scanner.association(rig.port) as opened:
+            assert scanner.ask(opened, question(image)) is None
     receiver = rig.role("receive")
     wait_for(rig.listening, "the receiver listens")
     with scanner.association(rig.port) as opened:

@@ -80,7 +80,11 @@ def aborting(event: Any) -> int:
     return 0x0000
 
 
-PASSING, PERMANENT, TAKEN = ("PENDING", "delivery.retry"), ("DEAD", "delivery.dead"), ("DELIVERED", "delivery.delivered")
+PASSING, PERMANENT, TAKEN = (
+    ("PENDING", "delivery.retry"),
+    ("DEAD", "delivery.dead"),
+    ("DELIVERED", "delivery.delivered"),
+)
 MATRIX: dict[str, tuple[Fault, tuple[str, str], str]] = {
     "down": (down, PASSING, "no association with PACS"),
     "accepts and aborts": (answering(aborting), PASSING, "the association"),
@@ -106,9 +110,7 @@ def test_faults(tmp_path: Path, fault: Fault, outcome: tuple[str, str], said: st
         world.deliver()
 
         assert made == archive.uids
-        assert world.states() == (
-            {"DELIVERED": 4} if state == "DELIVERED" else {"DELIVERED": 2, state: 2}
-        )
+        assert world.states() == ({"DELIVERED": 4} if state == "DELIVERED" else {"DELIVERED": 2, state: 2})
         events = [each for each in world.events(event) if each.detail["destination"] == "pacs"]
         assert [each.sop_instance_uid for each in events] == made
         assert all(said.casefold() in str(each.detail).casefold() for each in events)

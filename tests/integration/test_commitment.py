@@ -8,7 +8,6 @@ from typing import Any
 import builders
 import pytest
 from pacs import Pacs
-from pydicom import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage, UltrasoundImageStorage
 from pynetdicom import AE, build_context
 from pynetdicom.sop_class import Verification
@@ -189,7 +188,7 @@ def test_a_destination_that_never_answers(tmp_path: Path, pacs: Pacs) -> None:
     assert "no answer" in world.events("delivery.dead")[0].detail["error"]
 
 
-def test_a_clock_set_back_while_waiting(world: World, pacs: Pacs) -> None:
+def test_a_clock_set_back_while_waiting(world: World) -> None:
     """An hour back only lengthens the wait; a year back ends it."""
     world.add(1)
     world.deliver()
@@ -365,7 +364,7 @@ def test_a_scanner_that_is_gone_for_good(node: Node, scanner: Scanner) -> None:
     ],
 )
 def test_bad_requests(
-    world: World, node: Node, scanner: Scanner, change: dict[str, Any], uids: dict[str, Any], status: int
+    *, world: World, node: Node, scanner: Scanner, change: dict[str, Any], uids: dict[str, Any], status: int
 ) -> None:
     """What is no request is refused and audited; nothing is owed, and the association goes on."""
     request = question(builders.image_2d())
@@ -388,7 +387,7 @@ def test_bad_requests(
     ids=["as many as allowed", "one too many", "more bytes than are kept"],
 )
 def test_the_size_of_a_request_is_bounded(
-    world: World, node: Node, scanner: Scanner, number: int, uid: str, status: int
+    *, world: World, node: Node, scanner: Scanner, number: int, uid: str, status: int
 ) -> None:
     """Ten thousand references are answered, more are refused."""
     references = [(str(UltrasoundImageStorage), f"{uid}{each}") for each in range(number)]

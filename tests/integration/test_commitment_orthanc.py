@@ -12,9 +12,16 @@ from receivers import Node, receiver
 from rig import free_port, wait_for
 from world import World
 
+from dicom_node import commitment_scp
 from dicom_node.commitment_scu import report_due
 from dicom_node.scu import Accepted, store
 from dicom_node.settings import Peer
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the worker report soon after the receiver had its chance."""
+    monkeypatch.setattr(commitment_scp, "WORKER_TAKES_OVER_S", 1.0)
 
 
 @pytest.fixture
@@ -34,7 +41,9 @@ def orthanc(tmp_path: Path, port: int) -> Iterator[Orthanc]:
 def world(tmp_path: Path, orthanc: Orthanc) -> World:
     """Return an outbox that leads to Orthanc; now is now, as for `node`."""
     committing = orthanc.destination.model_copy(update={"commitment": True})
-    made = World(tmp_path, committing, peers=[Peer(ae_title="ORTHANC", host="127.0.0.1", port=orthanc.dicom_port)])
+    made = World(
+        tmp_path, committing, peers=[Peer(ae_title="ORTHANC", host="127.0.0.1", port=orthanc.dicom_port)]
+    )
     made.now = datetime.now(UTC)
     return made
 
