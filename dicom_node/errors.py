@@ -27,4 +27,4 @@ class IdentityMismatch(NodeError):
 
 
 class TooManyReferences(NodeError):
-    """A storage commitment request names more objects than are answered at once."""
+    """A peer asks for storage commitment of more than is answered at once."""

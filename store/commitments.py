@@ -146,6 +146,12 @@ def report(session: Session, number: int) -> Report:
     return _report(row)
 
 
+def owed(session: Session, peer_ae: str) -> int:
+    """Number of reports that a peer waits for."""
+    query = select(func.count()).select_from(commitment_reports)
+    return session.scalar(query.filter_by(peer_ae=peer_ae, state=ReportState.PENDING)) or 0
+
+
 def due_reports(session: Session, *, now: datetime, limit: int = 50) -> list[Report]:
     """Reports that may be sent now, oldest first."""
     at = commitment_reports.c.next_attempt_at
@@ -159,8 +165,8 @@ def due_reports(session: Session, *, now: datetime, limit: int = 50) -> list[Rep
 
 
 def reported(session: Session, found: Report, *, now: datetime) -> None:
-    """The peer took the report."""
-    _leave(session, found, now, "reported", state=ReportState.REPORTED, error=None)
+    """The peer took the report; what it asked for is forgotten."""
+    _leave(session, found, now, "reported", state=ReportState.REPORTED, error=None, items="[]")
 
 
 def report_later(
@@ -171,8 +177,8 @@ def report_later(
 
 
 def give_up_report(session: Session, found: Report, *, error: str, now: datetime) -> None:
-    """The peer cannot be reached with the report."""
-    _leave(session, found, now, "report_dead", state=ReportState.DEAD, error=error)
+    """The peer cannot be reached with the report; what it asked for is forgotten."""
+    _leave(session, found, now, "report_dead", state=ReportState.DEAD, error=error, items="[]")
 
 
 def counts(session: Session) -> dict[str, int]:

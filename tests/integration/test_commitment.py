@@ -2,21 +2,24 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import builders
 import pytest
 from pacs import Pacs
-from pydicom.uid import SecondaryCaptureImageStorage, UltrasoundImageStorage
+from pydicom.uid import ImplicitVRLittleEndian, SecondaryCaptureImageStorage, UltrasoundImageStorage
 from pynetdicom import AE, build_context
+from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.sop_class import Verification
-from receivers import Node, push, receiver
+from receivers import Node, association, encoded, push, receiver
 from rig import free_port, wait_for
 from scanner import Scanner, question
+from sqlalchemy import text
 from world import World
 
-from dicom_node import commitment, commitment_scu
+from dicom_node import commitment, commitment_scp, commitment_scu
 from dicom_node.commitment_scu import MOST_ASKS, report_due
 from dicom_node.delivery import park_homeless
 from store import commitments
@@ -395,6 +398,40 @@ def test_the_size_of_a_request_is_bounded(
         assert scanner.ask(opened, commitment.request_data_set("1.2.3", references)) == status
 
     assert reports_of(world) == ({"PENDING": 1} if status == 0x0000 else {})
+
+
+def test_what_is_owed_to_one_peer_is_bounded(
+    world: World, node: Node, scanner: Scanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer that asks and asks and takes no report is refused, until it has taken some."""
+    monkeypatch.setattr(commitment_scp, "MAX_REPORTS_OWED", 3)
+    monkeypatch.setattr(commitment_scp, "PEER_STAYS_S", 1.0)
+    image = builders.image_2d()
+    with scanner.association(node.port) as opened:
+        questions = [question(image, transaction_uid=f"1.2.{number}") for number in range(4)]
+        assert [scanner.ask(opened, each) for each in questions] == [0x0000, 0x0000, 0x0000, 0x0213]
+        wait_for(lambda: reports_of(world) == {"REPORTED": 3}, "the reports")
+        assert scanner.ask(opened, questions[3]) == 0x0000
+
+
+def test_a_flood_of_answers_ends_the_association(world: World, node: Node) -> None:
+    """A peer that sends answers without waiting for responses is cut off, and others are not disturbed."""
+    context = build_context(commitment.SOP_CLASS, ImplicitVRLittleEndian)
+    with association(node.port, context) as opened, world.database.transaction() as session:
+        session.execute(text("SELECT 1"))  # from here on nobody else can write
+        for number in range(commitment_scp.MAX_ANSWERS_AT_ONCE + 1):
+            report = N_EVENT_REPORT()
+            report.MessageID, report.EventTypeID = number, 1
+            report.AffectedSOPClassUID, report.AffectedSOPInstanceUID = (
+                commitment.SOP_CLASS,
+                commitment.SOP_INSTANCE,
+            )
+            ds = encoded(question(builders.image_2d()), ImplicitVRLittleEndian)
+            report.EventInformation = BytesIO(ds)
+            opened.dimse.send_msg(report, opened.accepted_contexts[0].context_id)
+        wait_for(lambda: opened.is_aborted, "the association is aborted")
+
+    assert push(node.port, builders.image_2d()) == [0x0000]
 
 
 def test_a_destination_that_is_no_peer_may_only_answer(node: Node) -> None:
