@@ -2,9 +2,10 @@
 
 import ipaddress
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dicom_node.settings import Peer, Settings
+from dicom_node.settings import Destination, Peer, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +27,23 @@ def rejection(settings: Settings, *, called_ae: str, calling_ae: str, ip: str) -
         return CALLED_AE_UNKNOWN
     if not settings.peers:
         return None
-    hosts = [peer for peer in settings.peers if peer.ae_title == calling_ae.strip()]
+    committing = [each for each in settings.destinations if each.commitment]
+    hosts = _entitled([*settings.peers, *committing], calling_ae)
     if not hosts:
         return CALLING_AE_UNKNOWN
     return None if any(_comes_from(peer, ip) for peer in hosts) else HOST_UNKNOWN
 
 
-def _comes_from(peer: Peer, ip: str) -> bool:
+def may_store(settings: Settings, *, calling_ae: str, ip: str) -> bool:
+    """Tell whether a welcome caller may send objects; a destination that is no peer only brings answers."""
+    return not settings.peers or any(_comes_from(peer, ip) for peer in _entitled(settings.peers, calling_ae))
+
+
+def _entitled(callers: Iterable[Peer | Destination], calling_ae: str) -> list[Peer | Destination]:
+    return [each for each in callers if each.ae_title == calling_ae.strip()]
+
+
+def _comes_from(peer: Peer | Destination, ip: str) -> bool:
     address = ipaddress.ip_address(ip)
     address = getattr(address, "ipv4_mapped", None) or address
     try:

@@ -209,5 +209,20 @@ def replay(study_uid: str, config: Config = None) -> None:
     raise typer.Exit(replay_study(Settings.load(config), study_uid))
 
 
+@app.command()
+def resend(
+    study_uid: Annotated[str | None, typer.Argument(help="Study Instance UID.")] = None,
+    *,
+    dead: Annotated[bool, typer.Option("--dead", help="Everything that is parked.")] = False,
+    config: Config = None,
+) -> None:
+    """Send what was parked (DEAD) again, as after a wrong AE title was put right."""
+    from dicom_node.replay import resend_parked
+
+    if (study_uid is None) is not dead:
+        raise typer.BadParameter("give either a study or --dead")
+    raise typer.Exit(resend_parked(Settings.load(config), study_uid))
+
+
 if __name__ == "__main__":
     main()

@@ -54,7 +54,10 @@ def deliver_due(outbox: Outbox, destination: Destination) -> int:
 def park_homeless(outbox: Outbox) -> int:
     """Park rows whose destination is no longer configured, with that reason; return how many."""
     names = {destination.name for destination in outbox.settings.destinations}
-    homeless = [row for row in due(outbox, outbox.clock()) if row.destination not in names]
+    with outbox.database.read() as session:
+        rows = deliveries.due(session, now=outbox.clock())
+        rows += deliveries.to_be_committed(session, now=outbox.clock())
+    homeless = [row for row in rows if row.destination not in names]
     for row in homeless:
         error = f"destination {row.destination!r} is no longer in the settings"
         with outbox.database.transaction() as session:
@@ -63,15 +66,15 @@ def park_homeless(outbox: Outbox) -> int:
 
 
 def conclude(
-    session: Session, delivery: Delivery, outcome: Outcome, *, now: datetime, policy: Policy
+    session: Session, delivery: Delivery, outcome: Outcome, *, now: datetime, policy: Policy, commitment: bool
 ) -> None:
-    """Move the row as the outcome says: delivered, again later, or parked."""
+    """Move the row as the outcome says: delivered (with `commitment`: sent), again later, or parked."""
     if isinstance(outcome, Accepted):
-        deliveries.delivered(session, delivery, status=outcome.status, now=now)
+        taken = deliveries.sent if commitment else deliveries.delivered
+        taken(session, delivery, status=outcome.status, now=now)
         return
     status, error = (outcome.status if isinstance(outcome, Refused) else None), str(outcome)
-    key = f"{delivery.destination}/{delivery.sop_instance_uid}"
-    again = next_attempt(attempts=delivery.attempts + 1, now=now, policy=policy, key=key)
+    again = again_at(delivery, now=now, policy=policy)
     if again is None or is_permanent(outcome):
         deliveries.park(session, delivery, error=error, status=status, now=now)
     else:
@@ -79,12 +82,24 @@ def conclude(
     log.warning("delivery.failed", to=delivery.destination, object=delivery.sop_instance_uid, error=error)
 
 
+def again_at(delivery: Delivery, *, now: datetime, policy: Policy) -> datetime | None:
+    """Return when a delivery that just failed is tried again; None to give up."""
+    return next_attempt(
+        attempts=delivery.attempts + 1,
+        waiting_since=delivery.waiting_since,
+        now=now,
+        policy=policy,
+        key=f"{delivery.destination}/{delivery.sop_instance_uid}",
+    )
+
+
 def is_permanent(outcome: Outcome) -> bool:
     """Tell whether the same object would fail the same way tomorrow.
 
     Refusals of the object itself are permanent (PS3.4 B.2.3: 0xA9xx data set does not match SOP
     class, 0xCxxx cannot understand; PS3.7 C.5.6: 0x0122 SOP class not supported), as is a peer that
-    does not negotiate it. No answer, or "out of resources" (0xA7xx) and the like, may pass.
+    does not negotiate it or does not know our AE title or its own. No answer, or "out of resources"
+    (0xA7xx) and the like, may pass.
     """
     if isinstance(outcome, Refused):
         status = outcome.status
@@ -92,7 +107,7 @@ def is_permanent(outcome: Outcome) -> bool:
     return not isinstance(outcome, Unreachable)
 
 
-def due(outbox: Outbox, now: datetime, *, destination: str | None = None) -> list[Delivery]:
+def due(outbox: Outbox, now: datetime, *, destination: str) -> list[Delivery]:
     """Return the next rows to send."""
     with outbox.database.read() as session:
         return deliveries.due(session, now=now, destination=destination, limit=BATCH)
@@ -105,7 +120,14 @@ def _send(outbox: Outbox, destination: Destination, batch: list[Delivery]) -> in
     with closing(store(destination, paths, calling_ae=calling_ae)) as outcomes:
         for sent, (delivery, outcome) in enumerate(zip(batch, outcomes, strict=True), start=1):
             with outbox.database.transaction() as session:
-                conclude(session, delivery, outcome, now=outbox.clock(), policy=policy)
+                conclude(
+                    session,
+                    delivery,
+                    outcome,
+                    now=outbox.clock(),
+                    policy=policy,
+                    commitment=destination.commitment,
+                )
             if outbox.stop.is_set():
                 return sent
     return len(batch)

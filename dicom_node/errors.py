@@ -24,3 +24,7 @@ class Unparsable(NodeError):
 
 class IdentityMismatch(NodeError):
     """The data set is not the object that the C-STORE request announced."""
+
+
+class TooManyReferences(NodeError):
+    """A peer asks for storage commitment of more than is answered at once."""

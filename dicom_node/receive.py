@@ -11,6 +11,7 @@ from pynetdicom.sop_class import Verification
 
 from dicom_node import __version__
 from dicom_node.acceptor import AssociationServer
+from dicom_node.commitment_scp import CommitmentSCP
 from dicom_node.errors import CannotListen, NodeError
 from dicom_node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.ingest import Ingest
@@ -40,7 +41,8 @@ class Receiver:
         self._files = FileStore(settings.node.data_dir)
         self._trail = Trail(self._database)
         self._ingest = Ingest(self._database, self._files)
-        self._scp = StorageSCP(settings, self._ingest, self._trail)
+        commitment = CommitmentSCP(settings, self._database, self._trail)
+        self._scp = StorageSCP(settings, self._ingest, self._trail, commitment)
         self._server: AssociationServer | None = None
 
     def start(self) -> int:

@@ -9,16 +9,28 @@ _JITTER = 0.2
 _MOST_DOUBLINGS = 40
 
 
-def next_attempt(*, attempts: int, now: datetime, policy: Policy, key: str) -> datetime | None:
+def next_attempt(
+    *, attempts: int, waiting_since: datetime, now: datetime, policy: Policy, key: str
+) -> datetime | None:
     """Return when to try again after `attempts` failures (at least 1), or None to give up.
 
     The wait doubles from `first_retry_s` up to `max_retry_s`: 5, 10, 20 … 3600 s with the defaults.
     Up to a fifth is taken off so that what failed together does not come back together; how much
     depends on `key` and `attempts` only, so that the same record always gives the same answer.
+
+    Giving up takes both `give_up_hours` and as many attempts as there are longest waits in them:
+    neither a clock set forward nor a node that was off for a week uses up the patience.
     """
-    if attempts >= policy.max_attempts:
+    fewest = timedelta(hours=policy.give_up_hours) / timedelta(seconds=policy.max_retry_s)
+    if attempts >= fewest and is_overdue(waiting_since=waiting_since, now=now, policy=policy):
         return None
     doublings = min(attempts - 1, _MOST_DOUBLINGS)
     wait_s = min(policy.first_retry_s * 2**doublings, policy.max_retry_s)
     share = zlib.crc32(f"{key}#{attempts}".encode()) / 2**32
     return now + timedelta(seconds=wait_s * (1 - _JITTER * share))
+
+
+def is_overdue(*, waiting_since: datetime, now: datetime, policy: Policy) -> bool:
+    """Tell whether something has waited for `give_up_hours`."""
+    # abs(): after the clock was set back by a year, the wait began in the future.
+    return abs(now - waiting_since) >= timedelta(hours=policy.give_up_hours)

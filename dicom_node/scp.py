@@ -1,4 +1,7 @@
-"""The association side: admission, C-ECHO, C-STORE. Errors become DIMSE status codes here, nowhere else."""
+"""The association side: admission, C-ECHO, C-STORE. Errors become DIMSE status codes here, nowhere else.
+
+(Storage commitment has its handlers, and its status codes, in `commitment_scp`.)
+"""
 
 from typing import Any
 
@@ -10,7 +13,9 @@ from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.sop_class import Verification
 
-from dicom_node.admission import rejection
+from dicom_node.admission import may_store, rejection
+from dicom_node.commitment import SOP_CLASS
+from dicom_node.commitment_scp import NO_UID, CommitmentSCP
 from dicom_node.errors import IdentityMismatch, Unparsable
 from dicom_node.ingest import Ingest, Sender
 from dicom_node.logs import printable
@@ -31,8 +36,8 @@ STATUS_OF: dict[type[Exception], int] = {
 """C-STORE status codes of PS3.4 B.2.3."""
 
 STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
-NO_UID = UID("0.0")
-"""Stands in for a UID with which pynetdicom would abort or stay silent."""
+NO_STORAGE = {Verification, SOP_CLASS}
+"""The other classes we offer."""
 MAX_COMMENT = 64  # Error Comment is LO (PS3.7 C)
 
 log = structlog.get_logger(__name__)
@@ -41,8 +46,9 @@ log = structlog.get_logger(__name__)
 class StorageSCP:
     """Handlers of all events of all associations of one receiver process."""
 
-    def __init__(self, settings: Settings, ingest: Ingest, trail: Trail) -> None:
+    def __init__(self, settings: Settings, ingest: Ingest, trail: Trail, commitment: CommitmentSCP) -> None:
         self._settings = settings
+        self._commitment = commitment
         self._ingest = ingest
         self._trail = trail
         self._open: set[Any] = set()
@@ -60,6 +66,7 @@ class StorageSCP:
             (evt.EVT_DIMSE_RECV, self._on_message),
             (evt.EVT_C_ECHO, lambda _: SUCCESS),
             (evt.EVT_C_STORE, self._on_store),
+            *self._commitment.handlers,
         ]
 
     @property
@@ -100,7 +107,10 @@ class StorageSCP:
         )
         if refused is None:
             proposed = request.presentation_context_definition_list
-            association.acceptor.supported_contexts = supported_contexts(proposed)
+            storage = may_store(
+                self._settings, calling_ae=request.calling_ae_title, ip=association.requestor.address
+            )
+            association.acceptor.supported_contexts = supported_contexts(proposed, storage=storage)
             return
         association.requestor.ae_title = request.calling_ae_title
         association.acse.send_reject(0x01, 0x01, refused.diagnostic)
@@ -121,7 +131,8 @@ class StorageSCP:
         items = {}
         for context in event.assoc.acceptor.supported_contexts:
             items[context.abstract_syntax] = _storage_item(context.abstract_syntax)
-        items.pop(Verification)
+        for other in NO_STORAGE:
+            items.pop(other)
         return {**items, NO_UID: _storage_item(NO_UID)}
 
     def _on_established(self, event: evt.Event) -> None:
@@ -141,7 +152,7 @@ class StorageSCP:
             return
         command = event.message.command_set
         classes = {context.abstract_syntax for context in event.assoc.accepted_contexts}
-        if command.get("AffectedSOPClassUID") not in classes - {Verification}:
+        if command.get("AffectedSOPClassUID") not in classes - NO_STORAGE:
             command.AffectedSOPClassUID = NO_UID
         try:
             check_uid(str(command.get("AffectedSOPInstanceUID") or ""))

@@ -20,6 +20,11 @@ from dicom_node.settings import Destination
 # The file's own bytes go out, in pieces: nothing is decoded, and what is sent twice is equal.
 _config.STORE_SEND_CHUNKED_DATASET = True
 
+UNKNOWN_AE = {(1, 1, 3), (1, 1, 7)}
+"""Rejected permanently by the service user: calling, called AE title not recognised (PS3.8 9.3.4).
+
+Other "permanent" rejections are what some peers say when they are busy.
+"""
 STATUS_SUCCESS = 0x0000
 STATUS_DUPLICATE_SOP_INSTANCE = 0x0111
 
@@ -53,6 +58,16 @@ class Unreachable:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unwelcome:
+    """The peer rejected the association for good: it does not know one of the AE titles (PS3.8 9.3.4)."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unsupported:
     """The peer does not take this SOP class in this transfer syntax."""
 
@@ -72,15 +87,16 @@ class Unreadable:
         return self.why
 
 
-Outcome = Accepted | Refused | Unreachable | Unsupported | Unreadable
+NotAssociated = Unreachable | Unwelcome | Unsupported
+Outcome = Accepted | Refused | NotAssociated | Unreadable
 
 
 def echo(peer: Destination, *, calling_ae: str) -> Outcome:
     """Ask the peer for a sign of life (C-ECHO)."""
-    with _associated(peer, [build_context(Verification)], calling_ae=calling_ae) as association:
-        if isinstance(association, Unreachable | Unsupported):
+    with associated(peer, [build_context(Verification)], calling_ae=calling_ae) as association:
+        if isinstance(association, NotAssociated):
             return association
-        return _outcome(association.send_c_echo())
+        return outcome_of(association.send_c_echo())
 
 
 def store(peer: Destination, paths: Sequence[Path], *, calling_ae: str) -> Generator[Outcome]:
@@ -94,11 +110,11 @@ def store(peer: Destination, paths: Sequence[Path], *, calling_ae: str) -> Gener
     if not proposals:
         yield from (context for context in contexts if isinstance(context, Unreadable))
         return
-    with _associated(peer, list(proposals.values()), calling_ae=calling_ae) as association:
+    with associated(peer, list(proposals.values()), calling_ae=calling_ae) as association:
         for path, context in zip(paths, contexts, strict=True):
             if isinstance(context, Unreadable):
                 yield context
-            elif isinstance(association, Unreachable | Unsupported):
+            elif isinstance(association, NotAssociated):
                 yield association
             else:
                 yield _send(association, path, context)
@@ -110,13 +126,13 @@ def _send(association: Association, path: Path, context: PresentationContext) ->
     if _pair(context) not in {_pair(accepted) for accepted in association.accepted_contexts}:
         return _not_accepted([context])
     try:
-        return _outcome(association.send_c_store(path))
+        return outcome_of(association.send_c_store(path))
     except RuntimeError:
         # The peer left between the check above and the request.
         return Unreachable(why="the association ended before this object was sent")
 
 
-def _outcome(answer: Dataset) -> Outcome:
+def outcome_of(answer: Dataset) -> Outcome:
     """Return what an answer means; an empty one means that none came."""
     if "Status" not in answer:
         return Unreachable(why="the association was aborted or timed out before the answer came")
@@ -157,14 +173,14 @@ class _AE(AE):
 
 
 @contextmanager
-def _associated(
-    peer: Destination, contexts: list[PresentationContext], *, calling_ae: str
-) -> Generator[Association | Unreachable | Unsupported]:
-    """Open an association for the block, or say why there is none."""
+def associated(
+    peer: Destination, contexts: list[PresentationContext], *, calling_ae: str, **options: Any
+) -> Generator[Association | NotAssociated]:
+    """Open an association for the block, or say why there is none; `options` are pynetdicom's."""
     ae = _AE(calling_ae)
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = peer.timeout_s
     try:
-        association = ae.associate(peer.host, peer.port, contexts, ae_title=peer.ae_title)
+        association = ae.associate(peer.host, peer.port, contexts, ae_title=peer.ae_title, **options)
     except OSError as error:
         yield Unreachable(why=f"{peer.host}: {error.strerror}")
         return
@@ -177,12 +193,14 @@ def _associated(
         ae.raw_socket.close()
 
 
-def _why_not(association: Association, peer: Destination) -> Unreachable | Unsupported:
+def _why_not(association: Association, peer: Destination) -> NotAssociated:
     if association.rejected_contexts:
         return _not_accepted(association.rejected_contexts)
     if association.is_rejected:
         answer = association.acceptor.primitive
-        return Unreachable(why=f"association rejected: {answer.result_str}, {answer.reason_str}")
+        why = f"association rejected: {answer.result_str}, {answer.reason_str}"
+        unknown_ae = (answer.result, answer.result_source, answer.diagnostic) in UNKNOWN_AE
+        return Unwelcome(why=why) if unknown_ae else Unreachable(why=why)
     return Unreachable(why=f"no association with {peer.ae_title} at {peer.host}:{peer.port}")
 
 

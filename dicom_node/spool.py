@@ -12,7 +12,7 @@ from typing import Any
 
 from pydicom.dataset import FileMetaDataset
 from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dimse_messages import C_STORE_RQ, DIMSEMessage
+from pynetdicom.dimse_messages import C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ, DIMSEMessage
 from pynetdicom.dsutils import encode_file_meta
 
 from dicom_node.errors import Unparsable
@@ -20,6 +20,10 @@ from dicom_node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from dicom_node.logs import printable
 from store.errors import InvalidUID, StoreError, StoreUnavailable
 from store.files import check_uid
+
+IN_MEMORY = (N_ACTION_RQ, N_EVENT_REPORT_RQ)
+MAX_IN_MEMORY_BYTES = 2 << 20
+"""Ten thousand references of storage commitment, at up to 168 bytes each, and some more."""
 
 
 class Spool(BytesIO):
@@ -36,10 +40,13 @@ class Spool(BytesIO):
         self._descriptor: int | None = None
         self._path: Path | None = None
         self._trouble: StoreError | None = None
+        self._overflown = False
 
     def write(self, fragment: Any) -> int:
         """Append a fragment to the file; the first one opens it. Only a C-STORE request has a file."""
-        if isinstance(self._message, C_STORE_RQ) and self._trouble is None:
+        if isinstance(self._message, IN_MEMORY):
+            self._remember(fragment)
+        elif isinstance(self._message, C_STORE_RQ) and self._trouble is None:
             try:
                 self._append(fragment)
             except OSError as error:
@@ -77,6 +84,15 @@ class Spool(BytesIO):
         if path is not None:
             path.unlink(missing_ok=True)
         return existed
+
+    def _remember(self, fragment: bytes) -> None:
+        """Keep what storage commitment brings; too much becomes nothing at all, never a part."""
+        self._overflown |= self.tell() + len(fragment) > MAX_IN_MEMORY_BYTES
+        if self._overflown:
+            self.seek(0)
+            self.truncate()
+        else:
+            super().write(fragment)
 
     def _append(self, fragment: bytes) -> None:
         if self._descriptor is None:

@@ -7,6 +7,8 @@ from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.service_class import ServiceClass, StorageServiceClass
 from pynetdicom.sop_class import Verification, uid_to_service_class
 
+from dicom_node import commitment
+
 ULTRASOUND_CLASSES = frozenset(
     {
         "1.2.840.10008.5.1.4.1.1.6.1",  # Ultrasound Image
@@ -34,13 +36,18 @@ def is_storage(sop_class: UID) -> bool:
     return bool(service is StorageServiceClass)
 
 
-def supported_contexts(proposed: Iterable[PresentationContext]) -> list[PresentationContext]:
+def supported_contexts(
+    proposed: Iterable[PresentationContext], *, storage: bool = True
+) -> list[PresentationContext]:
     """Return what is supported of a proposal: every storage class, with the sender's known syntaxes.
 
     Carts propose one class in several contexts, with a syntax or two each; pynetdicom wants one
-    entry per class, so that holds them all. A context with no known syntax is rejected.
+    entry per class, so that holds them all. A context with no known syntax is rejected. Without
+    `storage` only the classes are left that bring no objects.
     """
-    supported = [build_context(Verification, list(TRANSFER_SYNTAXES))]
+    supported = [build_context(Verification, list(TRANSFER_SYNTAXES)), _storage_commitment()]
+    if not storage:
+        return supported
     syntaxes: dict[UID, list[UID]] = {}
     for context in proposed:
         if is_storage(context.abstract_syntax):
@@ -48,3 +55,10 @@ def supported_contexts(proposed: Iterable[PresentationContext]) -> list[Presenta
             known += [uid for uid in context.transfer_syntax if uid in TRANSFER_SYNTAXES and uid not in known]
     supported += [build_context(uid, known or list(TRANSFER_SYNTAXES)) for uid, known in syntaxes.items()]
     return supported
+
+
+def _storage_commitment() -> PresentationContext:
+    """Return the context in which a scanner asks us, or, with its roles turned round, a PACS answers us."""
+    context = build_context(commitment.SOP_CLASS, commitment.SYNTAXES)
+    context.scu_role = context.scp_role = True
+    return context

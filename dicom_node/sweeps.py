@@ -13,6 +13,7 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from dicom_node.commitment_scu import ask_due, report_due
 from dicom_node.completion import is_complete
 from dicom_node.delivery import Outbox, deliver_due, park_homeless
 from dicom_node.settings import Study as Policy
@@ -46,9 +47,11 @@ def scheduler(outbox: Outbox) -> BackgroundScheduler:
     sweeps: dict[str, Callable[[], int]] = {
         "complete studies": lambda: complete_studies(outbox.database, policy, now=outbox.clock()),
         "park homeless deliveries": partial(park_homeless, outbox),
+        "report storage commitment": partial(report_due, outbox),
     }
     for destination in destinations:
         sweeps[f"deliver to {destination.name}"] = partial(deliver_due, outbox, destination)
+        sweeps[f"ask {destination.name} for storage commitment"] = partial(ask_due, outbox, destination)
     # The default grace of one second would skip late sweeps altogether.
     defaults = {"misfire_grace_time": None, "max_instances": 1, "coalesce": True}
     # A delivery that takes longer than the interval is no news.

@@ -7,7 +7,10 @@ Events: node.started node.stopped association.opened association.rejected associ
 association.aborted instance.received instance.duplicate instance.conflict instance.refused
 instance.adopted instance.measured instance.not_measured study.receiving study.ready study.processing
 study.done study.failed study.reopened job.queued job.claimed job.handed_back job.requeued job.retry
-job.done job.dead result.created result.none delivery.delivered delivery.retry delivery.dead
+job.done job.dead result.created result.none delivery.delivered delivery.sent delivery.committed
+delivery.retry delivery.resend delivery.dead delivery.unparked commitment.asked commitment.not_asked
+commitment.answered commitment.unknown commitment.requested commitment.refused commitment.reported
+commitment.report_retry commitment.report_dead
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Received instances: one row per SOPInstanceUID, the index of the files."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,9 +14,10 @@ from store import audit, studies
 from store.errors import NotFound
 from store.files import check_uid
 from store.schema import instances
-from store.states import InstanceState, check_move
+from store.states import FIRST_STATES, InstanceState, check_move
 
-FIRST_STATES = frozenset({InstanceState.RECEIVED, InstanceState.KEPT, InstanceState.OWN})
+IN_ONE_QUERY = 500
+"""UIDs per query; SQLite allows some thousands."""
 
 INSERT_IF_NEW = (
     insert(instances)
@@ -55,7 +56,7 @@ class NewInstance(_Facts):
     def __post_init__(self) -> None:
         check_uid(self.study_uid)
         check_uid(self.sop_instance_uid)
-        if self.state not in FIRST_STATES:
+        if self.state not in FIRST_STATES[InstanceState]:
             raise ValueError(f"an instance does not begin as {self.state}")
 
 
@@ -96,6 +97,20 @@ def of_study(session: Session, study_uid: str) -> list[Instance]:
     """The instances of a study in the order they came."""
     query = select(instances).where(instances.c.study_uid == study_uid).order_by(instances.c.id)
     return [_instance(row) for row in session.execute(query).mappings()]
+
+
+def held(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, str]:
+    """Which of these we keep, with their SOP Class UIDs: the row says that the file is on the disk.
+
+    A file that retention has removed is kept no longer: its row must not be found here.
+    """
+    found: dict[str, str] = {}
+    for start in range(0, len(sop_instance_uids), IN_ONE_QUERY):
+        some = sop_instance_uids[start : start + IN_ONE_QUERY]
+        query = select(instances.c.sop_instance_uid, instances.c.sop_class_uid)
+        rows = session.execute(query.where(instances.c.sop_instance_uid.in_(some)))
+        found |= {row.sop_instance_uid: row.sop_class_uid for row in rows}
+    return found
 
 
 def known_paths(session: Session) -> set[str]:

@@ -45,7 +45,8 @@ def add(session: Session, new: NewResult, *, destinations: Sequence[str], now: d
         return False
     query = insert(results).values(**asdict(new), created_at=now).returning(results.c.id)
     number = session.scalar(query)
-    pending = {"result_id": number, "state": DeliveryState.PENDING, "attempts": 0, "next_attempt_at": now}
+    pending = {"result_id": number, "state": DeliveryState.PENDING, "attempts": 0, "asks": 0}
+    pending |= {"next_attempt_at": now, "waiting_since": now}
     for destination in destinations:
         session.execute(insert(deliveries), {**pending, "destination": destination})
     audit.record(

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-from store.states import DeliveryState, InstanceState, JobState, StudyState
+from store.states import DeliveryState, InstanceState, JobState, ReportState, RequestState, StudyState
 
 metadata = MetaData()
 
@@ -145,7 +145,44 @@ deliveries = Table(
     Column("next_attempt_at", UtcText, nullable=False),
     Column("last_status", Integer),
     Column("error", Text),
+    Column("waiting_since", UtcText, nullable=False),
+    Column("asks", Integer, CheckConstraint("asks >= 0", name="delivery_asks"), nullable=False),
     UniqueConstraint("result_id", "destination", name="delivery_destination"),
+)
+
+# What we asked of destinations: a request per row, and the deliveries it is about.
+commitment_requests = Table(
+    "commitment_requests",
+    metadata,
+    Column("transaction_uid", String(64), primary_key=True),
+    Column("destination", String(64), nullable=False),
+    Column("state", _state(RequestState, "request_state"), nullable=False),
+    Column("asked_at", UtcText, nullable=False),
+    Column("answered_at", UtcText),
+)
+
+commitment_items = Table(
+    "commitment_items",
+    metadata,
+    Column("transaction_uid", ForeignKey("commitment_requests.transaction_uid"), primary_key=True),
+    Column("delivery_id", ForeignKey("deliveries.id"), primary_key=True, index=True),
+)
+
+# What peers asked of us, until they have our answer.
+commitment_reports = Table(
+    "commitment_reports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("transaction_uid", String(64), nullable=False),
+    Column("peer_ae", String(64), nullable=False),
+    Column("peer_ip", String(64), nullable=False),
+    Column("items", Text, nullable=False),
+    Column("state", _state(ReportState, "report_state"), nullable=False, index=True),
+    Column("attempts", Integer, CheckConstraint("attempts >= 0", name="report_attempts"), nullable=False),
+    Column("next_attempt_at", UtcText, nullable=False),
+    Column("error", Text),
+    Column("created_at", UtcText, nullable=False),
+    UniqueConstraint("peer_ae", "transaction_uid", name="report_transaction"),
 )
 
 audit_events = Table(

@@ -1,4 +1,7 @@
-"""What an instance, a study, a job and a delivery can be, and the moves between."""
+"""What each kind of row can be, how it may begin, and the moves between.
+
+The database enforces the same tables by triggers (migrations); a test compares the two.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -56,9 +59,33 @@ class DeliveryState(StrEnum):
     PENDING = "PENDING"
     """To be sent, now or at its next attempt."""
     DELIVERED = "DELIVERED"
-    """The destination took it."""
+    """The destination took it, and is not asked for more."""
+    SENT = "SENT"
+    """The destination took it; it is asked to confirm that it keeps it (storage commitment)."""
+    COMMITTED = "COMMITTED"
+    """The destination confirmed that it keeps it."""
     DEAD = "DEAD"
-    """Parked: refused for good, or given up after too many attempts."""
+    """Parked: refused for good, or given up after too long."""
+
+
+class RequestState(StrEnum):
+    """Where a storage commitment request of ours is."""
+
+    ASKED = "ASKED"
+    """Recorded, and perhaps sent; an answer counts whenever it comes."""
+    ANSWERED = "ANSWERED"
+    """The destination has reported."""
+
+
+class ReportState(StrEnum):
+    """Where the answer to a peer's storage commitment request is."""
+
+    PENDING = "PENDING"
+    """To be reported, now or at its next attempt."""
+    REPORTED = "REPORTED"
+    """The peer took the report."""
+    DEAD = "DEAD"
+    """Given up: the peer cannot be reached with it."""
 
 
 # One table per enum: members of different enums compare equal when they are spelled alike.
@@ -86,13 +113,34 @@ LEGAL_MOVES: Mapping[type[StrEnum], Mapping[StrEnum, frozenset[StrEnum]]] = {
         JobState.DEAD: frozenset(),
     },
     DeliveryState: {
-        DeliveryState.PENDING: frozenset({DeliveryState.DELIVERED, DeliveryState.DEAD}),
+        DeliveryState.PENDING: frozenset({DeliveryState.DELIVERED, DeliveryState.SENT, DeliveryState.DEAD}),
         DeliveryState.DELIVERED: frozenset(),
+        DeliveryState.SENT: frozenset({DeliveryState.COMMITTED, DeliveryState.PENDING, DeliveryState.DEAD}),
+        DeliveryState.COMMITTED: frozenset(),
         DeliveryState.DEAD: frozenset({DeliveryState.PENDING}),
+    },
+    RequestState: {
+        RequestState.ASKED: frozenset({RequestState.ANSWERED}),
+        RequestState.ANSWERED: frozenset(),
+    },
+    ReportState: {
+        ReportState.PENDING: frozenset({ReportState.REPORTED, ReportState.DEAD}),
+        # A peer that asks once more in the same transaction gets another report.
+        ReportState.REPORTED: frozenset({ReportState.PENDING}),
+        ReportState.DEAD: frozenset({ReportState.PENDING}),
     },
 }
 
-State = TypeVar("State", InstanceState, StudyState, JobState, DeliveryState)
+FIRST_STATES: Mapping[type[StrEnum], frozenset[StrEnum]] = {
+    InstanceState: frozenset({InstanceState.RECEIVED, InstanceState.KEPT, InstanceState.OWN}),
+    StudyState: frozenset({StudyState.RECEIVING}),
+    JobState: frozenset({JobState.QUEUED}),
+    DeliveryState: frozenset({DeliveryState.PENDING}),
+    RequestState: frozenset({RequestState.ASKED}),
+    ReportState: frozenset({ReportState.PENDING}),
+}
+
+State = TypeVar("State", InstanceState, StudyState, JobState, DeliveryState, RequestState, ReportState)
 
 
 def check_move(old: State, new: State) -> None:

@@ -36,6 +36,19 @@ class Orthanc:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=10) as answer:
             return bytes(answer.read())
 
+    def post(self, path: str, body: object) -> Any:
+        """The answer of its REST interface to a POST, parsed."""
+        url = f"http://127.0.0.1:{self.http_port}{path}"
+        request = urllib.request.Request(url, data=json.dumps(body).encode())
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
+            return json.loads(answer.read())
+
+    def delete(self, path: str) -> None:
+        """Delete what its REST interface has under a path."""
+        url = f"http://127.0.0.1:{self.http_port}{path}"
+        with urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=10):
+            pass
+
     def files(self) -> list[bytes]:
         """Every instance it holds, as DICOM files."""
         return [self.get(f"/instances/{each}/file") for each in json.loads(self.get("/instances"))]
@@ -49,8 +62,11 @@ class Orthanc:
 
 
 @contextmanager
-def running_orthanc(folder: Path) -> Iterator[Orthanc]:
-    """Starts Orthanc with its files under `folder`; skips the calling test where it is not installed."""
+def running_orthanc(folder: Path, *, node_port: int | None = None) -> Iterator[Orthanc]:
+    """Starts Orthanc with its files under `folder`; skips the calling test where it is not installed.
+
+    With `node_port` it knows a node of ours there, under the name "node".
+    """
     if ORTHANC is None:
         pytest.skip("Orthanc is not installed")
     made = Orthanc(http_port=free_port(), dicom_port=free_port())
@@ -65,6 +81,9 @@ def running_orthanc(folder: Path) -> Iterator[Orthanc]:
         "DicomAlwaysAllowFind": True,
         "DefaultEncoding": "Utf8",
     }
+    if node_port is not None:
+        node = {"AET": "ECHONODE", "Host": "127.0.0.1", "Port": node_port, "AllowStorageCommitment": True}
+        settings["DicomModalities"] = {"node": node}
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "orthanc.json"
     config.write_text(json.dumps(settings))

@@ -24,7 +24,7 @@ from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import PresentationContext, build_context
 
 from dicom_node.receive import Receiver
-from dicom_node.settings import Settings
+from dicom_node.settings import Destination, Settings
 from store import audit, instances
 from store.audit import AuditEvent
 from store.database import Database
@@ -34,7 +34,7 @@ RUN = """
 import sys
 from dicom_node import logs
 from dicom_node.receive import run_receiver
-from dicom_node.settings import Settings
+from dicom_node.settings import Destination, Settings
 logs.configure(json=True)
 settings = Settings.model_validate_json(sys.argv[1])
 ready = lambda port: print(port, flush=True)
@@ -42,10 +42,16 @@ sys.exit(run_receiver(settings, ready=ready, watch_stdin="--watch-stdin" in sys.
 """
 
 
-def settings_for(data_dir: Path, *, peers: Sequence[dict[str, str]] = (), **node: Any) -> Settings:
+def settings_for(
+    data_dir: Path,
+    *,
+    peers: Sequence[dict[str, str]] = (),
+    destinations: Sequence[Destination] = (),
+    **node: Any,
+) -> Settings:
     """Return settings of a receiver on a free port of this machine that drains quickly."""
     defaults = {"data_dir": data_dir, "host": "127.0.0.1", "port": 0, "drain_seconds": 0.3}
-    return Settings(node=defaults | node, peers=list(peers))  # type: ignore[arg-type]  # parsed by pydantic
+    return Settings(node=defaults | node, peers=list(peers), destinations=tuple(destinations))  # type: ignore[arg-type]  # parsed by pydantic
 
 
 class Node:
@@ -126,11 +132,13 @@ def process(settings: Settings, *arguments: str) -> Iterator[Process]:
 
 
 @contextmanager
-def association(port: int, *contexts: PresentationContext, called: str = "ECHONODE") -> Iterator[Association]:
+def association(
+    port: int, *contexts: PresentationContext, called: str = "ECHONODE", **options: Any
+) -> Iterator[Association]:
     """Open an association with the given contexts; it is released at the end if it still stands."""
     ae = AE("SCANNER")
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 30
-    opened = ae.associate("127.0.0.1", port, contexts=list(contexts), ae_title=called)
+    opened = ae.associate("127.0.0.1", port, contexts=list(contexts), ae_title=called, **options)
     connection = opened.dul.socket and opened.dul.socket.socket
     try:
         yield opened

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from dicom_node.ingest import Ingest, Sender
 from dicom_node.scu import Accepted, store
-from dicom_node.settings import Destination
+from dicom_node.settings import Destination, Peer
 from store import audit, deliveries, instances
 from store.database import Database
 from store.files import FileStore
@@ -48,12 +48,17 @@ class Rig:
     """One node: `start` its roles, `send` to it, ask its database."""
 
     def __init__(
-        self, folder: Path, destinations: Sequence[Destination] = (), *, job_attempts: int = 3
+        self,
+        folder: Path,
+        destinations: Sequence[Destination] = (),
+        *,
+        job_attempts: int = 3,
+        peers: Sequence[Peer] = (),
     ) -> None:
         self.folder = folder
         self.port = free_port()
         self.config = folder / "echonode.toml"
-        self.config.write_text(self._toml(destinations, job_attempts))
+        self.config.write_text(self._toml(destinations, job_attempts, peers))
         self.database = Database(f"sqlite:///{folder}/data/echonode.db")
         self.database.upgrade()
         self.processes: list[subprocess.Popen[bytes]] = []
@@ -130,18 +135,23 @@ class Rig:
         return self.deliveries()[DeliveryState.DELIVERED]
 
     def unfinished(self) -> int:
-        """Return how many studies are not concluded and how many objects not delivered, together."""
+        """Return how many studies are not concluded and how many objects not kept by a PACS, together."""
         studies = "SELECT count(*) FROM studies WHERE state NOT IN ('DONE', 'FAILED')"
         with self.database.read() as session:
-            return int(session.scalar(text(studies)) or 0) + deliveries.counts(session)["PENDING"]
+            waiting = deliveries.counts(session)
+            return int(session.scalar(text(studies)) or 0) + waiting["PENDING"] + waiting["SENT"]
 
-    def _toml(self, destinations: Sequence[Destination], job_attempts: int) -> str:
+    def _toml(self, destinations: Sequence[Destination], job_attempts: int, peers: Sequence[Peer]) -> str:
         lines = ["[node]", 'host = "127.0.0.1"', f"port = {self.port}", f'data_dir = "{self.folder}/data"']
         lines += ["[study]", "quiet_seconds = 0.5", "[job]", f"max_attempts = {job_attempts}"]
-        lines += ["[delivery]", "max_attempts = 50", "first_retry_s = 0.2", "max_retry_s = 1.0"]
+        lines += ["[delivery]", "first_retry_s = 0.2", "max_retry_s = 1.0", "commitment_wait_s = 2.0"]
         for each in destinations:
             lines += ["[[destinations]]", f'name = "{each.name}"', f'ae_title = "{each.ae_title}"']
             lines += [f'host = "{each.host}"', f"port = {each.port}", f"timeout_s = {each.timeout_s}"]
+            lines += [f"commitment = {str(each.commitment).lower()}"]
+        for peer in peers:
+            lines += ["[[peers]]", f'ae_title = "{peer.ae_title}"', f'host = "{peer.host}"']
+            lines += [f"port = {peer.port}"]
         return "\n".join(lines)
 
 

@@ -1,55 +1,61 @@
-"""A scanner that pushes studies with DCMTK and knows which of its images were acknowledged."""
+"""A scanner that asks for storage commitment of what it sent."""
 
-import shutil
-import subprocess
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
-import builders
-import pytest
-from pydicom.dataset import FileDataset
-from pydicom.uid import generate_uid
+from pydicom import Dataset
+from pydicom.uid import UltrasoundImageStorage
+from pynetdicom import AE, build_context, evt
+from pynetdicom.association import Association
+from receivers import association
 
-ACKNOWLEDGED = "Received Store Response (Success)"
-needs_dcmtk = pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK's storescu is not installed")
-
-
-def image(study: int, number: int, **attributes: str) -> FileDataset:
-    """Return one image of a study."""
-    study_uid = generate_uid(entropy_srcs=["scanner", str(study)])
-    return builders.image_2d(StudyInstanceUID=study_uid, InstanceNumber=str(number), **attributes)
-
-
-def storescu(port: int, paths: Sequence[Path], *options: str) -> int:
-    """Send files in order over one association; returns how many were acknowledged."""
-    done = subprocess.run(
-        ["storescu", "-v", "-aec", "ECHONODE", *options, "127.0.0.1", str(port), *map(str, paths)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    return (done.stdout + done.stderr).count(ACKNOWLEDGED)
+from dicom_node import commitment
+from dicom_node.settings import Peer
 
 
 class Scanner:
-    """Sends each image until it is acknowledged, as a scanner's job queue does."""
+    """Stores, asks for commitment, and listens for reports on a port of its own."""
 
-    def __init__(self, port: int, folder: Path) -> None:
-        self.port = port
-        self.acknowledged: list[FileDataset] = []
-        self.attempts = 0
-        self._folder = folder
-        self._waiting: list[tuple[FileDataset, Path]] = []
+    def __init__(self) -> None:
+        self.reports: list[tuple[int, Dataset, bool]] = []
+        """Event type, data set, and whether it came on the scanner's own association."""
+        self.status = 0x0000
+        ae = AE("SCANNER")
+        ae.add_supported_context(commitment.SOP_CLASS, scu_role=False, scp_role=True)
+        self._server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=self._handlers(own=False))
+        self.port: int = self._server.socket.getsockname()[1]
+        self.peer = Peer(ae_title="SCANNER", host="127.0.0.1", port=self.port)
 
-    def queue(self, ds: FileDataset) -> None:
-        """Have one more image to send."""
-        self._waiting.append((ds, builders.save(ds, self._folder / f"{ds.SOPInstanceUID}.dcm")))
+    @contextmanager
+    def association(self, port: int) -> Iterator[Association]:
+        """Associate with the node at `port`."""
+        contexts = [build_context(commitment.SOP_CLASS), build_context(UltrasoundImageStorage)]
+        with association(port, *contexts, evt_handlers=self._handlers(own=True)) as opened:
+            yield opened
 
-    def push(self) -> bool:
-        """Try once to send everything that waits, in one association; True when nothing waits any more."""
-        self.attempts += 1
-        sent = storescu(self.port, [path for _, path in self._waiting]) if self._waiting else 0
-        self.acknowledged += [ds for ds, _ in self._waiting[:sent]]
-        del self._waiting[:sent]
-        return not self._waiting
+    def ask(self, opened: Association, request: Dataset, *, action: int = 1, **uids: str) -> int | None:
+        """Send a request; return the status of the response."""
+        instance = uids.get("instance", commitment.SOP_INSTANCE)
+        sop_class = uids.get("sop_class", commitment.SOP_CLASS)
+        meta = uids.get("context", commitment.SOP_CLASS)
+        answer, _ = opened.send_n_action(request, action, sop_class, instance, meta_uid=meta)
+        status: int | None = answer.get("Status")
+        return status
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.ae.shutdown()
+
+    def _handlers(self, *, own: bool) -> list[Any]:
+        def on_report(event: Any) -> tuple[int, None]:
+            self.reports.append((event.event_type, event.event_information, own))
+            return self.status, None
+
+        return [(evt.EVT_N_EVENT_REPORT, on_report)]
+
+
+def question(*images: Dataset, transaction_uid: str = "1.2.3") -> Dataset:
+    """Return a request for commitment of images."""
+    references = [(each.SOPClassUID, each.SOPInstanceUID) for each in images]
+    return commitment.request_data_set(transaction_uid, references)

@@ -107,7 +107,6 @@ class Inference(Section):
 class Delivery(Section):
     """`[delivery]`: how long a PACS is asked again."""
 
-    max_attempts: int = Field(default=100, ge=1, le=1000)
     first_retry_s: Seconds = 5.0
     max_retry_s: Seconds = 3600.0
     give_up_hours: float = Field(default=96.0, gt=0, le=8760, allow_inf_nan=False)

@@ -128,7 +128,7 @@ def test_check_says_what_is_missing(tmp_path: Path) -> None:
     assert "database" in run.stdout
 
 
-@pytest.mark.parametrize("words", [["audit"], ["audit", "verify"], ["replay", "1.2.3"]])
+@pytest.mark.parametrize("words", [["audit"], ["audit", "verify"], ["replay", "1.2.3"], ["resend", "--dead"]])
 def test_a_missing_database_is_one_sentence_and_exit_one(tmp_path: Path, words: list[str]) -> None:
     """Asking a node that has never run is answered, without a traceback."""
     config = tmp_path / "node.toml"

@@ -16,11 +16,11 @@ from pathlib import Path
 import builders
 import pytest
 from pacs import Pacs
+from pusher import image, needs_dcmtk, storescu
 from pydicom.dataset import FileDataset
 from pydicom.uid import UltrasoundImageStorage
 from receivers import Node, association, contexts_of, encoded, receiver, store_raw
 from rig import Rig, wait_for
-from scanner import image, needs_dcmtk, storescu
 
 from store.database import Database
 from store.states import InstanceState

@@ -8,8 +8,8 @@ from pathlib import Path
 import builders
 import pytest
 from pacs import Pacs
+from pusher import image, needs_dcmtk, storescu
 from rig import Rig, children_of, kill, wait_for
-from scanner import image, needs_dcmtk, storescu
 
 from dicom_node import identity
 from dicom_node.demo.study import LV_SEED

@@ -2,102 +2,24 @@
 
 import gc
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import builders
 import pytest
 from pacs import Pacs
 from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 from rig import free_port, wait_for
+from world import World
 
-from dicom_node.delivery import Outbox, deliver_due, park_homeless
+from dicom_node.delivery import Outbox, park_homeless
 from dicom_node.scu import Accepted, Refused, Unreachable, Unsupported, echo
-from dicom_node.settings import Destination, Node, Settings
+from dicom_node.settings import Destination, Settings
 from dicom_node.sweeps import scheduler
-from store import audit, results
+from store import audit
 from store.database import Database
-from store.deliveries import Delivery, due
-from store.files import FileStore
-from store.instances import NewInstance, register
-from store.results import NewResult
-from store.states import InstanceState
-
-
-class World:
-    """A data folder with rows to deliver, at a time that the test moves."""
-
-    def __init__(self, folder: Path, *destinations: Destination, max_attempts: int = 3) -> None:
-        self.database = Database(f"sqlite:///{folder}/echonode.db")
-        self.database.upgrade()
-        self.now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-        self.outbox = Outbox(
-            settings=Settings(
-                node=Node(data_dir=folder),
-                destinations=destinations,
-                delivery={"max_attempts": max_attempts, "first_retry_s": 5, "max_retry_s": 3600},
-            ),
-            database=self.database,
-            files=FileStore(folder),
-            clock=lambda: self.now,
-            stop=threading.Event(),
-        )
-
-    def add(self, number: int, *, study: int = 1, kind: str = "tid5200") -> str:
-        """Put an object of a study into the outbox of every destination; return its UID."""
-        study_uid = f"1.2.3.{study}"
-        make = builders.vendor_sr if kind == "tid5200" else builders.secondary_capture
-        ds = make(StudyInstanceUID=study_uid, InstanceNumber=number)
-        path = builders.save(ds, self.outbox.files.absolute(f"results/{study_uid}/{number}.dcm"))
-        new = NewResult(
-            kind=kind,
-            study_uid=study_uid,
-            revision=1,
-            source_sop_instance_uid="1.2.3",
-            sop_instance_uid=ds.SOPInstanceUID,
-            sop_class_uid=ds.SOPClassUID,
-            path=str(path.relative_to(self.outbox.files.absolute("."))),
-            sha256="0" * 64,
-        )
-        names = [destination.name for destination in self.outbox.settings.destinations]
-        with self.database.transaction() as session:
-            register(session, _scanned(study_uid), now=self.now)
-            results.add(session, new, destinations=names, now=self.now)
-        return str(ds.SOPInstanceUID)
-
-    def deliver(self) -> int:
-        """Sweep once over every destination."""
-        return sum(deliver_due(self.outbox, each) for each in self.outbox.settings.destinations)
-
-    def waiting(self) -> list[Delivery]:
-        """Return the head of each line, whenever it is due."""
-        with self.database.read() as session:
-            return due(session, now=self.now + timedelta(days=365))
-
-    def events(self, event: str) -> list[audit.AuditEvent]:
-        """Return the audit events of one kind, oldest first."""
-        with self.database.read() as session:
-            return audit.events(session, event=event)
-
-
-def _scanned(study_uid: str) -> NewInstance:
-    return NewInstance(
-        sop_instance_uid=f"{study_uid}.9",
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.6.1",
-        study_uid=study_uid,
-        series_uid="1.2.3",
-        transfer_syntax_uid="1.2.840.10008.1.2.1",
-        path=f"instances/{study_uid}.dcm",
-        sha256="0" * 64,
-        size_bytes=1,
-        peer_ae=None,
-        peer_ip=None,
-        state=InstanceState.RECEIVED,
-    )
 
 
 @pytest.fixture
@@ -151,23 +73,23 @@ def test_negotiates_exactly_what_it_sends(tmp_path: Path, pacs: Pacs) -> None:
 
 @pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0110, 0x0124])
 def test_a_passing_refusal_is_tried_again_then_parked(tmp_path: Path, pacs: Pacs, status: int) -> None:
-    """Out of resources and the like are retried with growing waits, and parked after max_attempts."""
+    """Out of resources and the like are retried with growing waits, and parked after give_up_hours."""
     pacs.answer = lambda _: status
-    world = World(tmp_path, pacs.destination, max_attempts=3)
+    world = World(tmp_path, pacs.destination, give_up_hours=0.01)
     world.add(1)
 
     waits_s = []
-    for _ in range(3):
+    while waiting := world.waiting():
+        world.now = max(world.now, waiting[0].next_attempt_at)
         assert world.deliver() == 1
         assert world.deliver() == 0  # not before it is due
         for row in world.waiting():
             waits_s.append((row.next_attempt_at - world.now).total_seconds())
             assert row.last_status == status
-            world.now = row.next_attempt_at
 
-    assert world.waiting() == []
     assert 4 <= waits_s[0] <= 5
     assert 8 <= waits_s[1] <= 10
+    assert 36 <= sum(waits_s) <= 75
     assert f"0x{status:04X}" in world.events("delivery.dead")[0].detail["error"]
 
 

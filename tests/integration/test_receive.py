@@ -149,8 +149,8 @@ def test_a_class_in_many_contexts_is_accepted_in_each(tmp_path: Path) -> None:
 
 def test_services_we_do_not_offer_are_rejected_context_by_context(tmp_path: Path) -> None:
     """A worklist or query context is rejected; storage beside it is accepted."""
-    worklist, commitment = "1.2.840.10008.5.1.4.31", "1.2.840.10008.1.20.1"
-    contexts = [build_context(uid) for uid in (worklist, commitment, UltrasoundImageStorage)]
+    worklist, procedure_step = "1.2.840.10008.5.1.4.31", "1.2.840.10008.3.1.2.3.3"
+    contexts = [build_context(uid) for uid in (worklist, procedure_step, UltrasoundImageStorage)]
     with receiver(tmp_path) as node, association(node.port, *contexts) as opened:
         assert [context.abstract_syntax for context in opened.accepted_contexts] == [UltrasoundImageStorage]
 

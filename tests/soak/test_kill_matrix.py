@@ -16,9 +16,9 @@ import pytest
 from moments import RECEIVER_MOMENTS, WORKER_MOMENTS
 from nursery import Nursery
 from pacs import Pacs
+from pusher import Pusher, image, needs_dcmtk
 from rig import Rig, wait_for
 from scale import SCALE
-from scanner import Scanner, image, needs_dcmtk
 
 from store import results
 from store.states import InstanceState
@@ -85,7 +85,7 @@ def rig(tmp_path: Path, pacs: Pacs) -> Iterator[Rig]:
         yield made
 
 
-def push_until(done: threading.Event, scanner: Scanner) -> None:
+def push_until(done: threading.Event, scanner: Pusher) -> None:
     """Send study after study; whatever is not acknowledged is sent again."""
     study = 0
     while not done.is_set():
@@ -100,7 +100,7 @@ def push_until(done: threading.Event, scanner: Scanner) -> None:
 def test_killed_over_and_over(rig: Rig, pacs: Pacs) -> None:
     """Nothing acknowledged is lost, nothing reaches the PACS twice, and the audit chain is whole."""
     chance = random.Random(20261125)
-    scanner = Scanner(rig.port, rig.folder / "scanner")
+    scanner = Pusher(rig.port, rig.folder / "scanner")
     stop = threading.Event()
     pusher = threading.Thread(target=push_until, args=(stop, scanner))
     with Nursery(rig.config, rig.folder / "node.log") as nursery:
@@ -127,7 +127,7 @@ def settle(rig: Rig) -> None:
     wait_for(lambda: rig.unfinished() == 0, "every image is concluded and delivered", limit_s=SETTLED_S)
 
 
-def assert_nothing_lost(rig: Rig, pacs: Pacs, scanner: Scanner) -> None:
+def assert_nothing_lost(rig: Rig, pacs: Pacs, scanner: Pusher) -> None:
     """Compare what the scanner knows, what the node keeps and what the PACS got."""
     sources, objects = set(), set()
     for ds in scanner.acknowledged:

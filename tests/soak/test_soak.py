@@ -8,9 +8,9 @@ import builders
 import pytest
 from footprint import footprint
 from pacs import Pacs
+from pusher import image, needs_dcmtk, storescu
 from rig import Rig, wait_for
 from scale import SCALE
-from scanner import image, needs_dcmtk, storescu
 
 pytestmark = [needs_dcmtk, pytest.mark.timeout(300 * SCALE)]
 

@@ -11,7 +11,8 @@ from pydicom.uid import (
 )
 from pynetdicom.sop_class import Verification
 
-from dicom_node import admission
+from dicom_node import admission, commitment, commitment_scp
+from dicom_node.commitment_answers import PERMANENT
 from dicom_node.delivery import is_permanent
 from dicom_node.identity import CODING_SCHEME_UID, IMPLEMENTATION_CLASS_UID
 from dicom_node.report.presentation import SERIES_NUMBER as GRAPHICS_SERIES
@@ -54,7 +55,8 @@ def test_sent_classes() -> None:
         ColorSoftcopyPresentationStateStorage,
     }
 
-    assert set(sent) == {each.sop_class for each in DOCUMENTS.values()} | pictures | {Verification}
+    others = {Verification, commitment.SOP_CLASS}
+    assert set(sent) == {each.sop_class for each in DOCUMENTS.values()} | pictures | others
     assert set(DOCUMENTS) == set(get_args(SRTemplate))
     for template, document in DOCUMENTS.items():
         assert f"`{template}`" in sent[document.sop_class]
@@ -65,6 +67,27 @@ def test_answers_as_scp() -> None:
     said = {int(row[0], 16) for row in rows("### C-STORE status as SCP")}
 
     assert said == {SUCCESS, PROCESSING_FAILURE, *STATUS_OF.values()}
+
+
+def test_answers_to_storage_commitment() -> None:
+    """Each status that an N-ACTION or N-EVENT-REPORT may get, and how many references are taken."""
+    said = {int(row[0], 16) for row in rows("### N-ACTION and N-EVENT-REPORT status as SCP")}
+    misaddressed = {commitment_scp.NO_SUCH_INSTANCE, commitment_scp.NO_SUCH_CLASS}
+    unknown = {commitment_scp.NO_SUCH_EVENT_TYPE, commitment_scp.NO_SUCH_ACTION}
+    unknown |= {commitment_scp.UNKNOWN_TRANSACTION}
+
+    assert said == {commitment_scp.SUCCESS, *misaddressed, *unknown, *commitment_scp.STATUS_OF.values()}
+    assert f"up to {commitment.MAX_REFERENCES:,} references" in STATEMENT
+
+
+def test_what_failure_reasons_lead_to() -> None:
+    """Parked at once, asked again or sent again, as the table says."""
+    said = {int(row[0], 16): row[1] for row in rows("### Storage Commitment SCU")}
+
+    assert {reason for reason, words in said.items() if words.startswith("parked")} == PERMANENT
+    assert [reason for reason, words in said.items() if words.startswith("asks")] == [
+        commitment.DUPLICATE_TRANSACTION
+    ]
 
 
 @pytest.mark.parametrize("row", rows("### C-STORE status as SCU"), ids=lambda row: row[0])

@@ -1,19 +1,20 @@
 """When a failed delivery is tried again."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dicom_node.retry import next_attempt
+from dicom_node.retry import is_overdue, next_attempt
 from dicom_node.settings import Delivery as Policy
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-POLICY = Policy(max_attempts=12, first_retry_s=5, max_retry_s=3600)
+POLICY = Policy(first_retry_s=5, max_retry_s=3600, give_up_hours=96)
+HOUR = timedelta(hours=1)
 
 
 def wait_s(attempts: int, *, key: str = "pacs/1.2.3", policy: Policy = POLICY) -> float:
     """Return the wait after that many failures."""
-    at = next_attempt(attempts=attempts, now=NOW, policy=policy, key=key)
+    at = next_attempt(attempts=attempts, waiting_since=NOW, now=NOW, policy=policy, key=key)
 
     assert at is not None
     return (at - NOW).total_seconds()
@@ -34,9 +35,39 @@ def test_doubles_up_to_the_cap(attempts: int, longest_s: float) -> None:
     assert 0.8 * longest_s <= wait_s(attempts) <= longest_s
 
 
-def test_gives_up_at_the_last_attempt() -> None:
-    """After max_attempts failures there is no next time."""
-    assert next_attempt(attempts=12, now=NOW, policy=POLICY, key="k") is None
+@pytest.mark.parametrize(
+    ("waited", "attempts", "gives_up"),
+    [
+        (95.9 * HOUR, 200, False),  # not yet
+        (96 * HOUR, 96, True),  # 96 h, and 96 waits of an hour
+        (96 * HOUR, 95, False),  # the node was off meanwhile, or the clock jumped ahead
+        (8000 * HOUR, 1, False),  # by a year
+        (-1 * HOUR, 200, False),  # the clock was set back by an hour
+        (-8000 * HOUR, 96, True),  # the wait began in the future: it must end nevertheless
+    ],
+)
+def test_gives_up_after_time_and_attempts(waited: timedelta, attempts: int, gives_up: bool) -> None:
+    """There is no next time when both the hours and the attempts that fit into them are over."""
+    since = NOW - waited
+
+    at = next_attempt(attempts=attempts, waiting_since=since, now=NOW, policy=POLICY, key="k")
+
+    assert (at is None) is gives_up
+
+
+def test_all_waits_together_last_for_the_hours() -> None:
+    """However the jitter falls, the attempts before giving up span at least 72 h with the defaults."""
+    now, attempts = NOW, 1
+    while at := next_attempt(attempts=attempts, waiting_since=NOW, now=now, policy=Policy(), key="k"):
+        now, attempts = at, attempts + 1
+
+    assert timedelta(hours=72) <= now - NOW <= timedelta(hours=98)
+
+
+def test_overdue_is_a_matter_of_hours_alone() -> None:
+    """What was taken and never confirmed is given up by the clock."""
+    assert is_overdue(waiting_since=NOW - 96 * HOUR, now=NOW, policy=POLICY)
+    assert not is_overdue(waiting_since=NOW - 95 * HOUR, now=NOW, policy=POLICY)
 
 
 def test_same_record_same_answer() -> None:
@@ -53,6 +84,4 @@ def test_what_failed_together_does_not_return_together() -> None:
 
 def test_a_thousand_attempts_do_not_overflow() -> None:
     """However patient the settings are, the wait stays at the cap."""
-    patient = Policy(max_attempts=1000, first_retry_s=5, max_retry_s=3600)
-
-    assert 2880 <= wait_s(999, policy=patient) <= 3600
+    assert 2880 <= wait_s(999) <= 3600

@@ -150,7 +150,7 @@ def test_an_exception_rolls_back(database: Database) -> None:
 
     def write_and_fail() -> None:
         with database.transaction() as session:
-            session.execute(text("INSERT INTO studies VALUES ('1.2', 'READY', 1, 'a', 'b')"))
+            session.execute(text("INSERT INTO studies VALUES ('1.2', 'RECEIVING', 1, 'a', 'b')"))
             raise LookupError
 
     with pytest.raises(LookupError):
@@ -169,7 +169,7 @@ def test_reading_cannot_write(database: Database) -> None:
     ("table", "row"),
     [
         ("studies", {"study_uid": "1.9", "state": "BORED", "revision": 1}),
-        ("studies", {"study_uid": "1.9", "state": "READY", "revision": 0}),
+        ("studies", {"study_uid": "1.9", "state": "RECEIVING", "revision": 0}),
         ("jobs", {"study_uid": "1.9", "state": "QUEUED", "revision": 1, "attempts": 0}),
         ("audit_events", {"event": "node.started", "outcome": "splendid", "detail": "{}"}),
     ],
@@ -188,7 +188,7 @@ def test_constraints(database: Database, table: str, row: dict[str, object]) -> 
 def test_naive_times_are_refused(database: Database, now: datetime) -> None:
     """A time without a zone never reaches the database."""
     naive = now.replace(tzinfo=None)
-    row = {"study_uid": "1.2", "state": "READY", "revision": 1}
+    row = {"study_uid": "1.2", "state": "RECEIVING", "revision": 1}
     row |= {"first_received_at": naive, "last_received_at": naive}
     with pytest.raises(Exception, match="no time zone"), database.transaction() as session:
         session.execute(insert(metadata.tables["studies"]), row)

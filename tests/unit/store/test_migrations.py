@@ -7,6 +7,7 @@ from pathlib import Path
 import alembic.command
 import pytest
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, event
 
 from store.database import MIGRATIONS, Database
@@ -20,6 +21,16 @@ DELIVERY = "INSERT INTO deliveries VALUES ({id}, {id}, 'pacs', 'DELIVERED', 1, '
 
 def made_by(revision: str, path: Path) -> None:
     """Make the database that a version with this schema left behind, with results and their deliveries."""
+    migrate(path, revision)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(STUDY)
+        for number, kind in enumerate(("sr", "overlay"), start=1):
+            connection.execute(RESULT.format(id=number, kind=kind))
+            connection.execute(DELIVERY.format(id=number))
+
+
+def migrate(path: Path, revision: str) -> None:
+    """Bring a database up or down to a revision."""
     engine = create_engine(f"sqlite:///{path}")
     event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=ON"))
     config = Config()
@@ -27,11 +38,8 @@ def made_by(revision: str, path: Path) -> None:
     config.set_main_option("path_separator", "os")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        alembic.command.upgrade(config, revision)
-        connection.exec_driver_sql(STUDY)
-        for number, kind in enumerate(("sr", "overlay"), start=1):
-            connection.exec_driver_sql(RESULT.format(id=number, kind=kind))
-            connection.exec_driver_sql(DELIVERY.format(id=number))
+        upward = not MigrationContext.configure(connection).get_current_revision()
+        (alembic.command.upgrade if upward else alembic.command.downgrade)(config, revision)
     engine.dispose()
 
 
@@ -62,12 +70,35 @@ def test_reports_get_the_name_of_their_template(upgraded: Path) -> None:
 
 def test_deliveries_still_belong_to_their_results(upgraded: Path) -> None:
     """No delivery was lost with the table that was made anew, and none points at nothing."""
-    assert rows(upgraded, "SELECT id, result_id, state FROM deliveries ORDER BY id") == [
-        (1, 1, "DELIVERED"),
-        (2, 2, "DELIVERED"),
+    assert rows(upgraded, "SELECT id, result_id, state, error FROM deliveries ORDER BY id") == [
+        (1, 1, "DELIVERED", None),
+        (2, 2, "DELIVERED", None),
     ]
     assert rows(upgraded, "PRAGMA foreign_key_check") == []
     assert rows(upgraded, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_patience_counts_from_the_making_of_the_result(upgraded: Path) -> None:
+    """A delivery of an earlier version has waited since its result was made, and was never asked for."""
+    assert rows(upgraded, "SELECT DISTINCT waiting_since, asks FROM deliveries") == [("2026", 0)]
+
+
+def test_there_and_back(upgraded: Path) -> None:
+    """The former version gets its tables back: what is committed was delivered."""
+    with closing(sqlite3.connect(upgraded)) as connection, connection:
+        connection.execute(RESULT.format(id=3, kind="tid1500"))
+        new = "INSERT INTO deliveries VALUES (3, 3, 'pacs', 'PENDING', 1, '2026', 0, NULL, '2026', 0)"
+        connection.execute(new)
+        connection.execute("UPDATE deliveries SET state = 'SENT' WHERE id = 3")
+
+    migrate(upgraded, "0002")
+
+    assert rows(upgraded, "SELECT id, state FROM deliveries ORDER BY id") == [
+        (1, "DELIVERED"),
+        (2, "DELIVERED"),
+        (3, "DELIVERED"),
+    ]
+    assert rows(upgraded, "SELECT name FROM sqlite_master WHERE name LIKE '%legal_move'") == []
 
 
 def test_new_kinds_are_allowed_and_others_are_not(upgraded: Path) -> None:

@@ -26,13 +26,20 @@ def _lines(found: list[Delivery]) -> list[tuple[str, str]]:
 
 
 def _answer(database: Database, delivery: Delivery, answer: str, now: datetime) -> None:
+    later = {"next_attempt_at": now + LATER, "now": now}
     with database.transaction() as session:
         if answer == "delivered":
             deliveries.delivered(session, delivery, status=0, now=now)
+        elif answer == "sent":
+            deliveries.sent(session, delivery, status=0, now=now)
+        elif answer == "committed":
+            deliveries.committed(session, delivery, now=now)
+        elif answer == "resend":
+            deliveries.resend(session, delivery, error="lost", **later)
         elif answer == "retry":
-            deliveries.retry_later(
-                session, delivery, error="no answer", status=None, next_attempt_at=now + LATER, now=now
-            )
+            deliveries.retry_later(session, delivery, error="no answer", status=None, **later)
+        elif answer == "unpark":
+            deliveries.unpark(session, delivery, now=now)
         else:
             deliveries.park(session, delivery, error="refused", status=0xA900, now=now)
 
@@ -78,7 +85,7 @@ def test_add_again(database: Database, add_result: Add) -> None:
         before = audit.events(session)
 
     assert not add_result(1, to=("pacs", "archive"))
-    assert _states(database) == {"PENDING": 1, "DELIVERED": 0, "DEAD": 0}
+    assert _states(database) == {"PENDING": 1, "DELIVERED": 0, "SENT": 0, "COMMITTED": 0, "DEAD": 0}
     with database.read() as session:
         assert before == audit.events(session)
 
@@ -153,7 +160,7 @@ def test_a_parked_head_lets_the_line_go(
     _answer(database, head, "park", now)
 
     assert [("pacs", f"{study_uid}.9.2")] == _lines(_due(database, now))
-    assert _states(database) == {"PENDING": 1, "DELIVERED": 0, "DEAD": 1}
+    assert _states(database) == {"PENDING": 1, "DELIVERED": 0, "SENT": 0, "COMMITTED": 0, "DEAD": 1}
 
 
 def test_limit(database: Database, add_result: Add, now: datetime) -> None:
@@ -175,6 +182,12 @@ def test_limit(database: Database, add_result: Add, now: datetime) -> None:
             {"status": None, "error": "no answer", "next_attempt_at": "2026-11-22T20:01:00.000000Z"},
         ),
         ("park", "delivery.dead", "failure", {"status": "0xA900", "error": "refused"}),
+        (
+            "sent",
+            "delivery.sent",
+            "success",
+            {"status": "0x0000", "error": None, "asks": 0, "next_attempt_at": "2026-11-22T20:00:00.000000Z"},
+        ),
     ],
 )
 def test_answers_are_recorded(
@@ -196,6 +209,93 @@ def test_answers_are_recorded(
 
     assert (event, outcome, head.sop_instance_uid) == (found.event, found.outcome, found.sop_instance_uid)
     assert {"destination": "pacs", "attempts": 1, **detail} == found.detail
+
+
+@pytest.mark.parametrize(
+    ("way", "end"),
+    [
+        (("sent", "committed"), "COMMITTED"),
+        (("sent", "park"), "DEAD"),
+        (("sent", "resend"), "PENDING"),
+        (("sent", "resend", "delivered"), "DELIVERED"),
+        (("park", "unpark"), "PENDING"),
+        (("park", "unpark", "sent", "committed"), "COMMITTED"),
+    ],
+)
+def test_ways(database: Database, add_result: Add, now: datetime, way: tuple[str, ...], end: str) -> None:
+    """A delivery goes from answer to answer, each with its event, to its end."""
+    add_result(1)
+    (head,) = _due(database, now)
+    for answer in way:
+        _answer(database, head, answer, now)
+
+    assert {state: number for state, number in _states(database).items() if number} == {end: 1}
+    with database.read() as session:
+        found = [each.event for each in audit.events(session) if each.event.startswith("delivery.")]
+    named = {"park": "dead", "unpark": "unparked"}
+    assert found == [f"delivery.{named.get(answer, answer)}" for answer in way]
+
+
+@pytest.mark.parametrize(
+    ("before", "answer"),
+    [
+        (before, answer)
+        for before in ("delivered", "sent", "park", None)
+        for answer in ("committed", "resend", "unpark")
+        if (before, answer) not in {("sent", "committed"), ("sent", "resend"), ("park", "unpark")}
+    ],
+)
+def test_answers_out_of_place(
+    database: Database, add_result: Add, now: datetime, before: str | None, answer: str
+) -> None:
+    """Only what was sent can be committed or lost, only what is parked can be unparked."""
+    add_result(1)
+    (head,) = _due(database, now)
+    if before is not None:
+        _answer(database, head, before, now)
+    states = _states(database)
+    with pytest.raises(IllegalMove):
+        _answer(database, head, answer, now)
+
+    assert states == _states(database)
+
+
+def test_unparked_is_as_patient_as_new(database: Database, add_result: Add, now: datetime) -> None:
+    """Attempts and waiting time begin again when an administrator sends what was parked."""
+    add_result(1)
+    (head,) = _due(database, now)
+    _answer(database, head, "park", now)
+    with database.read() as session:
+        (parked,) = deliveries.parked(session)
+        assert deliveries.parked(session, "1.2.3.4") == []
+    _answer(database, parked, "unpark", now + LATER)
+
+    (fresh,) = _due(database, now + LATER)
+    assert (fresh.attempts, fresh.waiting_since, fresh.asks) == (0, now + LATER, 0)
+
+
+def test_a_taken_head_lets_the_line_go(
+    database: Database, add_result: Add, now: datetime, study_uid: str
+) -> None:
+    """What waits for its commitment does not hold up what comes after it."""
+    add_result(1)
+    add_result(2)
+    (head,) = _due(database, now)
+    _answer(database, head, "sent", now)
+
+    assert [("pacs", f"{study_uid}.9.2")] == _lines(_due(database, now))
+    with database.read() as session:
+        assert [head.id] == [each.id for each in deliveries.to_be_committed(session, now=now)]
+
+
+def test_a_clock_set_back_by_a_year(database: Database, add_result: Add, now: datetime) -> None:
+    """An hour back only lengthens a wait; a time that lies days ahead is no reason to wait at all."""
+    add_result(1)
+    (head,) = _due(database, now)
+    _answer(database, head, "retry", now)
+
+    assert _due(database, now - timedelta(hours=1)) == []
+    assert len(_due(database, now - timedelta(days=365))) == 1
 
 
 @pytest.mark.parametrize("answer", ["delivered", "retry", "park"])
@@ -224,4 +324,4 @@ def test_an_unknown_delivery(database: Database, add_result: Add, now: datetime)
 
 def test_counts_of_nothing(database: Database) -> None:
     """An empty outbox counts zero in every state."""
-    assert _states(database) == {"PENDING": 0, "DELIVERED": 0, "DEAD": 0}
+    assert _states(database) == {"PENDING": 0, "DELIVERED": 0, "SENT": 0, "COMMITTED": 0, "DEAD": 0}

@@ -1,0 +1,101 @@
+"""Storage commitment with a real Orthanc, in both directions."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import builders
+import pytest
+from orthanc import Orthanc, running_orthanc
+from receivers import Node, receiver
+from rig import free_port, wait_for
+from world import World
+
+from dicom_node import commitment_scp
+from dicom_node.commitment_scu import report_due
+from dicom_node.scu import Accepted, store
+from dicom_node.settings import Peer
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the worker report soon after the receiver had its chance."""
+    monkeypatch.setattr(commitment_scp, "WORKER_TAKES_OVER_S", 1.0)
+
+
+@pytest.fixture
+def port() -> int:
+    """Return the port of our receiver, which Orthanc has to know beforehand."""
+    return free_port()
+
+
+@pytest.fixture
+def orthanc(tmp_path: Path, port: int) -> Iterator[Orthanc]:
+    """Start Orthanc."""
+    with running_orthanc(tmp_path / "orthanc", node_port=port) as made:
+        yield made
+
+
+@pytest.fixture
+def world(tmp_path: Path, orthanc: Orthanc) -> World:
+    """Return an outbox that leads to Orthanc; now is now, as for `node`."""
+    committing = orthanc.destination.model_copy(update={"commitment": True})
+    made = World(
+        tmp_path, committing, peers=[Peer(ae_title="ORTHANC", host="127.0.0.1", port=orthanc.dicom_port)]
+    )
+    made.now = datetime.now(UTC)
+    return made
+
+
+@pytest.fixture
+def node(tmp_path: Path, world: World, port: int) -> Iterator[Node]:
+    """Start the receiver of the same node."""
+    with receiver(tmp_path, destinations=world.outbox.settings.destinations, port=port) as running:
+        yield running
+
+
+@pytest.mark.usefixtures("node")
+def test_orthanc_confirms_what_we_sent(world: World, orthanc: Orthanc) -> None:
+    """Orthanc reports to our receiver on an association of its own, and the rows end COMMITTED."""
+    world.add(1)
+    world.add(2, kind="overlay")
+
+    world.deliver()
+    world.ask()
+
+    wait_for(lambda: world.states() == {"COMMITTED": 2}, "Orthanc's report")
+    assert len(orthanc.files()) == 2
+
+
+@pytest.mark.usefixtures("node")
+def test_orthanc_says_what_it_lost(world: World, orthanc: Orthanc) -> None:
+    """What somebody deleted there between C-STORE and N-ACTION is sent again."""
+    world.add(1)
+    world.deliver()
+    for each in json.loads(orthanc.get("/instances")):
+        orthanc.delete(f"/instances/{each}")
+
+    world.ask()
+
+    wait_for(lambda: world.states() == {"PENDING": 1}, "Orthanc's report")
+    assert "0x0112" in world.events("delivery.resend")[0].detail["error"]
+
+
+def test_orthanc_asks_us(world: World, node: Node, orthanc: Orthanc, tmp_path: Path) -> None:
+    """Orthanc sends an image with commitment and is told, on an association of ours, that we keep it."""
+    image = builders.save(builders.image_2d(), tmp_path / "scan.dcm")
+    assert list(store(orthanc.destination, [image], calling_ae="SCANNER")) == [Accepted(status=0)]
+    ids = json.loads(orthanc.get("/instances"))
+
+    made = orthanc.post("/modalities/node/store", {"Resources": ids, "StorageCommitment": True})
+    transaction = made["StorageCommitmentTransactionUID"]
+    node.wait_for_event("commitment.requested")
+
+    def told() -> bool:
+        world.now = datetime.now(UTC)
+        report_due(world.outbox)
+        return bool(json.loads(orthanc.get(f"/storage-commitment/{transaction}"))["Status"] == "Success")
+
+    wait_for(told, "Orthanc knows")
+    assert len(world.events("commitment.reported")) == 1
