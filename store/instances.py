@@ -67,11 +67,13 @@ class Instance(_Facts):
     """Why it was not measured."""
     detail: Mapping[str, Any]
     received_at: datetime
+    file_gone_at: datetime | None
+    """When retention removed the file; None while it is there."""
 
 
 def register(session: Session, new: NewInstance, *, now: datetime, event: str = "instance.received") -> bool:
     """Write the row of a received instance and let its study know; False, and no change, if it has one."""
-    row = {**vars(new), "reason": None, "detail": "{}", "received_at": now}
+    row = {**vars(new), "reason": None, "detail": "{}", "received_at": now, "file_gone_at": None}
     if session.execute(INSERT_IF_NEW, row).one_or_none() is None:
         return False
     audit.record(
@@ -98,9 +100,28 @@ def of_study(session: Session, study_uid: str) -> list[Instance]:
     return [_instance(row) for row in session.execute(query).mappings()]
 
 
+def get(session: Session, sop_instance_uid: str) -> Instance:
+    """One instance.
+
+    Raises:
+        NotFound: no such instance.
+    """
+    query = select(instances).where(instances.c.sop_instance_uid == sop_instance_uid)
+    row = session.execute(query).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"no instance {sop_instance_uid}")
+    return _instance(row)
+
+
 def known_paths(session: Session) -> set[str]:
-    """The paths of every instance that has a row."""
-    return set(session.scalars(select(instances.c.path)))
+    """The paths of every instance whose row says that it has a file."""
+    return set(session.scalars(select(instances.c.path).where(instances.c.file_gone_at.is_(None))))
+
+
+def file_returned(session: Session, sop_instance_uid: str, *, now: datetime) -> None:
+    """The same bytes came once more after retention had removed them: their time begins anew."""
+    query = update(instances).where(instances.c.sop_instance_uid == sop_instance_uid)
+    session.execute(query.values(file_gone_at=None, received_at=now))
 
 
 def set_outcome(
