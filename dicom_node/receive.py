@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import structlog
@@ -11,15 +12,17 @@ from pynetdicom.sop_class import Verification
 
 from dicom_node import __version__
 from dicom_node.acceptor import AssociationServer
+from dicom_node.disk import MEGABYTE, DiskWatch
 from dicom_node.errors import CannotListen, NodeError
 from dicom_node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.ingest import Ingest
 from dicom_node.lifecycle import StopSignal
+from dicom_node.locks import node_runs
 from dicom_node.logs import quiet_libraries
 from dicom_node.scp import StorageSCP
 from dicom_node.settings import Settings
 from dicom_node.trail import Trail
-from store.database import Database
+from store.database import START_CHECK_S, Database
 from store.errors import StoreError
 from store.files import FileStore
 
@@ -37,10 +40,11 @@ class Receiver:
     def __init__(self, settings: Settings, *, database: Database | None = None) -> None:
         self._settings = settings
         self._database = database or Database(settings.store_url)
-        self._files = FileStore(settings.node.data_dir)
+        self._files = FileStore(settings.node.data_dir, reserve_bytes=settings.disk.hard_free_mb * MEGABYTE)
         self._trail = Trail(self._database)
         self._ingest = Ingest(self._database, self._files)
-        self._scp = StorageSCP(settings, self._ingest, self._trail)
+        disk = DiskWatch(self._files, settings.disk, self._trail)
+        self._scp = StorageSCP(settings, self._ingest, self._trail, disk)
         self._server: AssociationServer | None = None
 
     def start(self) -> int:
@@ -48,10 +52,11 @@ class Receiver:
 
         Raises:
             CannotListen: the port is taken, or not ours to take.
-            StoreUnavailable: disk or database trouble.
+            StoreUnavailable: disk or database trouble, a damaged database among it.
         """
         quiet_libraries()
         self._database.upgrade()
+        self._database.check(limit_s=START_CHECK_S)
         self._recover()
         self._server = self._listen()
         threading.Thread(
@@ -97,6 +102,7 @@ class Receiver:
                 server_class=AssociationServer,
                 evt_handlers=self._scp.handlers,
                 incoming=self._files.incoming,
+                require_room=self._files.require_room,
                 share_port=node.receivers > 1,
                 on_end=self._scp.on_end,
             )
@@ -123,8 +129,9 @@ def run_receiver(
         ready: called with the port once it listens.
         watch_stdin: stop too when standard input ends, that is, when the parent is gone.
     """
-    with StopSignal(watch_stdin=watch_stdin) as stop:
+    with StopSignal(watch_stdin=watch_stdin) as stop, ExitStack() as resources:
         try:
+            resources.enter_context(node_runs(settings.node.data_dir))
             receiver = Receiver(settings)
             port = receiver.start()
         except (NodeError, StoreError) as error:

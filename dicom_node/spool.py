@@ -6,6 +6,7 @@ the sender shall get a status (PS3.4 B.2.3) and go on with its next object.
 
 import os
 import tempfile
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from dicom_node.logs import printable
 from store.errors import InvalidUID, StoreError, StoreUnavailable
 from store.files import check_uid
 
+ROOM_STEP_BYTES = 4 << 20
+"""How much is written between two looks at the room on the disk."""
+
 
 class Spool(BytesIO):
     """The data set of one message: pynetdicom writes fragments, they land in a DICOM file.
@@ -28,8 +32,12 @@ class Spool(BytesIO):
     Trouble does not surface in `write`, which runs in pynetdicom's network thread, but in `finish`.
     """
 
-    def __init__(self, message: Any, association: Any, folder: Path) -> None:
+    def __init__(
+        self, message: Any, association: Any, folder: Path, require_room: Callable[[], None]
+    ) -> None:
         super().__init__()
+        self._require_room = require_room
+        self._unchecked_bytes = 0
         self._message = message
         self._association = association
         self._folder = folder
@@ -44,6 +52,9 @@ class Spool(BytesIO):
                 self._append(fragment)
             except OSError as error:
                 self._trouble = StoreUnavailable(f"{error.strerror}: incoming")
+                self.discard()
+            except StoreUnavailable as error:
+                self._trouble = error
                 self.discard()
             except InvalidUID as error:
                 self._trouble = error
@@ -79,6 +90,10 @@ class Spool(BytesIO):
         return existed
 
     def _append(self, fragment: bytes) -> None:
+        self._unchecked_bytes += len(fragment)
+        if self._descriptor is None or self._unchecked_bytes >= ROOM_STEP_BYTES:
+            self._require_room()
+            self._unchecked_bytes = 0
         if self._descriptor is None:
             meta = self._file_meta()
             self._descriptor, name = tempfile.mkstemp(suffix=".part", dir=self._folder)
@@ -112,8 +127,9 @@ class Spool(BytesIO):
 class SpoolingProvider(DIMSEServiceProvider):
     """The DIMSE provider of one association, with a spool under every message."""
 
-    def __init__(self, association: Any, folder: Path) -> None:
+    def __init__(self, association: Any, folder: Path, require_room: Callable[[], None]) -> None:
         super().__init__(association)
+        self._require_room = require_room
         self.message: DIMSEMessage | None = None
         self._folder = folder
         self._spools: list[Spool] = []
@@ -122,7 +138,7 @@ class SpoolingProvider(DIMSEServiceProvider):
         """Take a P-DATA indication (PS3.8 7.6)."""
         if self.message is None:
             message = DIMSEMessage()
-            message.data_set = spool = Spool(message, self.assoc, self._folder)
+            message.data_set = spool = Spool(message, self.assoc, self._folder, self._require_room)
             self.message = message
             self._spools = [*(known for known in self._spools if known.has_file), spool]
         super().receive_primitive(primitive)

@@ -24,6 +24,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 DAMAGED = "the database {path} is damaged ({what}); stop the node and run `echonode restore BACKUP`"
 DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+START_CHECK_S = 1.0
+"""Longest look for damage before listening: some 270 MB. The worker, for which nobody waits, looks at all."""
 PROGRESS_STEPS = 100_000
 """Steps of SQLite's machine between two looks at the clock; some milliseconds."""
 
@@ -56,7 +58,8 @@ class Database:
         """Create the file and its tables, or bring them to this version; several processes may do so at once.
 
         Raises:
-            StoreUnavailable: the folder cannot be written, another process holds the database, or it is damaged.
+            StoreUnavailable: the folder cannot be written, another process holds the database, or it is
+                damaged.
             StoreError: the tables are those of a newer version, or the file is on a network file system.
         """
         self._require_local_disk()

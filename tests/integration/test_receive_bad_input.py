@@ -290,11 +290,11 @@ def test_full_disk(small_disk: Path) -> None:
     """A full disk gives 0xA700 and loses nothing; with room again the same image is stored."""
     first, second = image(1), big_image(2)
     filler = small_disk / "filler"
-    with receiver(small_disk / "node") as node:
+    with receiver(small_disk / "node", disk={"soft_free_mb": 1, "hard_free_mb": 1}) as node:
         assert push(node.port, first) == [0x0000]
         with filler.open("wb") as file:
             room = os.statvfs(small_disk)
-            os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_bsize - 300_000)
+            os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_bsize - 1_300_000)
         assert push(node.port, second) == [0xA700]
         assert len([name for name in node.files() if name.startswith("incoming")]) == 0
         filler.unlink()
