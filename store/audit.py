@@ -4,10 +4,12 @@
 together or not at all. Write transactions are serial (BEGIN IMMEDIATE), hence so is the chain.
 
 Events: node.started node.stopped association.opened association.rejected association.closed
-association.aborted instance.received instance.duplicate instance.conflict instance.refused
+association.aborted clock.set_back conflict.file_removed database.restored disk.low disk.recovered
+instance.file_removed instance.received instance.duplicate instance.conflict instance.refused
 instance.adopted instance.measured instance.not_measured study.receiving study.ready study.processing
 study.done study.failed study.reopened job.queued job.claimed job.handed_back job.requeued job.retry
-job.done job.dead result.created result.none delivery.delivered delivery.retry delivery.dead
+job.done job.dead result.created result.file_removed result.none
+web.cannot_listen delivery.delivered delivery.retry delivery.dead
 """
 
 import hashlib
