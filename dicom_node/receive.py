@@ -47,8 +47,11 @@ class Receiver:
         self._scp = StorageSCP(settings, self._ingest, self._trail, disk)
         self._server: AssociationServer | None = None
 
-    def start(self) -> int:
+    def start(self, *, check_database: bool = True) -> int:
         """Recover what a crash left behind, listen, and return the port.
+
+        Args:
+            check_database: look for damage first; not needed when the supervisor has.
 
         Raises:
             CannotListen: the port is taken, or not ours to take.
@@ -56,7 +59,8 @@ class Receiver:
         """
         quiet_libraries()
         self._database.upgrade()
-        self._database.check(limit_s=START_CHECK_S)
+        if check_database:
+            self._database.check(limit_s=START_CHECK_S)
         self._recover()
         self._server = self._listen()
         threading.Thread(
@@ -133,7 +137,7 @@ def run_receiver(
         try:
             resources.enter_context(node_runs(settings.node.data_dir))
             receiver = Receiver(settings)
-            port = receiver.start()
+            port = receiver.start(check_database=not watch_stdin)
         except (NodeError, StoreError) as error:
             log.error("cannot start", error=str(error))  # noqa: TRY400 - expected, and said in one line
             return 1

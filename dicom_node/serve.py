@@ -33,12 +33,17 @@ def run_supervisor(settings: Settings, config_path: Path | None) -> int:
     children = [Child(role, command) for role, command in commands(settings, config_path).items()]
     try:
         with node_runs(settings.node.data_dir), closing(Database(settings.store_url)) as database:
+            for child in children:
+                child.tend(time.monotonic())  # they load for longer than the next two lines take
             database.upgrade()
             database.check(limit_s=START_CHECK_S)
             with WebService(settings, database, on_trouble=partial(_note_web_trouble, database)):
                 return supervise(children, database)
     except (NodeError, StoreError) as error:
         log.error("serve.cannot_run", error=str(error))  # noqa: TRY400 - a sentence, no traceback
+        for child in children:
+            child.drain()
+            child.kill()
         return 1
 
 
