@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,12 +116,12 @@ def test_restore(database: Database, receive: Callable[..., bool], tmp_path: Pat
         assert [each.sop_instance_uid for each in instances.of_study(session, STUDY)] == [f"{STUDY}.1"]
 
 
-@pytest.mark.parametrize("cut", ["store.backup:os.link", "rename", "replace"])
+@pytest.mark.parametrize("cut", [(os, "link"), (Path, "rename"), (Path, "replace")])
 def test_a_restore_that_broke_off_is_done_again(
     database: Database,
     receive: Callable[..., bool],
     now: datetime,
-    cut: str,
+    cut: tuple[Any, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Wherever it broke off, calling it once more puts the copy in place and loses no former file."""
@@ -132,12 +133,10 @@ def test_a_restore_that_broke_off_is_done_again(
     def broken(*_: object) -> None:
         raise OSError("broke off")
 
-    with monkeypatch.context() as patched, pytest.raises(StoreUnavailable):
-        if cut.endswith("link"):
-            patched.setattr(os, "link", broken)
-        else:
-            patched.setattr(Path, cut, broken)
+    monkeypatch.setattr(*cut, broken)
+    with pytest.raises(StoreUnavailable):
         backup.restore(copy, database.path, now=now)
+    monkeypatch.undo()
     later = now.replace(year=now.year + 1)
     backup.restore(copy, database.path, now=later)
 
