@@ -35,7 +35,7 @@ def counts(session: Session) -> dict[tuple[str, str], int]:
     found: dict[tuple[str, str], int] = {}
     for what, column in STATES.items():
         query = select(type_coerce(column, Text), func.count()).group_by(column)
-        found |= {(what, state): number for state, number in session.execute(query).tuples()}
+        found |= {(what, row[0]): row[1] for row in session.execute(query)}
     return found
 
 

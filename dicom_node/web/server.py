@@ -75,7 +75,7 @@ class Server(ThreadingMixIn, WSGIServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the signature is socketserver's
         """Say in one line what socketserver would print as a traceback: mostly a connection cut off."""
-        log.info("web.connection_failed", peer=client_address[0])
+        log.debug("web.connection_failed", peer=client_address[0])
 
     def _cut(self, request: socket.socket) -> None:
         self._opened.pop(request, None)
