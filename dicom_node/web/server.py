@@ -21,8 +21,6 @@ LIFE_S = 10.0
 class Handler(WSGIRequestHandler):
     """One request; silent, because a scrape every few seconds is no news."""
 
-    server_version = "echonode"
-    sys_version = ""
     timeout = LIFE_S
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the signature of http.server

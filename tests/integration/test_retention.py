@@ -3,36 +3,23 @@
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import builders
 import pytest
-import standin
-from pydicom.dataset import FileDataset
-from pydicom.uid import generate_uid
+from house import DAY, House, study_uid
 from sqlalchemy import text
 
-from dicom_node.ingest import Ingest, Sender
-from dicom_node.installation import installation_uid
-from dicom_node.pipeline import Pipeline
-from dicom_node.retention import Keeper, reason_to_go, tidy
-from dicom_node.settings import Disk, Job, Retention, Settings, Study
-from dicom_node.sweeps import complete_studies
-from dicom_node.wanted import Wanted
-from dicom_node.work import work_once
-from store import audit, deliveries, instances, studies
-from store.database import Database
+from dicom_node.retention import reason_to_go
+from dicom_node.settings import Disk, Retention, Settings
+from store import deliveries, studies
 from store.errors import FilesGone, IllegalMove
-from store.files import FileStore
 from store.holdings import Holding
 from store.states import InstanceState, StudyState
 
-DAY = timedelta(days=1)
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TESTS = Path(__file__).parents[1]
 DIES = """
@@ -50,100 +37,6 @@ settings = Settings(node={"data_dir": folder})
 clock = lambda: datetime.now(UTC) + timedelta(days=31)
 tidy(Keeper(settings=settings, database=Database(settings.store_url), files=FileStore(folder), clock=clock))
 """
-
-
-class Volume(FileStore):
-    """A data folder whose volume has as much room as the test says."""
-
-    room = 2**40
-
-    def free_bytes(self) -> int:
-        """Return what the test says."""
-        return self.room
-
-
-class House:
-    """A data folder with studies in it; the present is `later` than the clock on the wall."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.database = Database(f"sqlite:///{folder}/echonode.db")
-        self.database.upgrade()
-        self.files = Volume(folder)
-        self.later = timedelta()
-        self.settings = Settings()
-        self.ingest = Ingest(self.database, self.files)
-
-    def now(self) -> datetime:
-        """Return the time."""
-        return datetime.now(UTC) + self.later
-
-    def receive(self, study: int, number: int = 1, **attributes: Any) -> str:
-        """Take an image in; return the event."""
-        path = builders.save(image(study, number, **attributes), self.files.incoming / "one.part")
-        ds = image(study, number)
-        uids = {"sop_class_uid": ds.SOPClassUID, "sop_instance_uid": ds.SOPInstanceUID}
-        return self.ingest.receive(path, **uids, sender=Sender(ae_title="SCANNER", ip=None))
-
-    def work(self, **job: Any) -> None:
-        """Complete every study and do all jobs."""
-        complete_studies(self.database, Study(), now=self.now() + timedelta(minutes=1))
-        pipeline = Pipeline(
-            database=self.database,
-            files=self.files,
-            steps=standin.steps(),
-            wanted=Wanted(by_destination={"pacs": frozenset({"tid5200", "overlay"})}),
-            installation_uid=installation_uid(self.folder),
-            clock=lambda: self.now() + timedelta(minutes=1),
-        )
-        while work_once(pipeline, Job(**job), stop=threading.Event()):
-            pass
-
-    def deliver(self) -> None:
-        """Let the PACS take everything that is due."""
-        later = self.now() + DAY
-        with self.database.transaction() as session:
-            while due := deliveries.due(session, now=later):
-                for each in due:
-                    deliveries.delivered(session, each, status=0, now=self.now())
-
-    def finish(self, study: int, images: int = 1) -> None:
-        """Bring a study from its first image to its end."""
-        for number in range(1, images + 1):
-            self.receive(study, number)
-        self.work()
-        self.deliver()
-
-    def tidy(self, *, days: float = 30, **policy: Any) -> int:
-        """Let retention do its work by these rules."""
-        settings = self.settings.model_copy(update={"retention": Retention(days=days, **policy)})
-        return tidy(Keeper(settings=settings, database=self.database, files=self.files, clock=self.now))
-
-    def there(self, folder: str = "instances") -> set[str]:
-        """Return the names of the study folders that hold files."""
-        return {path.parent.name for path in (self.folder / folder).glob("*/*.dcm")}
-
-    def events(self, event: str) -> list[audit.AuditEvent]:
-        """Return audit events, oldest first."""
-        with self.database.read() as session:
-            return audit.events(session, event=event)
-
-    def images(self, study: int) -> list[instances.Instance]:
-        """Return the rows of a study."""
-        with self.database.read() as session:
-            return instances.of_study(session, study_uid(study))
-
-
-def study_uid(study: int) -> str:
-    """Return the UID of a study."""
-    return str(generate_uid(entropy_srcs=["retention", str(study)]))
-
-
-def image(study: int, number: int, **attributes: Any) -> FileDataset:
-    """Return an image; its UID depends on the numbers alone."""
-    uid = generate_uid(entropy_srcs=["retention", str(study), str(number)])
-    fixed = {"StudyInstanceUID": study_uid(study), "InstanceNumber": number, "SOPInstanceUID": uid}
-    return builders.image_2d(**fixed, **attributes)
 
 
 @pytest.fixture
@@ -282,14 +175,15 @@ def test_a_low_disk_takes_the_oldest_until_there_is_room(house: House) -> None:
     assert house.there() == {study_uid(3)}
 
 
-def test_a_large_study_goes_in_batches(house: House) -> None:
+def test_a_large_study_goes_in_batches(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """More files than one transaction removes: all go, and the rows count them all."""
-    house.finish(1, images=70)
+    monkeypatch.setattr("dicom_node.retention.BATCH", 3)
+    house.finish(1, images=7)
     house.later = 31 * DAY
     house.tidy()
 
     assert house.there() == set()
-    assert [each.detail["files"] for each in house.events("instance.file_removed")] == [32, 32, 6]
+    assert [each.detail["files"] for each in house.events("instance.file_removed")] == [3, 3, 1]
 
 
 def test_conflicts_go_with_age(house: House) -> None:
