@@ -28,7 +28,9 @@ class Connection(RequestHandler):
 
     def _create_association(self) -> Any:
         self._association = super()._create_association()
-        self._association.dimse = SpoolingProvider(self._association, self.server.incoming)
+        self._association.dimse = SpoolingProvider(
+            self._association, self.server.incoming, self.server.require_room
+        )
         return self._association
 
 
@@ -43,11 +45,13 @@ class AssociationServer(ThreadedAssociationServer):
         self,
         *args: Any,
         incoming: Path,
+        require_room: Callable[[], None],
         share_port: bool,
         on_end: Callable[[Any], None],
         **kwargs: Any,
     ) -> None:
         self.incoming = incoming
+        self.require_room = require_room
         self.on_end = on_end
         self._share_port = share_port
         super().__init__(*args, request_handler=Connection, **kwargs)

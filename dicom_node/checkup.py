@@ -3,13 +3,17 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
+from dicom_node.disk import MEGABYTE
+from dicom_node.errors import NodeError
 from dicom_node.scu import Accepted, echo
 from dicom_node.settings import Settings
+from dicom_node.web import Password
 from store.database import Database
 from store.errors import StoreError
 
@@ -43,6 +47,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield peers(settings)
     yield disk(settings)
     yield database(settings)
+    yield web(settings)
     yield weights(settings)
     yield from destinations(settings)
 
@@ -64,19 +69,34 @@ def disk(settings: Settings) -> Finding:
         return Finding("disk", "failed", f"{folder}: {error.strerror}")
     if not os.access(folder, os.W_OK):
         return Finding("disk", "failed", f"{folder}: cannot be written")
+    soft_mb, hard_mb = settings.disk.soft_free_mb, settings.disk.hard_free_mb
     detail = f"{free / 2**30:.1f} GiB free in {folder}"
-    return Finding("disk", "warning" if free < LOW_DISK_BYTES else "ok", detail)
+    if free < hard_mb * MEGABYTE:
+        return Finding("disk", "failed", f"{detail}: objects are refused below {hard_mb} MB")
+    if free < soft_mb * MEGABYTE:
+        return Finding("disk", "failed", f"{detail}: associations are rejected below {soft_mb} MB")
+    return Finding("disk", "warning" if free < max(LOW_DISK_BYTES, 2 * soft_mb * MEGABYTE) else "ok", detail)
 
 
 def database(settings: Settings) -> Finding:
-    """The database opens and has the tables of this version."""
+    """The database is on a local disk, opens, is not damaged, and has the tables of this version."""
     try:
-        opened = Database(settings.store_url)
-        opened.upgrade()
-        opened.close()
+        with closing(Database(settings.store_url)) as opened:
+            opened.upgrade()
+            opened.check()
     except StoreError as error:
         return Finding("database", "failed", str(error))
     return Finding("database", "ok", settings.store_url)
+
+
+def web(settings: Settings) -> Finding:
+    """The web port may be opened: where anyone can reach it, with a password."""
+    try:
+        password = Password.of(settings.web)
+    except NodeError as error:
+        return Finding("web", "failed", str(error))
+    detail = f"{settings.web.host} port {settings.web.port}, {'with' if password else 'without'} password"
+    return Finding("web", "ok", detail)
 
 
 def weights(settings: Settings) -> Finding:

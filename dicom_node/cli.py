@@ -10,7 +10,7 @@ import typer
 from dicom_node import __version__
 from dicom_node.cli_dataset import dataset_app, invalid_is_exit_one
 from dicom_node.cli_train import train_app
-from dicom_node.errors import SettingsError
+from dicom_node.errors import NodeError, SettingsError
 from dicom_node.settings import Settings
 from store.errors import StoreError
 
@@ -34,7 +34,7 @@ def main() -> None:
     except SettingsError as error:
         typer.echo(str(error), err=True)
         sys.exit(2)
-    except StoreError as error:
+    except (NodeError, StoreError) as error:
         typer.echo(str(error), err=True)
         sys.exit(1)
 
@@ -222,6 +222,29 @@ def resend(
     if (study_uid is None) is not dead:
         raise typer.BadParameter("give either a study or --dead")
     raise typer.Exit(resend_parked(Settings.load(config), study_uid))
+
+
+@app.command()
+def backup(
+    *,
+    out: Annotated[Path, typer.Option(help="File for the copy.", dir_okay=False)],
+    config: Config = None,
+) -> None:
+    """Write a verified copy of the database while the node runs."""
+    from dicom_node.backups import back_up
+
+    raise typer.Exit(back_up(Settings.load(config), out))
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.", exists=True, dir_okay=False)],
+    config: Config = None,
+) -> None:
+    """Put a backup in the place of the database; the node must not run."""
+    from dicom_node.backups import restore as put_back
+
+    raise typer.Exit(put_back(Settings.load(config), source))
 
 
 if __name__ == "__main__":

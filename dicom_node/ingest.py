@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -15,7 +15,7 @@ from dicom_node.header import Header, read_header
 from dicom_node.storage_classes import ULTRASOUND_CLASSES
 from store import audit, instances
 from store.database import Database
-from store.errors import InvalidUID
+from store.errors import InvalidUID, StoreUnavailable
 from store.files import FileStore, KeptFile
 from store.states import InstanceState
 
@@ -89,10 +89,29 @@ class Ingest:
         with self._database.transaction() as session:
             if kept.outcome != "conflict" and self._register(session, kept, header, sender, event):
                 return event
-            known = kept.outcome != "conflict" and _is_in_its_study(session, header)
-            event = "instance.duplicate" if known else "instance.conflict"
+            kept = self._again(session, kept, header)
+            event = "instance.conflict" if kept.outcome == "conflict" else "instance.duplicate"
             _audit(session, event, kept, header, sender)
             return event
+
+    def _again(self, session: Session, kept: KeptFile, header: Header) -> KeptFile:
+        """Take in what has a row already; its file may have been removed by retention since.
+
+        The same bytes take their place again and start no work. Retention waits for this transaction
+        to end, so a file that is there now stays there.
+        """
+        if kept.outcome == "conflict":
+            return kept
+        row = instances.get(session, header.sop_instance_uid)
+        if row.study_uid != header.study_uid:
+            return replace(kept, outcome="conflict")
+        if row.sha256 != kept.sha256:
+            return self._files.set_aside(kept, sop_instance_uid=header.sop_instance_uid)
+        if not self._files.absolute(kept.path).exists():
+            raise StoreUnavailable("retention was just removing the file of this instance")
+        if row.file_gone_at is not None:
+            instances.file_returned(session, header.sop_instance_uid, now=datetime.now(UTC))
+        return kept
 
     def _register(self, session: Session, kept: KeptFile, header: Header, sender: Sender, event: str) -> bool:
         new = instances.NewInstance(
@@ -116,14 +135,6 @@ def first_state(header: Header) -> InstanceState:
     if header.is_own:
         return InstanceState.OWN
     return InstanceState.RECEIVED if header.sop_class_uid in ULTRASOUND_CLASSES else InstanceState.KEPT
-
-
-def _is_in_its_study(session: Session, header: Header) -> bool:
-    """False when the SOP Instance UID was first seen in another study."""
-    return any(
-        instance.sop_instance_uid == header.sop_instance_uid
-        for instance in instances.of_study(session, header.study_uid)
-    )
 
 
 def _audit(session: Session, event: str, kept: KeptFile, header: Header, sender: Sender) -> None:

@@ -57,7 +57,7 @@ def quiet_libraries() -> None:
     pynetdicom._config.LOG_HANDLER_LEVEL = "none"  # noqa: SLF001 - documented settings in a module so named
     pynetdicom._config.LOG_REQUEST_IDENTIFIERS = False  # noqa: SLF001 - as above
     pynetdicom._config.LOG_RESPONSE_IDENTIFIERS = False  # noqa: SLF001 - as above
-    for name in ("pynetdicom", "alembic", "apscheduler"):
+    for name in ("pynetdicom", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # pydicom's warnings quote the odd value, which may be a birth date or a name.
     logging.getLogger("pydicom").setLevel(logging.ERROR)

@@ -6,6 +6,7 @@ from datetime import datetime
 from threading import Event
 from typing import TypeVar
 
+import structlog
 from pydicom import dcmread
 from sqlalchemy.orm import Session
 
@@ -22,6 +23,8 @@ from store.instances import Instance
 from store.jobs import Job
 from store.results import NewResult
 from store.states import InstanceState
+
+log = structlog.get_logger()
 
 Item = TypeVar("Item")
 _ANALYSABLE = {InstanceState.RECEIVED, InstanceState.MEASURED, InstanceState.NOT_MEASURED}
@@ -75,11 +78,19 @@ def images_of(job: Job, pipeline: Pipeline) -> list[Instance]:
     """Return the instances that this job analyses: no SR, PR …, nothing of our own.
 
     None at all when a late image has moved the study on: they belong to the job of that revision.
+    Those whose files retention removed keep their outcome and their reports.
     """
     with pipeline.database.read() as session:
         if studies.get(session, job.study_uid).revision > job.revision:
             return []
-        return [each for each in instances.of_study(session, job.study_uid) if each.state in _ANALYSABLE]
+        of_study = instances.of_study(session, job.study_uid)
+    return [each for each in of_study if each.state in _ANALYSABLE and not is_gone(each, pipeline.files)]
+
+
+def is_gone(image: Instance, files: FileStore) -> bool:
+    """Tell whether retention has removed the file; in a restored database the row may not know."""
+    concluded = image.state is not InstanceState.RECEIVED
+    return image.file_gone_at is not None or (concluded and not files.absolute(image.path).exists())
 
 
 def find(image: Instance, pipeline: Pipeline) -> Finding:
@@ -145,6 +156,8 @@ def keep(new: ReportObject, image: Instance, job: Job, pipeline: Pipeline) -> Ne
     kept = pipeline.files.keep_result(
         new.data, study_uid=job.study_uid, sop_instance_uid=new.sop_instance_uid
     )
+    if kept.outcome == "adopted":
+        log.warning("result.adopted", study=job.study_uid, object=new.sop_instance_uid, path=kept.path)
     return NewResult(
         kind=new.kind,
         study_uid=job.study_uid,

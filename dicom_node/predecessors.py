@@ -18,12 +18,19 @@ TEMPLATES = get_args(SRTemplate)
 def predecessors_of(
     image: Instance, *, revision: int, database: Database, files: FileStore
 ) -> dict[Kind, Predecessor]:
-    """Return the newest earlier report of each template, for PredecessorDocumentsSequence."""
+    """Return the newest earlier report of each template, for PredecessorDocumentsSequence.
+
+    One whose file retention has removed is not named: its series can no longer be read.
+    """
     with database.read() as session:
         earlier = results.latest(
             session, source_sop_instance_uid=image.sop_instance_uid, before_revision=revision
         )
-    return {kind: _predecessor(each, files) for kind, each in earlier.items() if kind in TEMPLATES}
+    return {
+        kind: _predecessor(each, files)
+        for kind, each in earlier.items()
+        if kind in TEMPLATES and files.absolute(each.path).exists()
+    }
 
 
 def _predecessor(earlier: Result, files: FileStore) -> Predecessor:

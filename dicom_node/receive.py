@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import structlog
@@ -12,15 +13,17 @@ from pynetdicom.sop_class import Verification
 from dicom_node import __version__
 from dicom_node.acceptor import AssociationServer
 from dicom_node.commitment_scp import CommitmentSCP
+from dicom_node.disk import MEGABYTE, DiskWatch
 from dicom_node.errors import CannotListen, NodeError
 from dicom_node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.ingest import Ingest
 from dicom_node.lifecycle import StopSignal
+from dicom_node.locks import node_runs
 from dicom_node.logs import quiet_libraries
 from dicom_node.scp import StorageSCP
 from dicom_node.settings import Settings
 from dicom_node.trail import Trail
-from store.database import Database
+from store.database import START_CHECK_S, Database
 from store.errors import StoreError
 from store.files import FileStore
 
@@ -38,22 +41,28 @@ class Receiver:
     def __init__(self, settings: Settings, *, database: Database | None = None) -> None:
         self._settings = settings
         self._database = database or Database(settings.store_url)
-        self._files = FileStore(settings.node.data_dir)
+        self._files = FileStore(settings.node.data_dir, reserve_bytes=settings.disk.hard_free_mb * MEGABYTE)
         self._trail = Trail(self._database)
         self._ingest = Ingest(self._database, self._files)
         commitment = CommitmentSCP(settings, self._database, self._trail)
-        self._scp = StorageSCP(settings, self._ingest, self._trail, commitment)
+        disk = DiskWatch(self._files, settings.disk, self._trail)
+        self._scp = StorageSCP(settings, self._ingest, self._trail, disk, commitment)
         self._server: AssociationServer | None = None
 
-    def start(self) -> int:
+    def start(self, *, check_database: bool = True) -> int:
         """Recover what a crash left behind, listen, and return the port.
+
+        Args:
+            check_database: look for damage first; not needed when the supervisor has.
 
         Raises:
             CannotListen: the port is taken, or not ours to take.
-            StoreUnavailable: disk or database trouble.
+            StoreUnavailable: disk or database trouble, a damaged database among it.
         """
         quiet_libraries()
         self._database.upgrade()
+        if check_database:
+            self._database.check(limit_s=START_CHECK_S)
         self._recover()
         self._server = self._listen()
         threading.Thread(
@@ -99,6 +108,7 @@ class Receiver:
                 server_class=AssociationServer,
                 evt_handlers=self._scp.handlers,
                 incoming=self._files.incoming,
+                require_room=self._files.require_room,
                 share_port=node.receivers > 1,
                 on_end=self._scp.on_end,
             )
@@ -125,10 +135,11 @@ def run_receiver(
         ready: called with the port once it listens.
         watch_stdin: stop too when standard input ends, that is, when the parent is gone.
     """
-    with StopSignal(watch_stdin=watch_stdin) as stop:
+    with StopSignal(watch_stdin=watch_stdin) as stop, ExitStack() as resources:
         try:
+            resources.enter_context(node_runs(settings.node.data_dir))
             receiver = Receiver(settings)
-            port = receiver.start()
+            port = receiver.start(check_database=not watch_stdin)
         except (NodeError, StoreError) as error:
             log.error("cannot start", error=str(error))  # noqa: TRY400 - expected, and said in one line
             return 1

@@ -13,9 +13,10 @@ from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.sop_class import Verification
 
-from dicom_node.admission import may_store, rejection
+from dicom_node.admission import DISK_LOW, Rejection, may_store, rejection
 from dicom_node.commitment import SOP_CLASS
 from dicom_node.commitment_scp import NO_UID, CommitmentSCP
+from dicom_node.disk import DiskWatch
 from dicom_node.errors import IdentityMismatch, Unparsable
 from dicom_node.ingest import Ingest, Sender
 from dicom_node.logs import printable
@@ -46,11 +47,14 @@ log = structlog.get_logger(__name__)
 class StorageSCP:
     """Handlers of all events of all associations of one receiver process."""
 
-    def __init__(self, settings: Settings, ingest: Ingest, trail: Trail, commitment: CommitmentSCP) -> None:
+    def __init__(
+        self, settings: Settings, ingest: Ingest, trail: Trail, disk: DiskWatch, commitment: CommitmentSCP
+    ) -> None:
         self._settings = settings
         self._commitment = commitment
         self._ingest = ingest
         self._trail = trail
+        self._disk = disk
         self._open: set[Any] = set()
         self._storing: set[Any] = set()
 
@@ -105,6 +109,10 @@ class StorageSCP:
             calling_ae=request.calling_ae_title,
             ip=association.requestor.address,
         )
+        if refused is None and not self._disk.has_room():
+            # Audited by the watch: a sender that keeps trying is no news.
+            _send_rejection(association, DISK_LOW)
+            return
         if refused is None:
             proposed = request.presentation_context_definition_list
             storage = may_store(
@@ -113,9 +121,8 @@ class StorageSCP:
             association.acceptor.supported_contexts = supported_contexts(proposed, storage=storage)
             return
         association.requestor.ae_title = request.calling_ae_title
-        association.acse.send_reject(0x01, 0x01, refused.diagnostic)
         self._audit_rejection(association, refused.reason)
-        association.kill()
+        _send_rejection(association, refused)
 
     def _on_rejected(self, event: evt.Event) -> None:
         """Pynetdicom rejected; the one reason left to it is its limit of associations."""
@@ -203,6 +210,11 @@ class StorageSCP:
                 "sop_class_uid": printable(event.context.abstract_syntax),
             },
         )
+
+
+def _send_rejection(association: Any, why: Rejection) -> None:
+    association.acse.send_reject(why.result, why.source, why.diagnostic)
+    association.kill()
 
 
 def _peer(association: Any) -> dict[str, str]:

@@ -4,16 +4,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from dicom_node import __version__
+from dicom_node.errors import NodeError
 from dicom_node.lifecycle import StopSignal
+from dicom_node.locks import node_runs
 from dicom_node.settings import Settings
+from dicom_node.web import WebService
 from store import audit
-from store.database import Database
+from store.database import START_CHECK_S, Database
 from store.errors import StoreError, StoreUnavailable
 
 log = structlog.get_logger()
@@ -25,17 +30,21 @@ STEADY_S = 60.0
 
 def run_supervisor(settings: Settings, config_path: Path | None) -> int:
     """Run all roles of the node until told to stop; return the exit code."""
-    database = Database(settings.store_url)
-    try:
-        database.upgrade()
-    except StoreError as error:
-        log.error("serve.cannot_run", error=str(error))  # noqa: TRY400 - a sentence, no traceback
-        return 1
     children = [Child(role, command) for role, command in commands(settings, config_path).items()]
     try:
-        return supervise(children, database)
-    finally:
-        database.close()
+        with node_runs(settings.node.data_dir), closing(Database(settings.store_url)) as database:
+            for child in children:
+                child.tend(time.monotonic())  # they load for longer than the next two lines take
+            database.upgrade()
+            database.check(limit_s=START_CHECK_S)
+            with WebService(settings, database, on_trouble=partial(_note_web_trouble, database)):
+                return supervise(children, database)
+    except (NodeError, StoreError) as error:
+        log.error("serve.cannot_run", error=str(error))  # noqa: TRY400 - a sentence, no traceback
+        for child in children:
+            child.drain()
+            child.kill()
+        return 1
 
 
 def commands(settings: Settings, config_path: Path | None) -> Mapping[str, Sequence[str]]:
@@ -137,6 +146,10 @@ def _note_death(database: Database, child: Child, exit_code: int) -> None:
     detail = {"role": child.role, "exit_code": exit_code, "restart_in_s": child.delay_s}
     log.warning("serve.child_died", **detail)
     _note(database, "node.stopped", "failure", **detail)
+
+
+def _note_web_trouble(database: Database, why: str) -> None:
+    _note(database, "web.cannot_listen", "failure", error=why)
 
 
 def _note(database: Database, event: str, outcome: str = "success", **detail: object) -> None:

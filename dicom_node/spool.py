@@ -6,6 +6,7 @@ the sender shall get a status (PS3.4 B.2.3) and go on with its next object.
 
 import os
 import tempfile
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from store.files import check_uid
 IN_MEMORY = (N_ACTION_RQ, N_EVENT_REPORT_RQ)
 MAX_IN_MEMORY_BYTES = 2 << 20
 """Ten thousand references of storage commitment, at up to 168 bytes each, and some more."""
+ROOM_STEP_BYTES = 4 << 20
+"""How much is written between two looks at the room on the disk."""
 
 
 class Spool(BytesIO):
@@ -32,8 +35,12 @@ class Spool(BytesIO):
     Trouble does not surface in `write`, which runs in pynetdicom's network thread, but in `finish`.
     """
 
-    def __init__(self, message: Any, association: Any, folder: Path) -> None:
+    def __init__(
+        self, message: Any, association: Any, folder: Path, require_room: Callable[[], None]
+    ) -> None:
         super().__init__()
+        self._require_room = require_room
+        self._unchecked_bytes = 0
         self._message = message
         self._association = association
         self._folder = folder
@@ -51,6 +58,9 @@ class Spool(BytesIO):
                 self._append(fragment)
             except OSError as error:
                 self._trouble = StoreUnavailable(f"{error.strerror}: incoming")
+                self.discard()
+            except StoreUnavailable as error:
+                self._trouble = error
                 self.discard()
             except InvalidUID as error:
                 self._trouble = error
@@ -95,6 +105,10 @@ class Spool(BytesIO):
             super().write(fragment)
 
     def _append(self, fragment: bytes) -> None:
+        self._unchecked_bytes += len(fragment)
+        if self._descriptor is None or self._unchecked_bytes >= ROOM_STEP_BYTES:
+            self._require_room()
+            self._unchecked_bytes = 0
         if self._descriptor is None:
             meta = self._file_meta()
             self._descriptor, name = tempfile.mkstemp(suffix=".part", dir=self._folder)
@@ -128,8 +142,9 @@ class Spool(BytesIO):
 class SpoolingProvider(DIMSEServiceProvider):
     """The DIMSE provider of one association, with a spool under every message."""
 
-    def __init__(self, association: Any, folder: Path) -> None:
+    def __init__(self, association: Any, folder: Path, require_room: Callable[[], None]) -> None:
         super().__init__(association)
+        self._require_room = require_room
         self.message: DIMSEMessage | None = None
         self._folder = folder
         self._spools: list[Spool] = []
@@ -138,7 +153,7 @@ class SpoolingProvider(DIMSEServiceProvider):
         """Take a P-DATA indication (PS3.8 7.6)."""
         if self.message is None:
             message = DIMSEMessage()
-            message.data_set = spool = Spool(message, self.assoc, self._folder)
+            message.data_set = spool = Spool(message, self.assoc, self._folder, self._require_room)
             self.message = message
             self._spools = [*(known for known in self._spools if known.has_file), spool]
         super().receive_primitive(primitive)

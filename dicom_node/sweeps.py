@@ -4,18 +4,20 @@ Each sweep looks at rows, acts and returns; nothing is remembered between two sw
 one costs a second and a crashed one nothing.
 """
 
-import logging
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
+from threading import Event, Thread
+from typing import NamedTuple
 
 import structlog
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
 
+from dicom_node.clock import ClockWatch
 from dicom_node.commitment_scu import ask_due, report_due
 from dicom_node.completion import is_complete
 from dicom_node.delivery import Outbox, deliver_due, park_homeless
+from dicom_node.retention import INTERVAL_S as RETENTION_INTERVAL_S
+from dicom_node.retention import Keeper, tidy
 from dicom_node.settings import Study as Policy
 from store import studies
 from store.database import Database
@@ -24,6 +26,13 @@ from store.errors import StoreUnavailable
 log = structlog.get_logger()
 
 INTERVAL_S = 1.0
+
+
+class Sweep(NamedTuple):
+    """What is done again and again, and the pause in between."""
+
+    run: Callable[[], int]
+    pause_s: float
 
 
 def complete_studies(database: Database, policy: Policy, *, now: datetime) -> int:
@@ -41,36 +50,54 @@ def complete_studies(database: Database, policy: Policy, *, now: datetime) -> in
     return len(complete)
 
 
-def scheduler(outbox: Outbox) -> BackgroundScheduler:
-    """Return a scheduler of all sweeps, not started; a destination that hangs delays only itself."""
-    policy, destinations = outbox.settings.study, outbox.settings.destinations
+class Sweeper:
+    """Runs each sweep in a thread of its own, so that one that hangs delays only itself.
+
+    Pauses are counted by a clock that nobody can set: a scheduler by the time of day would stand
+    still for an hour when the clock goes back by one.
+    """
+
+    def __init__(self, sweeps: Mapping[str, Sweep]) -> None:
+        self._stop = Event()
+        self._threads = [
+            Thread(target=self._repeat, args=(name, *sweep), name=name, daemon=True)
+            for name, sweep in sweeps.items()
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def shutdown(self) -> None:
+        """Let every sweep that runs come to its end."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _repeat(self, name: str, sweep: Callable[[], int], pause_s: float) -> None:
+        while not self._stop.wait(pause_s):
+            try:
+                sweep()
+            except StoreUnavailable as error:
+                log.warning("sweep.failed", sweep=name, error=str(error))
+            except Exception:
+                log.exception("sweep.broken", sweep=name)
+
+
+def scheduler(outbox: Outbox) -> Sweeper:
+    """Return all sweeps, not started."""
+    settings, database = outbox.settings, outbox.database
+    keeper = Keeper(settings=settings, database=database, files=outbox.files, clock=outbox.clock)
+    watch = ClockWatch(database, settings, clock=outbox.clock)
     sweeps: dict[str, Callable[[], int]] = {
-        "complete studies": lambda: complete_studies(outbox.database, policy, now=outbox.clock()),
+        "complete studies": lambda: complete_studies(database, settings.study, now=outbox.clock()),
         "park homeless deliveries": partial(park_homeless, outbox),
         "report storage commitment": partial(report_due, outbox),
+        "watch the clock": watch.look,
     }
-    for destination in destinations:
+    for destination in settings.destinations:
         sweeps[f"deliver to {destination.name}"] = partial(deliver_due, outbox, destination)
         sweeps[f"ask {destination.name} for storage commitment"] = partial(ask_due, outbox, destination)
-    # The default grace of one second would skip late sweeps altogether.
-    defaults = {"misfire_grace_time": None, "max_instances": 1, "coalesce": True}
-    # A delivery that takes longer than the interval is no news.
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)
-    made = BackgroundScheduler(
-        timezone=UTC, executors={"default": ThreadPoolExecutor(len(sweeps))}, job_defaults=defaults
-    )
-    for name, sweep in sweeps.items():
-        made.add_job(_patient(sweep, name), "interval", seconds=INTERVAL_S, id=name)
-    return made
-
-
-def _patient(sweep: Callable[[], int], name: str) -> Callable[[], None]:
-    """Let a sweep fail while disk or database are away; the next one tries again."""
-
-    def run() -> None:
-        try:
-            sweep()
-        except StoreUnavailable as error:
-            log.warning("sweep.failed", sweep=name, error=str(error))
-
-    return run
+    timed = {name: Sweep(sweep, INTERVAL_S) for name, sweep in sweeps.items()}
+    return Sweeper({**timed, "retention": Sweep(partial(tidy, keeper), RETENTION_INTERVAL_S)})

@@ -14,9 +14,11 @@ from sqlalchemy.orm import Session
 
 from dicom_node import __version__, sweeps
 from dicom_node.delivery import Outbox
+from dicom_node.disk import MEGABYTE
 from dicom_node.errors import NodeError
 from dicom_node.installation import installation_uid
 from dicom_node.lifecycle import StopSignal
+from dicom_node.locks import WORKER_LOCK, node_runs
 from dicom_node.pipeline import Interrupted, Pipeline, Steps, run_job
 from dicom_node.settings import Job as Policy
 from dicom_node.settings import Settings
@@ -61,11 +63,14 @@ def production_steps(settings: Settings) -> Steps:
 
 def _run(settings: Settings, load_steps: LoadSteps, stop: Event, resources: ExitStack) -> None:
     data_dir = settings.node.data_dir
+    resources.enter_context(node_runs(data_dir))
     resources.enter_context(only_worker(data_dir))
     database = Database(settings.store_url)
     resources.callback(database.close)
     database.upgrade()
-    outbox = Outbox(settings=settings, database=database, files=FileStore(data_dir), clock=utc_now, stop=stop)
+    database.check()
+    files = FileStore(data_dir, reserve_bytes=settings.disk.hard_free_mb * MEGABYTE)
+    outbox = Outbox(settings=settings, database=database, files=files, clock=utc_now, stop=stop)
     pipeline = Pipeline(
         database=database,
         files=outbox.files,
@@ -91,7 +96,7 @@ def only_worker(data_dir: Path) -> Iterator[None]:
         AlreadyRunning: another worker holds it.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / "worker.lock").open("w", encoding="ascii") as lock:
+    with (data_dir / WORKER_LOCK).open("w", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -4,13 +4,14 @@
 together or not at all. Write transactions are serial (BEGIN IMMEDIATE), hence so is the chain.
 
 Events: node.started node.stopped association.opened association.rejected association.closed
-association.aborted instance.received instance.duplicate instance.conflict instance.refused
+association.aborted clock.set_back conflict.file_removed database.restored disk.low disk.recovered
+instance.file_removed instance.received instance.duplicate instance.conflict instance.refused
 instance.adopted instance.measured instance.not_measured study.receiving study.ready study.processing
 study.done study.failed study.reopened job.queued job.claimed job.handed_back job.requeued job.retry
-job.done job.dead result.created result.none delivery.delivered delivery.sent delivery.committed
-delivery.retry delivery.resend delivery.dead delivery.unparked commitment.asked commitment.not_asked
-commitment.answered commitment.unknown commitment.requested commitment.refused commitment.reported
-commitment.report_retry commitment.report_dead
+job.done job.dead result.created result.file_removed result.none web.cannot_listen
+delivery.delivered delivery.sent delivery.committed delivery.retry delivery.resend delivery.dead
+delivery.unparked commitment.asked commitment.not_asked commitment.answered commitment.unknown
+commitment.requested commitment.refused commitment.reported commitment.report_retry commitment.report_dead
 """
 
 import hashlib

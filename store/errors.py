@@ -23,3 +23,7 @@ class IllegalMove(StoreError):
 
 class NotFound(StoreError):
     """There is no such row."""
+
+
+class FilesGone(StoreError):
+    """Retention removed the files of this study; send its images again, then replay it."""

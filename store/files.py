@@ -7,10 +7,12 @@ its final name by a hard link, which fails when the name is taken.
 import hashlib
 import os
 import re
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -46,18 +48,23 @@ class KeptFile:
     sha256: str
     """Over the transfer syntax UID and the data set as received, without the file meta information."""
     size_bytes: int
-    outcome: Literal["new", "duplicate", "conflict"]
+    outcome: Literal["new", "duplicate", "conflict", "adopted"]
 
 
 class FileStore:
     """The data folder: instances/, conflicts/, results/ and incoming/, all on one volume.
 
+    Args:
+        data_dir: made when it is not there.
+        reserve_bytes: what must stay free, see `require_room`.
+
     Raises:
         StoreUnavailable: the folders cannot be made.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, reserve_bytes: int = 0) -> None:
         self._root = data_dir.absolute()
+        self._reserve_bytes = reserve_bytes
         self._durable: set[Path] = set()
         self.incoming = self._root / "incoming"
         """Where the receiver writes what is still arriving."""
@@ -82,7 +89,7 @@ class FileStore:
         with _disk():
             kept = self._place(received, folder / f"{name}.dcm")
             if kept.outcome == "conflict":
-                aside = self._root / "conflicts" / f"{name}.{kept.sha256[:16]}.dcm"
+                aside = self._conflict_path(name, kept.sha256)
                 kept = replace(self._place(received, aside), outcome="conflict")
             received.unlink()
         return kept
@@ -90,14 +97,19 @@ class FileStore:
     def keep_result(self, data: bytes, *, study_uid: str, sop_instance_uid: str) -> KeptFile:
         """Make one of our own objects durable; the same bytes a second time are a "duplicate".
 
+        When the UID is taken by other bytes, those are "adopted": they may have been sent already,
+        and a UID keeps one content. So it is after the database was restored, or when a new
+        version took over in the middle of a job.
+
         Raises:
             InvalidUID: a UID that is none.
             StoreUnavailable: the disk is full, read-only or failing.
-            StoreError: the UID is taken by other bytes, or `data` is no DICOM file.
+            StoreError: `data`, or the file that has its name, is no DICOM file.
         """
         folder = self._root / "results" / check_uid(study_uid)
         target = folder / f"{check_uid(sop_instance_uid)}.dcm"
         temporary = target.with_suffix(".part")
+        self.require_room()
         with _disk():
             self._make_durable(folder)
             try:
@@ -105,9 +117,74 @@ class FileStore:
                 kept = self._place(temporary, target)
             finally:
                 temporary.unlink(missing_ok=True)
-        if kept.outcome == "conflict":
-            raise StoreError(f"another result is already kept as {kept.path}")
+            if kept.outcome == "conflict":
+                size_bytes = target.stat().st_size
+                return replace(kept, outcome="adopted", sha256=_digest(target), size_bytes=size_bytes)
         return kept
+
+    def set_aside(self, kept: KeptFile, *, sop_instance_uid: str) -> KeptFile:
+        """Move a kept instance to conflicts/: its UID turned out to belong to other bytes.
+
+        Raises:
+            StoreUnavailable: the disk is full, read-only or failing.
+        """
+        source = self.absolute(kept.path)
+        with _disk():
+            aside = self._conflict_path(check_uid(sop_instance_uid), kept.sha256)
+            moved = self._place(source, aside)
+            source.unlink()
+        return replace(moved, outcome="conflict")
+
+    def remove(self, paths: Iterable[str]) -> int:
+        """Remove kept files for good; those that are gone already are no error.
+
+        Returns:
+            The bytes given back.
+
+        Raises:
+            StoreUnavailable: the disk is read-only or failing.
+        """
+        freed, folders = 0, set()
+        with _disk():
+            for path in map(self.absolute, paths):
+                if path.exists():
+                    freed += path.stat().st_size
+                    path.unlink()
+                    folders.add(path.parent)
+            for folder in folders:
+                _fsync(folder)
+                # Not empty, or the folder of all conflicts: it stays.
+                if folder.parent != self._root and not any(folder.iterdir()):
+                    folder.rmdir()
+        return freed
+
+    def conflicts_before(self, when: datetime) -> list[str]:
+        """Relative paths of the files in conflicts/ that came before a time."""
+        with _disk():
+            folder = self._root / "conflicts"
+            return [
+                self._relative(path)
+                for path in sorted(folder.iterdir())
+                if path.stat().st_mtime < when.timestamp()
+            ]
+
+    def free_bytes(self) -> int:
+        """Return what is free on the volume for an ordinary user.
+
+        Raises:
+            StoreUnavailable: the folder is gone or failing.
+        """
+        with _disk():
+            return shutil.disk_usage(self._root).free
+
+    def require_room(self) -> None:
+        """Refuse to write before the disk does: the database must be able to say what happened.
+
+        Raises:
+            StoreUnavailable: less than the reserve is free.
+        """
+        if self._reserve_bytes and self.free_bytes() < self._reserve_bytes:
+            raise StoreUnavailable(f"less than {self._reserve_bytes >> 20} MB are free in the data folder")
 
     def absolute(self, relative: str) -> Path:
         """Where a kept file is.
@@ -160,6 +237,9 @@ class FileStore:
         # Even if it was there: the process that made it may not have synced its parent yet.
         _fsync(folder.parent)
         self._durable.add(folder)
+
+    def _conflict_path(self, name: str, sha256: str) -> Path:
+        return self._root / "conflicts" / f"{name}.{sha256[:16]}.dcm"
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()

@@ -68,11 +68,13 @@ class Instance(_Facts):
     """Why it was not measured."""
     detail: Mapping[str, Any]
     received_at: datetime
+    file_gone_at: datetime | None
+    """When retention removed the file; None while it is there."""
 
 
 def register(session: Session, new: NewInstance, *, now: datetime, event: str = "instance.received") -> bool:
     """Write the row of a received instance and let its study know; False, and no change, if it has one."""
-    row = {**vars(new), "reason": None, "detail": "{}", "received_at": now}
+    row = {**vars(new), "reason": None, "detail": "{}", "received_at": now, "file_gone_at": None}
     if session.execute(INSERT_IF_NEW, row).one_or_none() is None:
         return False
     audit.record(
@@ -99,23 +101,40 @@ def of_study(session: Session, study_uid: str) -> list[Instance]:
     return [_instance(row) for row in session.execute(query).mappings()]
 
 
-def held(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, str]:
-    """Which of these we keep, with their SOP Class UIDs: the row says that the file is on the disk.
+def get(session: Session, sop_instance_uid: str) -> Instance:
+    """One instance.
 
-    A file that retention has removed is kept no longer: its row must not be found here.
+    Raises:
+        NotFound: no such instance.
     """
+    query = select(instances).where(instances.c.sop_instance_uid == sop_instance_uid)
+    row = session.execute(query).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"no instance {sop_instance_uid}")
+    return _instance(row)
+
+
+def held(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, str]:
+    """Which of these we keep, with their SOP Class UIDs: not those whose file retention has removed."""
     found: dict[str, str] = {}
     for start in range(0, len(sop_instance_uids), IN_ONE_QUERY):
         some = sop_instance_uids[start : start + IN_ONE_QUERY]
         query = select(instances.c.sop_instance_uid, instances.c.sop_class_uid)
-        rows = session.execute(query.where(instances.c.sop_instance_uid.in_(some)))
+        kept = query.where(instances.c.sop_instance_uid.in_(some), instances.c.file_gone_at.is_(None))
+        rows = session.execute(kept)
         found |= {row.sop_instance_uid: row.sop_class_uid for row in rows}
     return found
 
 
 def known_paths(session: Session) -> set[str]:
-    """The paths of every instance that has a row."""
-    return set(session.scalars(select(instances.c.path)))
+    """The paths of every instance whose row says that it has a file."""
+    return set(session.scalars(select(instances.c.path).where(instances.c.file_gone_at.is_(None))))
+
+
+def file_returned(session: Session, sop_instance_uid: str, *, now: datetime) -> None:
+    """The same bytes came once more after retention had removed them: their time begins anew."""
+    query = update(instances).where(instances.c.sop_instance_uid == sop_instance_uid)
+    session.execute(query.values(file_gone_at=None, received_at=now))
 
 
 def set_outcome(

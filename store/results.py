@@ -37,6 +37,8 @@ class Result(NewResult):
 
     id: int
     created_at: datetime
+    file_gone_at: datetime | None
+    """When retention removed the file; None while it is there."""
 
 
 def add(session: Session, new: NewResult, *, destinations: Sequence[str], now: datetime) -> bool:

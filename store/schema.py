@@ -83,7 +83,10 @@ instances = Table(
     Column("reason", String(64)),
     Column("detail", Text, nullable=False),
     Column("received_at", UtcText, nullable=False),
+    Column("file_gone_at", UtcText),
 )
+# Retention looks for what is still there among years of rows.
+Index("instance_with_file", instances.c.study_uid, sqlite_where=text("file_gone_at IS NULL"))
 
 jobs = Table(
     "jobs",
@@ -132,7 +135,9 @@ results = Table(
     Column("path", String(255), nullable=False, unique=True),
     Column("sha256", String(64), nullable=False),
     Column("created_at", UtcText, nullable=False),
+    Column("file_gone_at", UtcText),
 )
+Index("result_with_file", results.c.study_uid, sqlite_where=text("file_gone_at IS NULL"))
 
 deliveries = Table(
     "deliveries",

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from store import audit
-from store.errors import IllegalMove
+from store.errors import FilesGone, IllegalMove
 from store.jobs import Job, enqueue
 from store.moves import move_study, study_row
-from store.schema import studies
+from store.schema import instances, studies
 from store.states import StudyState
 
 STATE = select(studies.c.state).where(studies.c.study_uid == bindparam("uid"))
@@ -78,10 +78,14 @@ def replay(session: Session, study_uid: str, *, now: datetime) -> Job:
     Raises:
         NotFound: no such study.
         IllegalMove: it is neither DONE nor FAILED.
+        FilesGone: retention removed every file of it.
     """
     study = get(session, study_uid)
     if study.state not in {StudyState.DONE, StudyState.FAILED}:
         raise IllegalMove(f"study {study_uid} is {study.state}: only DONE and FAILED can be replayed")
+    still_there = exists().where(instances.c.study_uid == study_uid, instances.c.file_gone_at.is_(None))
+    if not session.scalar(select(still_there)):
+        raise FilesGone
     revision = study.revision + 1
     move_study(session, study_uid, StudyState.READY, now=now, revision=revision)
     return enqueue(session, study_uid, revision=revision, now=now)

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -47,11 +47,17 @@ def settings_for(
     *,
     peers: Sequence[dict[str, str]] = (),
     destinations: Sequence[Destination] = (),
+    disk: Mapping[str, int] | None = None,
     **node: Any,
 ) -> Settings:
     """Return settings of a receiver on a free port of this machine that drains quickly."""
     defaults = {"data_dir": data_dir, "host": "127.0.0.1", "port": 0, "drain_seconds": 0.3}
-    return Settings(node=defaults | node, peers=list(peers), destinations=tuple(destinations))  # type: ignore[arg-type]  # parsed by pydantic
+    return Settings(
+        node=defaults | node,  # type: ignore[arg-type]  # parsed by pydantic
+        peers=list(peers),  # type: ignore[arg-type]  # as above
+        destinations=tuple(destinations),
+        disk=disk or {},  # type: ignore[arg-type]  # as above
+    )
 
 
 class Node:

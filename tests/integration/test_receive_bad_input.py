@@ -40,9 +40,9 @@ def image(number: int = 1, **attributes: object) -> Dataset:
     return builders.us_image(builders.texture(), InstanceNumber=number, **attributes)
 
 
-def big_image(number: int = 1) -> Dataset:
-    """Return an ultrasound image of 0.9 MB."""
-    pixels = np.random.default_rng(number).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+def big_image(number: int = 1, *, rows: int = 480) -> Dataset:
+    """Return an ultrasound image of 0.9 MB, or more with more rows."""
+    pixels = np.random.default_rng(number).integers(0, 256, (rows, 640, 3), dtype=np.uint8)
     return builders.us_image(pixels, InstanceNumber=number)
 
 
@@ -288,13 +288,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_full_disk(small_disk: Path) -> None:
     """A full disk gives 0xA700 and loses nothing; with room again the same image is stored."""
-    first, second = image(1), big_image(2)
+    first, second = image(1), big_image(2, rows=960)
     filler = small_disk / "filler"
-    with receiver(small_disk / "node") as node:
+    with receiver(small_disk / "node", disk={"soft_free_mb": 1, "hard_free_mb": 1}) as node:
         assert push(node.port, first) == [0x0000]
         with filler.open("wb") as file:
             room = os.statvfs(small_disk)
-            os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_bsize - 300_000)
+            os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_bsize - 1_300_000)
         assert push(node.port, second) == [0xA700]
         assert len([name for name in node.files() if name.startswith("incoming")]) == 0
         filler.unlink()

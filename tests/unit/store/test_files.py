@@ -4,6 +4,7 @@ import io
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -190,13 +191,13 @@ def test_a_folder_removed_by_hand(store: FileStore, arrive: Callable[..., Path])
 
 
 def test_results(store: FileStore) -> None:
-    """A result is kept once; the same bytes are a duplicate, other bytes an error, nothing is overwritten."""
+    """A result is kept once; the same bytes are a duplicate, other bytes give way to what is on disk."""
     data = dicom()
     first = store.keep_result(data, study_uid=STUDY, sop_instance_uid=SOP)
     again = store.keep_result(data, study_uid=STUDY, sop_instance_uid=SOP)
-    with pytest.raises(StoreError, match="another result"):
-        store.keep_result(dicom("b"), study_uid=STUDY, sop_instance_uid=SOP)
+    other = store.keep_result(dicom("bb"), study_uid=STUDY, sop_instance_uid=SOP)
 
+    assert other == replace(first, outcome="adopted")
     assert (f"results/{STUDY}/{SOP}.dcm", len(data), "new") == (first.path, first.size_bytes, first.outcome)
     assert again.outcome == "duplicate"
     assert {first.path: data} == _content(store)

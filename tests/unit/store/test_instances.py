@@ -34,7 +34,7 @@ def test_the_first_image_opens_its_study(
         (found,) = instances.of_study(session, new.study_uid)
         (received, _) = audit.events(session)
 
-    assert Instance(**vars(new), reason=None, detail={}, received_at=now) == found
+    assert Instance(**vars(new), reason=None, detail={}, received_at=now, file_gone_at=None) == found
     assert ("VIVID", "192.0.2.10", new.study_uid, new.sop_instance_uid) == (
         received.peer_ae,
         received.peer_ip,

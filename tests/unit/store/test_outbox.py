@@ -60,7 +60,7 @@ def test_add(
         (event,) = audit.events(session, event="result.created")
     found = _due(database, now)
 
-    assert {**vars(new), "id": result.id, "created_at": now} == vars(result)
+    assert {**vars(new), "id": result.id, "created_at": now, "file_gone_at": None} == vars(result)
     assert (study_uid, new.sop_instance_uid, ["pacs", "archive"]) == (
         event.study_uid,
         event.sop_instance_uid,

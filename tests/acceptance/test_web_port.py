@@ -1,0 +1,38 @@
+"""The web port of a whole node, and a node without its web port."""
+
+import json
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from rig import PATIENCE_S, Rig, free_port, wait_for
+
+
+def healthz(port: int) -> dict[str, str]:
+    """Return the checks of /healthz; none while nobody listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+            return dict(json.load(answer)["checks"])
+    except urllib.error.HTTPError as error:
+        with error:
+            return dict(json.load(error)["checks"])
+    except OSError:
+        return {}
+
+
+def test_a_busy_web_port_does_not_keep_the_node_from_receiving(tmp_path: Path) -> None:
+    """It receives and audits the trouble; once the port is free it tells its health, worker included."""
+    rig, port = Rig(tmp_path), free_port()
+    with rig.config.open("a") as config:
+        config.write(f"\n[web]\nport = {port}\n")
+    with socket.create_server(("127.0.0.1", port)):
+        supervisor = rig.start("-m", "dicom_node.cli", "serve", "--config", str(rig.config))
+        wait_for(rig.listening, "the receiver listens")
+        (event,) = wait_for(lambda: rig.events("web.cannot_listen"), "the trouble is audited")
+        assert event.outcome == "failure"
+
+    wait_for(lambda: set(healthz(port).values()) == {"ok"}, "all is well", limit_s=2 * PATIENCE_S)
+    supervisor.terminate()
+    assert supervisor.wait(timeout=PATIENCE_S) == 0
+    rig.close()

@@ -1,0 +1,119 @@
+"""A data folder with studies that are received, measured and delivered without any process or network."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import builders
+import standin
+from pydicom.dataset import FileDataset
+from pydicom.uid import generate_uid
+
+from dicom_node.ingest import Ingest, Sender
+from dicom_node.installation import installation_uid
+from dicom_node.pipeline import Pipeline
+from dicom_node.retention import Keeper, tidy
+from dicom_node.settings import Job, Retention, Settings, Study
+from dicom_node.sweeps import complete_studies
+from dicom_node.wanted import Wanted
+from dicom_node.work import work_once
+from store import audit, deliveries, instances
+from store.database import Database
+from store.files import FileStore
+
+DAY = timedelta(days=1)
+
+
+class Volume(FileStore):
+    """A data folder whose volume has as much room as the test says."""
+
+    room = 2**40
+
+    def free_bytes(self) -> int:
+        """Return what the test says."""
+        return self.room
+
+
+class House:
+    """A data folder with studies in it; the present is `later` than the clock on the wall."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database = Database(f"sqlite:///{folder}/echonode.db")
+        self.database.upgrade()
+        self.files = Volume(folder)
+        self.later = timedelta()
+        self.settings = Settings()
+        self.ingest = Ingest(self.database, self.files)
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return datetime.now(UTC) + self.later
+
+    def receive(self, study: int, number: int = 1, **attributes: Any) -> str:
+        """Take an image in; return the event."""
+        path = builders.save(image(study, number, **attributes), self.files.incoming / "one.part")
+        ds = image(study, number)
+        uids = {"sop_class_uid": ds.SOPClassUID, "sop_instance_uid": ds.SOPInstanceUID}
+        return self.ingest.receive(path, **uids, sender=Sender(ae_title="SCANNER", ip=None))
+
+    def work(self, **job: Any) -> None:
+        """Complete every study and do all jobs."""
+        complete_studies(self.database, Study(), now=self.now() + timedelta(minutes=1))
+        pipeline = Pipeline(
+            database=self.database,
+            files=self.files,
+            steps=standin.steps(),
+            wanted=Wanted(by_destination={"pacs": frozenset({"tid5200", "overlay"})}),
+            installation_uid=installation_uid(self.folder),
+            clock=lambda: self.now() + timedelta(minutes=1),
+        )
+        while work_once(pipeline, Job(**job), stop=threading.Event()):
+            pass
+
+    def deliver(self) -> None:
+        """Let the PACS take everything that is due."""
+        later = self.now() + DAY
+        with self.database.transaction() as session:
+            while due := deliveries.due(session, now=later):
+                for each in due:
+                    deliveries.delivered(session, each, status=0, now=self.now())
+
+    def finish(self, study: int, images: int = 1) -> None:
+        """Bring a study from its first image to its end."""
+        for number in range(1, images + 1):
+            self.receive(study, number)
+        self.work()
+        self.deliver()
+
+    def tidy(self, *, days: float = 30, **policy: Any) -> int:
+        """Let retention do its work by these rules."""
+        settings = self.settings.model_copy(update={"retention": Retention(days=days, **policy)})
+        return tidy(Keeper(settings=settings, database=self.database, files=self.files, clock=self.now))
+
+    def there(self, folder: str = "instances") -> set[str]:
+        """Return the names of the study folders that hold files."""
+        return {path.parent.name for path in (self.folder / folder).glob("*/*.dcm")}
+
+    def events(self, event: str) -> list[audit.AuditEvent]:
+        """Return audit events, oldest first."""
+        with self.database.read() as session:
+            return audit.events(session, event=event)
+
+    def images(self, study: int) -> list[instances.Instance]:
+        """Return the rows of a study."""
+        with self.database.read() as session:
+            return instances.of_study(session, study_uid(study))
+
+
+def study_uid(study: int) -> str:
+    """Return the UID of a study."""
+    return str(generate_uid(entropy_srcs=["retention", str(study)]))
+
+
+def image(study: int, number: int, **attributes: Any) -> FileDataset:
+    """Return an image; its UID depends on the numbers alone."""
+    uid = generate_uid(entropy_srcs=["retention", str(study), str(number)])
+    fixed = {"StudyInstanceUID": study_uid(study), "InstanceNumber": number, "SOPInstanceUID": uid}
+    return builders.image_2d(**fixed, **attributes)
