@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Console
 
@@ -39,24 +40,14 @@ def print_events(settings: Settings, wanted: Filter, how: str) -> int:
     """
     since = wanted.since.replace(tzinfo=wanted.since.tzinfo or UTC) if wanted.since else None
     with closing(Database(settings.store_url)) as database, database.read() as session:
-        found = audit.events(session, **(asdict(wanted) | {"since": since}))
+        found = audit.events(session, **(asdict(wanted) | {"since": since}), sealed=segments_folder(settings))
     {"table": as_lines, "json": as_json, "csv": as_csv}[how](found)
     return 0
 
 
-def verify_chain(settings: Settings) -> int:
-    """Prints whether the chain holds; 1 with the ids of the rows that do not fit.
-
-    Raises:
-        StoreError: the database cannot be read.
-    """
-    with closing(Database(settings.store_url)) as database, database.read() as session:
-        wrong = audit.verify(session)
-    if wrong:
-        Console().print(f"the audit chain is broken at rows {', '.join(map(str, wrong))}")
-        return 1
-    Console().print("the audit chain is sound")
-    return 0
+def segments_folder(settings: Settings) -> Path:
+    """Where sealed rows are kept."""
+    return settings.node.data_dir / "audit"
 
 
 def cells(event: AuditEvent) -> dict[str, object]:

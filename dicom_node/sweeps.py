@@ -5,9 +5,10 @@ one costs a second and a crashed one nothing.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from types import MappingProxyType
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -40,12 +41,18 @@ def complete_studies(database: Database, policy: Policy, *, now: datetime) -> in
     return len(complete)
 
 
-def scheduler(outbox: Outbox) -> BackgroundScheduler:
-    """Return a scheduler of all sweeps, not started; a destination that hangs delays only itself."""
+def scheduler(
+    outbox: Outbox, more: Mapping[str, Callable[[], int]] = MappingProxyType({})
+) -> BackgroundScheduler:
+    """Return a scheduler of all sweeps, not started; a destination that hangs delays only itself.
+
+    `more` are sweeps that are made elsewhere, by name.
+    """
     policy, destinations = outbox.settings.study, outbox.settings.destinations
     sweeps: dict[str, Callable[[], int]] = {
         "complete studies": lambda: complete_studies(outbox.database, policy, now=outbox.clock()),
         "park homeless deliveries": partial(park_homeless, outbox),
+        **more,
     }
     for destination in destinations:
         sweeps[f"deliver to {destination.name}"] = partial(deliver_due, outbox, destination)

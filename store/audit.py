@@ -8,7 +8,7 @@ association.aborted instance.received instance.duplicate instance.conflict insta
 instance.adopted instance.measured instance.not_measured study.receiving study.ready study.processing
 study.done study.failed study.reopened job.queued job.claimed job.handed_back job.requeued job.retry
 job.done job.dead result.created result.none delivery.delivered delivery.retry delivery.dead
-audit.sealed audit.checkpoint audit.key_made audit.rows_lost audit.read
+audit.sealed audit.checkpoint audit.rows_lost audit.read
 """
 
 import json
@@ -68,10 +68,9 @@ def record(
     detail: Mapping[str, object] | None = None,
 ) -> None:
     """Append one event; `detail` must hold nothing that names a patient."""
-    last = session.execute(LAST).one_or_none()
-    number, prev_hash = (last.id + 1, last.hash) if last else (1, GENESIS)
+    last_id, prev_hash = head(session) or (0, GENESIS)
     row = {
-        "id": number,
+        "id": last_id + 1,
         "at": utc_text(at),
         "event": event,
         "outcome": outcome,
@@ -120,6 +119,18 @@ def events(
     columns = {"study_uid": study_uid, "event": event, "outcome": outcome}
     rows = _sealed_rows(session, sealed, since)
     return [*deque(_matching(rows, since, columns), maxlen=limit and limit - len(found)), *found]
+
+
+def after(session: Session, last_id: int, *, limit: int) -> list[AuditEvent]:
+    """Events with ids above one, oldest first."""
+    query = select(audit_events).where(audit_events.c.id > last_id).order_by(audit_events.c.id).limit(limit)
+    return [_event(row) for row in session.execute(query).mappings()]
+
+
+def head(session: Session) -> tuple[int, str] | None:
+    """Id and hash of the last row; None while there is none."""
+    last = session.execute(LAST).one_or_none()
+    return (last.id, last.hash) if last else None
 
 
 def stored_rows(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from store import audit, segments
@@ -69,8 +69,9 @@ def seal(
 
 def _last_older(session: Session, before: datetime) -> int:
     """Return the id of the last row before the first one that is not old enough; never the newest row."""
-    young = session.scalar(select(func.min(audit_events.c.id)).where(audit_events.c.at >= before))
-    newest = session.scalar(select(func.max(audit_events.c.id))) or 1
+    by_id = audit_events.c.id
+    young = session.scalar(select(by_id).where(audit_events.c.at >= before).order_by(by_id).limit(1))
+    newest, _ = audit.head(session) or (1, GENESIS)
     return min(young or newest, newest) - 1
 
 
