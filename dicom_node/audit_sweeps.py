@@ -9,13 +9,15 @@ from dicom_node.audit_log import segments_folder
 from dicom_node.checkpoints import Checkpointer
 from dicom_node.settings import Settings
 from dicom_node.syslog_export import NAME, SyslogExporter
-from store import exports
+from store import audit, exports
 from store.database import Database
 from store.sealing import UnsoundRows, seal
 
 log = structlog.get_logger(__name__)
 
 SEAL_EVERY = timedelta(minutes=10)
+SEGMENT_SPAN = timedelta(days=1)
+"""So that there is a file per day at most, not one per sweep, unless a file is full."""
 EXPORT_EVERY = timedelta(seconds=5)
 
 
@@ -32,22 +34,26 @@ def audit_sweeps(
 
 
 def seal_old(settings: Settings, database: Database, *, now: datetime) -> int:
-    """Seal every row that is older than it must be kept in the database; return how many."""
+    """Seal rows that are older than they must be kept in the database, a day or more at a time."""
     if settings.audit.keep_days <= 0:
         return 0
-    before, total = now - timedelta(days=settings.audit.keep_days), 0
+    folder, before, total = segments_folder(settings), now - timedelta(days=settings.audit.keep_days), 0
     try:
-        while sealed := seal(
-            database,
-            segments_folder(settings),
-            before=before,
-            now=now,
-            exported_id=_exported_id(settings, database),
-        ):
+        while _is_older(database, before - SEGMENT_SPAN):
+            sent = _exported_id(settings, database)
+            sealed = seal(database, folder, before=before, now=now, exported_id=sent)
             total += sealed
+            if not sealed:
+                break
     except UnsoundRows as error:
         log.error("audit.not_sealed", error=str(error))  # noqa: TRY400 - expected, and said in one line
     return total
+
+
+def _is_older(database: Database, than: datetime) -> bool:
+    with database.read() as session:
+        oldest = audit.after(session, 0, limit=1)
+    return bool(oldest) and oldest[0].at < than
 
 
 def _exported_id(settings: Settings, database: Database) -> int | None:

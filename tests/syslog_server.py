@@ -1,4 +1,4 @@
-"""A syslog server over TLS in a process of its own, which can be killed: `python syslog_server.py PORT PEM FILE`.
+"""A syslog server over TLS in a process of its own: `python syslog_server.py PORT PEM FILE`.
 
 Each message is checked to be an octet-counted frame (RFC 5425) with the header of RFC 5424, and goes
 as one line of JSON into FILE before the next one is read. Each session ends with our close_notify,
@@ -30,7 +30,7 @@ def main() -> None:
                 with context.wrap_socket(plain, server_side=True) as session:
                     take_all(session, Path(file))
             except OSError as error:
-                print(f"session lost: {error}", file=sys.stderr)
+                sys.stderr.write(f"session lost: {error}\n")
 
 
 def take_all(session: ssl.SSLSocket, file: Path) -> None:

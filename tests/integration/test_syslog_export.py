@@ -215,12 +215,14 @@ def test_a_stranger_gets_nothing(
 def test_nothing_is_sealed_before_it_was_sent(syslog: Syslog, settings: Settings, database: Database) -> None:
     """Rows leave the database only when the syslog server has them."""
     receive(database, 1, 2, 3)
-    later = NOW + timedelta(days=2)
+    later = NOW + timedelta(days=3)
+    receive(database, 4)
 
     assert seal_old(settings, database, now=later) == 0
     syslog.start()
     sweeper(settings, database)()
-    assert seal_old(settings, database, now=later) == 2  # the newest row stays
+    assert seal_old(settings, database, now=NOW + timedelta(days=1.5)) == 0  # not a day's worth yet
+    assert seal_old(settings, database, now=later) == 4
 
 
 def test_each_event_becomes_a_valid_message(syslog: Syslog, settings: Settings, database: Database) -> None:
@@ -265,6 +267,12 @@ def check_structure(message: ET.Element) -> None:
     assert "1" not in roles  # a person
 
 
+PARTS = [
+    "EventIdentification",
+    "ActiveParticipant",
+    "AuditSourceIdentification",
+    "ParticipantObjectIdentification",
+]
 CODED = ({"csd-code", "codeSystemName", "originalText"}, set[str](), set[str]())
 SCHEMA: dict[str, tuple[set[str], set[str], set[str]]] = {
     "AuditMessage": (
