@@ -59,7 +59,7 @@ def serve(settings: Settings, config: str) -> int:
 def main() -> int:
     """Do what the command line says."""
     role, config, *options = sys.argv[1:]
-    logs.configure()
+    logs.configure(level=os.environ.get("ECHONODE_TEST_LOG_LEVEL", "INFO"))
     settings = Settings.load(Path(config))
     if "DIE_AT" in os.environ:
         arm(os.environ["DIE_AT"], Path(os.environ["DIED_ONCE"]))

@@ -1,0 +1,194 @@
+"""Patient data goes into files and results, never into a log line, an audit row or a metric."""
+
+import importlib.util
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import builders
+import pytest
+import receivers
+from pacs import Pacs
+from pydicom import Dataset
+from pydicom.dataset import FileDataset
+from pydicom.uid import UltrasoundImageStorage, generate_uid
+from pynetdicom import build_context
+from rig import Rig, wait_for
+
+MARKER = "Zxqv"
+"""In every text that could name a patient; short, because names are cut in many places."""
+NAMING = {
+    "PatientName": f"{MARKER}^Name",
+    "PatientID": f"{MARKER}-id",
+    "PatientBirthDate": "19010203",
+    "IssuerOfPatientID": f"{MARKER}-issuer",
+    "OtherPatientNames": f"{MARKER}^Other",
+    "PatientComments": f"{MARKER} comment",
+    "PatientAddress": f"{MARKER} street",
+    "AccessionNumber": f"{MARKER}-acc",
+    "StudyID": f"{MARKER}-study",
+    "StudyDescription": f"{MARKER} description",
+    "SeriesDescription": f"{MARKER} series",
+    "ReferringPhysicianName": f"{MARKER}^Doctor",
+    "PerformingPhysicianName": f"{MARKER}^Performer",
+    "OperatorsName": f"{MARKER}^Operator",
+    "InstitutionName": f"{MARKER} hospital",
+    "StationName": f"{MARKER}-station",
+    "ProtocolName": f"{MARKER}-protocol",
+    "RequestedProcedureDescription": f"{MARKER} procedure",
+    "DeviceSerialNumber": f"{MARKER}-device",
+}
+BIRTH_DATE = "19010203"
+
+
+@pytest.fixture
+def pacs() -> Iterator[Pacs]:
+    """Start a PACS that refuses everything, quoting the patient's name."""
+
+    def refuse(event: Any) -> Dataset:  # noqa: ARG001 - the signature of an answer
+        status = Dataset()
+        status.Status = 0xC000
+        status.ErrorComment = f"patient {MARKER} is unknown"
+        return status
+
+    with Pacs(answer=refuse) as running:  # type: ignore[arg-type]  # pynetdicom takes a data set too
+        yield running
+
+
+@pytest.fixture
+def rig(tmp_path: Path, pacs: Pacs) -> Iterator[Rig]:
+    """Run a node that logs everything it can, with stand-in steps."""
+    made = Rig(tmp_path, [pacs.destination], job_attempts=2)
+    with made.config.open("a") as config:
+        config.write("\n[audit]\ncheckpoint_hours = 1\n")
+    for role in ("receive", "work"):
+        made.role(role, ECHONODE_TEST_LOG_LEVEL="DEBUG")
+    wait_for(made.listening, "the node listens")
+    yield made
+    made.close()
+
+
+def image(number: int, **attributes: Any) -> FileDataset:
+    """Return an image whose every text names the patient, in a study of its own."""
+    study_uid = generate_uid(entropy_srcs=["phi", str(number)])
+    return builders.image_2d(**{**NAMING, "StudyInstanceUID": study_uid, **attributes})
+
+
+def storescu(rig: Rig, *paths: Path) -> None:
+    """Send files as a scanner does; a node that refuses one is no failure."""
+    command = ["storescu", "-v", "-aec", "ECHONODE", "--no-halt", "127.0.0.1", str(rig.port)]
+    subprocess.run([*command, *map(str, paths)], capture_output=True, check=False, timeout=60)
+
+
+def leaks(text: str) -> list[str]:
+    """Return what names the patient."""
+    return [line for line in text.splitlines() if MARKER.lower() in line.lower() or BIRTH_DATE in line]
+
+
+def said(rig: Rig) -> dict[str, str]:
+    """Return everything that the node says anywhere but in files of DICOM objects."""
+    texts = {"log": (rig.folder / "node.log").read_text(errors="replace")}
+    for how in ("--json", "--csv", "--last=1000"):
+        command = [sys.executable, "-m", "dicom_node.cli", "audit", "--config", str(rig.config), how]
+        done = subprocess.run(command, capture_output=True, check=True, text=True)
+        texts[f"audit {how}"] = done.stdout + done.stderr
+    with closing(sqlite3.connect(rig.folder / "data" / "echonode.db")) as connection:
+        tables = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+        for table in tables:
+            rows = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - names of our tables
+            texts[f"table {table}"] = "\n".join(map(repr, rows))
+    for path in rig.folder.glob("data/echonode.db*"):
+        texts[path.name] = path.read_bytes().decode("latin-1")  # free pages too
+    if importlib.util.find_spec("dicom_node.metrics") is not None:
+        from prometheus_client import generate_latest  # noqa: PLC0415 - where there are metrics
+
+        texts["metrics"] = generate_latest().decode()
+    return texts
+
+
+def assert_silent(rig: Rig) -> None:
+    """Nothing that was said names the patient."""
+    for where, text in said(rig).items():
+        assert text, where
+        assert leaks(text) == [], where
+
+
+def test_a_study_on_its_way(rig: Rig) -> None:
+    """Received, measured, failed in analysis, refused by a PACS that quotes the name: not a word of it is kept."""
+    good, buggy = image(1), image(2, ImageComments="raise")
+    refused = image(3, ImageComments="refuse")
+    conflict = image(1, SOPInstanceUID=good.SOPInstanceUID, ImageComments=f"{MARKER} again")
+    paths = [
+        builders.save(each, rig.folder / "scanner" / f"{number}.dcm")
+        for number, each in enumerate((good, buggy, refused, conflict))
+    ]
+    storescu(rig, *paths, paths[0])
+
+    wait_for(lambda: rig.events("job.dead"), "the analysis that raises is given up")
+    wait_for(lambda: rig.events("delivery.dead"), "the PACS has refused the results")
+    wait_for(lambda: rig.events("instance.not_measured"), "an image is refused")
+    assert rig.events("instance.conflict")
+    assert rig.events("instance.duplicate")
+    assert "BuggyError" in (rig.folder / "node.log").read_text()
+    assert_silent(rig)
+
+
+def odd_objects() -> Iterator[tuple[bytes, str, str]]:
+    """Yield data sets that are broken in ways that make readers quote them, with the UIDs announced."""
+    sound = image(10)
+    uids = str(sound.SOPClassUID), str(sound.SOPInstanceUID)
+    data = receivers.encoded(sound)
+    name = f"{MARKER}^Name".encode()
+    yield (
+        data.replace(
+            b"PN" + len(name).to_bytes(2, "little") + name, b"ZZ" + len(name).to_bytes(2, "little") + name
+        ),
+        *uids,
+    )
+    yield data[: data.index(name) + 4], *uids
+    yield name * 200, *uids
+    yield b"", *uids
+    yield data, uids[0], f"{MARKER}.1.2"
+    yield data, f"{MARKER}.1.2", uids[1]
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        odd = image(11)
+        odd[keyword]._value = f"{MARKER}.1"  # noqa: SLF001 - past pydicom's own check
+        yield receivers.encoded(odd), *uids
+    for keyword, vr in (("Rows", "LO"), ("NumberOfFrames", "IS"), ("StudyDate", "DA"), ("FrameTime", "DS")):
+        odd = image(12)
+        odd.SOPInstanceUID = generate_uid()
+        odd.add_new(keyword, "LO", f"{MARKER}")
+        coded = receivers.encoded(odd)
+        yield (
+            coded.replace(b"LO\x04\x00" + MARKER.encode(), vr.encode() + b"\x04\x00" + MARKER.encode()),
+            uids[0],
+            str(odd.SOPInstanceUID),
+        )
+
+
+def test_objects_that_cannot_be_read(rig: Rig) -> None:
+    """What is broken, or holds names where UIDs and numbers belong, is refused or kept without a quotation."""
+    with receivers.association(rig.port, build_context(UltrasoundImageStorage)) as opened:
+        for data, sop_class, sop_instance in odd_objects():
+            receivers.store_raw(opened, data, sop_class=sop_class, sop_instance=sop_instance)
+    wait_for(lambda: len(rig.events("instance.refused")) >= 6, "objects are refused")
+    wait_for(lambda: rig.events("study.done"), "what could be kept is analysed")
+    wait_for(lambda: rig.events("association.closed"), "the association is over")
+    assert_silent(rig)
+
+
+def test_the_net_has_no_hole(rig: Rig) -> None:
+    """What names a patient would be found in the log and in the database."""
+    rig.start("-c", f"print('{MARKER}')").wait()
+    with closing(sqlite3.connect(rig.folder / "data" / "echonode.db")) as connection:
+        connection.execute(f"CREATE TABLE odd AS SELECT '{MARKER}' AS name")
+        connection.commit()
+
+    found = {where for where, text in said(rig).items() if leaks(text)}
+    assert {"log", "table odd"} <= found
