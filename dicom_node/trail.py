@@ -46,9 +46,9 @@ class Trail:
             self._lost += 1
             log.error("audit row lost, too many wait for the database", lost=event)
 
-    def flush(self) -> None:
-        """Write the rows that wait, unless another thread is doing so."""
-        while self._waiting and self._writing.acquire(blocking=False):
+    def flush(self, *, wait: bool = False) -> None:
+        """Write the rows that wait, unless another thread is doing so; with `wait` after that thread."""
+        while self._waiting and self._writing.acquire(blocking=wait):
             try:
                 self._write()
             except StoreUnavailable as error:
@@ -59,7 +59,7 @@ class Trail:
 
     def close(self) -> None:
         """Write what waits; what cannot be written now is lost, and said in the log."""
-        self.flush()
+        self.flush(wait=True)
         if self._waiting or self._lost:
             log.error("audit rows lost at the end", lost=len(self._waiting) + self._lost)
 
