@@ -6,6 +6,7 @@ No line names a patient: the libraries that would print what they read are told 
 import logging
 import sys
 import warnings
+from typing import TextIO
 
 import pydicom.config
 import pynetdicom._config
@@ -59,7 +60,14 @@ def _as_text(exc_info: ExcInfo) -> str:
     return "" if exc_info[1] is None else without_messages(exc_info[1])
 
 
-def _tell_place(_: Warning | str, category: type[Warning], filename: str, lineno: int, *__: object) -> None:
+def _tell_place(  # noqa: PLR0917 - the signature of warnings.showwarning
+    message: Warning | str,  # noqa: ARG001 - may quote what was read
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001 - as the signature
+    line: str | None = None,  # noqa: ARG001 - as the signature
+) -> None:
     """Log that there was a warning, and where; not what it says, which may quote what was read."""
     place = f"{filename}:{lineno}"
     structlog.get_logger(__name__).warning("python.warning", category=category.__name__, at=place)
