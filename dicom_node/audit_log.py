@@ -3,6 +3,7 @@
 import csv
 import getpass
 import json
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -54,12 +55,20 @@ def print_events(settings: Settings, wanted: Filter, how: str) -> int:
 def record_reading(database: Database, wanted: Filter, found: int) -> None:
     """Say in the log who read it (PS3.15 A.5.3.2); reading must not fail because that cannot be written."""
     asked = {key: str(value) for key, value in asdict(wanted).items() if value is not None}
-    detail = {"by": getpass.getuser(), "asked": asked, "found": found}
+    detail = {"by": reader(), "asked": asked, "found": found}
     try:
         with database.transaction() as session:
             audit.record(session, "audit.read", at=datetime.now(UTC), detail=detail)
     except StoreUnavailable as error:
         typer.echo(f"that the log was read is not on record: {error}", err=True)
+
+
+def reader() -> str:
+    """Return the name of the user who runs this process, or the number of one without a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def segments_folder(settings: Settings) -> Path:

@@ -81,7 +81,10 @@ def append(path: Path, line: str, *, limit_s: float = WRITE_LIMIT_S) -> None:
             trouble.append(error)
 
     # A thread of its own: a network mount whose server is gone would hold up who writes, for ever.
-    writer = threading.Thread(target=write, name="checkpoint", daemon=True)
+    name = f"append to {path}"
+    if any(thread.name == name for thread in threading.enumerate()):
+        raise CheckpointFailed(f"{path}: still no answer")
+    writer = threading.Thread(target=write, name=name, daemon=True)
     writer.start()
     writer.join(limit_s)
     if writer.is_alive():

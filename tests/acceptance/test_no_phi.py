@@ -1,11 +1,12 @@
 """Patient data goes into files and results, never into a log line, an audit row or a metric."""
 
+import importlib
 import importlib.util
+import io
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,16 @@ import builders
 import pytest
 import receivers
 from pacs import Pacs
+from prometheus_client import generate_latest
 from pydicom import Dataset
 from pydicom.dataset import FileDataset
 from pydicom.uid import UltrasoundImageStorage, generate_uid
 from pynetdicom import build_context
 from rig import Rig, wait_for
+
+from dicom_node.audit_log import Filter, print_events
+from dicom_node.settings import Settings
+from store.files import FileStore
 
 MARKER = "Zxqv"
 """In every text that could name a patient; short, because names are cut in many places."""
@@ -89,10 +95,11 @@ def leaks(text: str) -> list[str]:
 def said(rig: Rig) -> dict[str, str]:
     """Return everything that the node says anywhere but in files of DICOM objects."""
     texts = {"log": (rig.folder / "node.log").read_text(errors="replace")}
-    for how in ("--json", "--csv"):
-        command = [sys.executable, "-m", "dicom_node.cli", "audit", "--config", str(rig.config), how]
-        done = subprocess.run(command, capture_output=True, check=True, text=True)
-        texts[f"audit {how}"] = done.stdout + done.stderr
+    settings = Settings.load(rig.config)
+    for how in ("json", "csv", "table"):
+        with redirect_stdout(io.StringIO()) as printed:
+            print_events(settings, Filter(), how)
+        texts[f"audit as {how}"] = printed.getvalue()
     with closing(sqlite3.connect(rig.folder / "data" / "echonode.db")) as connection:
         tables = [
             name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -103,16 +110,16 @@ def said(rig: Rig) -> dict[str, str]:
     for path in rig.folder.glob("data/echonode.db*"):
         texts[path.name] = path.read_bytes().decode("latin-1")  # free pages too
     if importlib.util.find_spec("dicom_node.metrics") is not None:
-        from prometheus_client import generate_latest  # noqa: PLC0415 - where there are metrics
-
-        texts["metrics"] = generate_latest().decode()
+        registry = importlib.import_module("dicom_node.metrics").registry
+        files = FileStore(rig.folder / "data")
+        texts["metrics"] = generate_latest(registry(settings, rig.database, files)).decode()
     return texts
 
 
 def assert_silent(rig: Rig) -> None:
     """Nothing that was said names the patient."""
     texts = said(rig)
-    for where in ("log", "audit --json", "audit --csv", "table audit_events", "table jobs"):
+    for where in ("log", "audit as json", "audit as csv", "table audit_events", "table jobs"):
         assert texts[where]
     for where, text in texts.items():
         assert leaks(text) == [], where

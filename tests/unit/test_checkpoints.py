@@ -214,6 +214,8 @@ def test_a_file_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
 
     with pytest.raises(CheckpointFailed, match="no answer within"):
         append(tmp_path / "hangs", "{}", limit_s=0.1)
+    with pytest.raises(CheckpointFailed, match="still no answer"):  # and not one more thread per try
+        append(tmp_path / "hangs", "{}", limit_s=0.1)
     with (tmp_path / "hangs").open("rb") as reader:  # let the thread go
         assert reader.read() == b"{}\n"
 
