@@ -113,7 +113,10 @@ class Checkpointer:
 
     def sweep(self, now: datetime) -> int:
         """Write one if it is time; return how many were written."""
-        return int((self._due is None or now >= self._due) and self.write(now))
+        interval = timedelta(hours=self.settings.audit.checkpoint_hours)
+        # A clock that was set back must not prolong the wait.
+        waits = self._due is not None and timedelta(0) < self._due - now <= max(interval, RETRY)
+        return 0 if waits else int(self.write(now))
 
     def write(self, now: datetime) -> bool:
         """Write one now; trouble is logged loudly and recorded once, and stops nothing."""

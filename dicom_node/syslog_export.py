@@ -39,7 +39,7 @@ class SyslogExporter:
 
     def sweep(self, now: datetime) -> int:
         """Send the rows that wait; return how many. A dead server costs one timeout, nothing else."""
-        if not self.settings.audit.syslog_host or (self._due is not None and now < self._due):
+        if not self.settings.audit.syslog_host or self._must_wait(now):
             return 0
         sent = 0
         try:
@@ -54,6 +54,10 @@ class SyslogExporter:
         else:
             self._wait, self._due = timedelta(0), None
         return sent
+
+    def _must_wait(self, now: datetime) -> bool:
+        # A clock that was set back must not prolong the wait.
+        return self._due is not None and timedelta(0) < self._due - now <= LONGEST_WAIT
 
     def _waiting(self) -> list[AuditEvent]:
         with self.database.read() as session:
