@@ -1,19 +1,24 @@
 """`echonode audit`: what happened, for people and for programs."""
 
 import csv
+import getpass
 import json
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
+import typer
 from rich.console import Console
 
 from dicom_node.settings import Settings
 from store import audit
 from store.audit import AuditEvent
 from store.database import Database
+from store.errors import StoreUnavailable
 
 COLUMNS = ("id", "at", "event", "outcome", "peer_ae", "peer_ip", "study_uid", "sop_instance_uid", "detail")
 LONG_WINDED = ("model_sha256", "sha256", "source_sop_instance_uid")
@@ -38,25 +43,37 @@ def print_events(settings: Settings, wanted: Filter, how: str) -> int:
         StoreError: the database cannot be read.
     """
     since = wanted.since.replace(tzinfo=wanted.since.tzinfo or UTC) if wanted.since else None
-    with closing(Database(settings.store_url)) as database, database.read() as session:
-        found = audit.events(session, **(asdict(wanted) | {"since": since}))
+    with closing(Database(settings.store_url)) as database:
+        with database.read() as session:
+            asked = asdict(wanted) | {"since": since}
+            found = audit.events(session, **asked, sealed=segments_folder(settings))
+        record_reading(database, wanted, len(found))
     {"table": as_lines, "json": as_json, "csv": as_csv}[how](found)
     return 0
 
 
-def verify_chain(settings: Settings) -> int:
-    """Prints whether the chain holds; 1 with the ids of the rows that do not fit.
+def record_reading(database: Database, wanted: Filter, found: int) -> None:
+    """Say in the log who read it (PS3.15 A.5.3.2); reading must not fail because that cannot be written."""
+    asked = {key: str(value) for key, value in asdict(wanted).items() if value is not None}
+    detail = {"by": reader(), "asked": asked, "found": found}
+    try:
+        with database.transaction() as session:
+            audit.record(session, "audit.read", at=datetime.now(UTC), detail=detail)
+    except StoreUnavailable as error:
+        typer.echo(f"that the log was read is not on record: {error}", err=True)
 
-    Raises:
-        StoreError: the database cannot be read.
-    """
-    with closing(Database(settings.store_url)) as database, database.read() as session:
-        wrong = audit.verify(session)
-    if wrong:
-        Console().print(f"the audit chain is broken at rows {', '.join(map(str, wrong))}")
-        return 1
-    Console().print("the audit chain is sound")
-    return 0
+
+def reader() -> str:
+    """Return the name of the user who runs this process, or the number of one without a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def segments_folder(settings: Settings) -> Path:
+    """Where sealed rows are kept."""
+    return settings.node.data_dir / "audit"
 
 
 def cells(event: AuditEvent) -> dict[str, object]:

@@ -1,13 +1,13 @@
 """The commands. Bodies live elsewhere and are imported when called: torch takes seconds to load."""
 
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from dicom_node import __version__
+from dicom_node.cli_audit import audit_app
 from dicom_node.cli_dataset import dataset_app, invalid_is_exit_one
 from dicom_node.cli_train import train_app
 from dicom_node.errors import NodeError, SettingsError
@@ -15,7 +15,6 @@ from dicom_node.settings import Settings
 from store.errors import StoreError
 
 app = typer.Typer(help="A DICOM node that measures the left ventricle in M-mode echo.", no_args_is_help=True)
-audit_app = typer.Typer(help="Print the audit log, or verify that nobody changed it.")
 app.add_typer(audit_app, name="audit")
 app.add_typer(train_app, name="train")
 app.add_typer(dataset_app, name="dataset")
@@ -24,7 +23,6 @@ Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TO
 WatchStdin = Annotated[bool, typer.Option("--watch-stdin", hidden=True)]
 Weights = Annotated[str, typer.Option(help="Weights folder; empty: the shipped ones.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Since = Annotated[datetime | None, typer.Option(help="Only events since this time (UTC).")]
 
 
 def main() -> None:
@@ -167,38 +165,6 @@ def evaluate(
     machine = Machine(weights=weights, device=device, workers=workers)
     wishes = Wishes(data=data, pictures=real if against else None, out=out, as_json=as_json)
     raise typer.Exit(run_evaluate(plan, machine, wishes))
-
-
-@audit_app.callback(invoke_without_command=True)
-def audit(
-    context: typer.Context,
-    *,
-    config: Config = None,
-    study: Annotated[str | None, typer.Option(help="Study Instance UID.")] = None,
-    since: Since = None,
-    event: Annotated[str | None, typer.Option(help="Such as delivery.delivered.")] = None,
-    outcome: Annotated[str | None, typer.Option(help="success, refused or failure.")] = None,
-    last: Annotated[int | None, typer.Option(min=1, help="Only the newest events.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
-) -> None:
-    """Filter and print the audit log."""
-    context.obj = config
-    if context.invoked_subcommand is not None:
-        return
-    from dicom_node.audit_log import Filter, print_events
-
-    wanted = Filter(study_uid=study, since=since, event=event, outcome=outcome, limit=last)
-    how = "json" if as_json else "csv" if as_csv else "table"
-    raise typer.Exit(print_events(Settings.load(config), wanted, how))
-
-
-@audit_app.command("verify")
-def audit_verify(context: typer.Context, config: Config = None) -> None:
-    """Check the hash chain; exit 1 and name the rows when somebody changed it."""
-    from dicom_node.audit_log import verify_chain
-
-    raise typer.Exit(verify_chain(Settings.load(config or context.obj)))
 
 
 @app.command()

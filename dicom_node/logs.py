@@ -6,10 +6,13 @@ No line names a patient: the libraries that would print what they read are told 
 import logging
 import sys
 import warnings
+from typing import TextIO
 
 import pydicom.config
 import pynetdicom._config
 import structlog
+
+from dicom_node.tracebacks import ExcInfo, drop_messages, render, without_messages
 
 MAX_TEXT = 64
 
@@ -22,6 +25,7 @@ def configure(*, json: bool | None = None, level: str = "INFO") -> None:
         level: the lowest level that is shown.
     """
     quiet_libraries()
+    warnings.showwarning = _tell_place
     as_json = not sys.stderr.isatty() if json is None else json
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -29,16 +33,16 @@ def configure(*, json: bool | None = None, level: str = "INFO") -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Plain tracebacks: the pretty ones print local variables, data sets among them.
-    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    console = structlog.dev.ConsoleRenderer(exception_formatter=render)
     final: structlog.typing.Processor = structlog.processors.JSONRenderer() if as_json else console
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
+                drop_messages,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *([structlog.processors.format_exc_info] if as_json else []),
+                *([structlog.processors.ExceptionRenderer(_as_text)] if as_json else []),
                 final,
             ],
         )
@@ -50,6 +54,23 @@ def configure(*, json: bool | None = None, level: str = "INFO") -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _as_text(exc_info: ExcInfo) -> str:
+    return "" if exc_info[1] is None else without_messages(exc_info[1])
+
+
+def _tell_place(  # noqa: PLR0917 - the signature of warnings.showwarning
+    message: Warning | str,  # noqa: ARG001 - may quote what was read
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001 - as the signature
+    line: str | None = None,  # noqa: ARG001 - as the signature
+) -> None:
+    """Log that there was a warning, and where; not what it says, which may quote what was read."""
+    place = f"{filename}:{lineno}"
+    structlog.get_logger(__name__).warning("python.warning", category=category.__name__, at=place)
 
 
 def quiet_libraries() -> None:

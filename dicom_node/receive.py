@@ -78,6 +78,7 @@ class Receiver:
             self._server.stop_listening()
             self._drain()
             self._trail.record("node.stopped", detail={"role": "receiver"})
+            self._trail.close()
         self._database.close()
 
     def _recover(self) -> None:

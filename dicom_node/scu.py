@@ -38,13 +38,15 @@ class Accepted:
 
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """The peer answered with a failure status (PS3.4 B.2.3, PS3.7 Annex C)."""
+    """The peer answered with a failure status (PS3.4 B.2.3, PS3.7 Annex C).
+
+    Its Error Comment is not kept: it may quote the patient's data.
+    """
 
     status: int
-    comment: str = ""
 
     def __str__(self) -> str:
-        return f"refused with status 0x{self.status:04X} {self.comment}".rstrip()
+        return f"refused with status 0x{self.status:04X}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,14 +138,14 @@ def outcome_of(answer: Dataset) -> Outcome:
     """Return what an answer means; an empty one means that none came."""
     if "Status" not in answer:
         return Unreachable(why="the association was aborted or timed out before the answer came")
-    return classified(int(answer.Status), comment=str(answer.get("ErrorComment", "")))
+    return classified(int(answer.Status))
 
 
-def classified(status: int, *, comment: str = "") -> Accepted | Refused:
+def classified(status: int) -> Accepted | Refused:
     """Sort a status into kept by the peer, and not (PS3.4 B.2.3, PS3.7 Annex C)."""
     if status in (STATUS_SUCCESS, STATUS_DUPLICATE_SOP_INSTANCE) or status >> 12 == 0xB:  # noqa: PLR2004 - 0xBxxx
         return Accepted(status=status)
-    return Refused(status=status, comment=comment)
+    return Refused(status=status)
 
 
 def _context(path: Path) -> PresentationContext | Unreadable:

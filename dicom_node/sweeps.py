@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from threading import Event, Thread
+from types import MappingProxyType
 from typing import NamedTuple
 
 import structlog
@@ -85,8 +86,8 @@ class Sweeper:
                 log.exception("sweep.broken", sweep=name)
 
 
-def scheduler(outbox: Outbox) -> Sweeper:
-    """Return all sweeps, not started."""
+def scheduler(outbox: Outbox, more: Mapping[str, Callable[[], int]] = MappingProxyType({})) -> Sweeper:
+    """Return all sweeps, not started; `more` are sweeps that are made elsewhere, by name."""
     settings, database = outbox.settings, outbox.database
     keeper = Keeper(settings=settings, database=database, files=outbox.files, clock=outbox.clock)
     watch = ClockWatch(database, settings, clock=outbox.clock)
@@ -95,6 +96,7 @@ def scheduler(outbox: Outbox) -> Sweeper:
         "park homeless deliveries": partial(park_homeless, outbox),
         "report storage commitment": partial(report_due, outbox),
         "watch the clock": watch.look,
+        **more,
     }
     for destination in settings.destinations:
         sweeps[f"deliver to {destination.name}"] = partial(deliver_due, outbox, destination)

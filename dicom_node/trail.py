@@ -24,6 +24,7 @@ class Trail:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: list[dict[str, Any]] = []
+        self._lost = 0
         self._writing = threading.Lock()
 
     def record(
@@ -42,22 +43,34 @@ class Trail:
         if len(self._waiting) < MAX_WAITING:
             self._waiting.append(row)
         else:
+            self._lost += 1
             log.error("audit row lost, too many wait for the database", lost=event)
 
-    def flush(self) -> None:
-        """Write the rows that wait, unless another thread is doing so."""
-        while self._waiting and self._writing.acquire(blocking=False):
+    def flush(self, *, wait: bool = False) -> None:
+        """Write the rows that wait, unless another thread is doing so; with `wait` after that thread."""
+        while self._waiting and self._writing.acquire(blocking=wait):
             try:
                 self._write()
             except StoreUnavailable as error:
-                log.warning("audit rows wait for the database", waiting=len(self._waiting), error=str(error))
+                log.error("audit rows wait for the database", waiting=len(self._waiting), error=str(error))  # noqa: TRY400 - expected, and said in one line
                 return
             finally:
                 self._writing.release()
 
+    def close(self) -> None:
+        """Write what waits; what cannot be written now is lost, and said in the log."""
+        self.flush(wait=True)
+        if self._waiting or self._lost:
+            log.error("audit rows lost at the end", lost=len(self._waiting) + self._lost)
+
     def _write(self) -> None:
-        rows = list(self._waiting)
+        rows, lost = list(self._waiting), self._lost
         with self._database.transaction() as session:
             for row in rows:
                 audit.record(session, **row)
+            if lost:
+                # The gap itself is on record.
+                detail = {"rows": lost}
+                audit.record(session, "audit.rows_lost", "failure", at=datetime.now(UTC), detail=detail)
         del self._waiting[: len(rows)]
+        self._lost -= lost

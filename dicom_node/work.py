@@ -13,6 +13,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from dicom_node import __version__, sweeps
+from dicom_node.audit_sweeps import audit_sweeps
+from dicom_node.checkpoints import Checkpointer, last_checkpoint
 from dicom_node.delivery import Outbox
 from dicom_node.disk import MEGABYTE
 from dicom_node.errors import NodeError
@@ -79,8 +81,10 @@ def _run(settings: Settings, load_steps: LoadSteps, stop: Event, resources: Exit
         installation_uid=installation_uid(data_dir),
         clock=utc_now,
     )
+    checkpointer = Checkpointer(settings=settings, database=database)
+    resources.enter_context(last_checkpoint(checkpointer, utc_now))
     resources.enter_context(on_duty(pipeline, settings.job))
-    scheduler = sweeps.scheduler(outbox)
+    scheduler = sweeps.scheduler(outbox, audit_sweeps(settings, database, utc_now, checkpointer))
     scheduler.start()
     resources.callback(scheduler.shutdown)
     while not stop.is_set():

@@ -148,7 +148,9 @@ def _as_displayed(stored: _Stored, ds: Dataset) -> NDArray[np.uint8]:
             return np.asarray(convert_color_space(_eight_bits(stored), "YBR_FULL", "RGB"))
         case "PALETTE COLOR", False:
             return _through_palette(stored.values, ds)
-    raise PixelDataError(f"{stored.photometric} with {3 if colour else 1} samples per pixel is not supported")
+    # Not quoted: anything may stand there, and this goes into logs.
+    samples = 3 if colour else 1
+    raise PixelDataError(f"PhotometricInterpretation is not supported with {samples} samples per pixel")
 
 
 def _eight_bits(stored: _Stored) -> NDArray[np.uint8]:

@@ -12,22 +12,23 @@ job.done job.dead result.created result.file_removed result.none web.cannot_list
 delivery.delivered delivery.sent delivery.committed delivery.retry delivery.resend delivery.dead
 delivery.unparked commitment.asked commitment.not_asked commitment.answered commitment.unknown
 commitment.requested commitment.refused commitment.reported commitment.report_retry commitment.report_dead
+audit.sealed audit.checkpoint audit.rows_lost audit.read
 """
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import RowMapping, Text, insert, select, text, type_coerce
+from sqlalchemy import RowMapping, Text, insert, select, type_coerce
 from sqlalchemy.orm import Session
 
+from store import segments
+from store.chain import GENESIS, Row, digest
 from store.schema import audit_events, utc_text
-
-GENESIS = "0" * 64
-"""The hash before the first row."""
 
 MAX_TEXT = 128
 """Longest peer name or UID kept: what a hostile peer sends may be of any length."""
@@ -35,6 +36,9 @@ MAX_TEXT = 128
 # Built once: SQLAlchemy takes longer to put a statement together than SQLite to run it.
 LAST = select(audit_events.c.id, audit_events.c.hash).order_by(audit_events.c.id.desc()).limit(1)
 INSERT = insert(audit_events)
+STORED = [column if column.name != "at" else type_coerce(column, Text) for column in audit_events.c]
+FETCH = 1000
+"""Rows fetched at a time when many are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +72,9 @@ def record(
     detail: Mapping[str, object] | None = None,
 ) -> None:
     """Append one event; `detail` must hold nothing that names a patient."""
-    last = session.execute(LAST).one_or_none()
-    number, prev_hash = (last.id + 1, last.hash) if last else (1, GENESIS)
+    last_id, prev_hash = head(session) or (0, GENESIS)
     row = {
-        "id": number,
+        "id": last_id + 1,
         "at": utc_text(at),
         "event": event,
         "outcome": outcome,
@@ -81,7 +84,7 @@ def record(
         "sop_instance_uid": _bounded(sop_instance_uid),
         "detail": canonical_json(detail or {}),
     }
-    session.execute(INSERT, {**row, "at": at, "prev_hash": prev_hash, "hash": _digest(prev_hash, row)})
+    session.execute(INSERT, {**row, "at": at, "prev_hash": prev_hash, "hash": digest(prev_hash, row)})
 
 
 def events(
@@ -92,24 +95,59 @@ def events(
     event: str | None = None,
     outcome: str | None = None,
     limit: int | None = None,
+    sealed: Path | None = None,
 ) -> list[AuditEvent]:
-    """Events that match, oldest first; `limit` keeps the newest."""
+    """Events that match, oldest first; `limit` keeps the newest.
+
+    Args:
+        session: reads the database.
+        study_uid: of one study; None: any.
+        event: of one name; None: any.
+        outcome: of one outcome; None: any.
+        since: the time of the oldest.
+        limit: at most so many.
+        sealed: the folder of the segment files, to be read as well; None: the database only.
+
+    Raises:
+        SegmentUnreadable: a segment file is missing or damaged.
+    """
     query = select(audit_events).order_by(audit_events.c.id.desc()).limit(limit)
     for column, value in (("study_uid", study_uid), ("event", event), ("outcome", outcome)):
         if value is not None:
             query = query.where(audit_events.c[column] == value)
     if since is not None:
         query = query.where(audit_events.c.at >= since)
-    return [_event(row) for row in reversed(session.execute(query).mappings().all())]
+    found = [_event(row) for row in reversed(session.execute(query).mappings().all())]
+    if sealed is None or (limit is not None and len(found) >= limit):
+        return found
+    columns = {"study_uid": study_uid, "event": event, "outcome": outcome}
+    rows = _sealed_rows(session, sealed, since)
+    return [*deque(_matching(rows, since, columns), maxlen=limit and limit - len(found)), *found]
 
 
-def verify(session: Session) -> list[int]:
-    """Ids of the rows whose hash or link is wrong, and of rows cut off at the end; empty when sound."""
-    columns = [column if column.name != "at" else type_coerce(column, Text) for column in audit_events.c]
-    rows = session.execute(select(*columns).order_by(audit_events.c.id)).mappings()
-    wrong, last = _broken(rows)
-    highest = session.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'audit_events'")) or 0
-    return wrong + list(range(last + 1, highest + 1))
+def after(session: Session, last_id: int, *, limit: int) -> list[AuditEvent]:
+    """Events with ids above one, oldest first."""
+    query = select(audit_events).where(audit_events.c.id > last_id).order_by(audit_events.c.id).limit(limit)
+    return [_event(row) for row in session.execute(query).mappings()]
+
+
+def head(session: Session) -> tuple[int, str] | None:
+    """Id and hash of the last row; None while there is none."""
+    last = session.execute(LAST).one_or_none()
+    return (last.id, last.hash) if last else None
+
+
+def stored_rows(
+    session: Session, *, first_id: int | None = None, last_id: int | None = None
+) -> Iterator[Row]:
+    """Yield rows as they are stored, times as text, in order of their ids; few are in memory at a time."""
+    query = select(*STORED).order_by(audit_events.c.id).execution_options(yield_per=FETCH)
+    if first_id is not None:
+        query = query.where(audit_events.c.id >= first_id)
+    if last_id is not None:
+        query = query.where(audit_events.c.id <= last_id)
+    for row in session.execute(query).mappings():
+        yield dict(row)
 
 
 def canonical_json(value: object) -> str:
@@ -117,24 +155,24 @@ def canonical_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _broken(rows: Iterable[Mapping[Any, Any]]) -> tuple[list[int], int]:
-    wrong, number, prev_hash = [], 0, GENESIS
-    for stored in rows:
-        row = dict(stored)
-        number, link, claimed = row["id"], row.pop("prev_hash"), row.pop("hash")
-        if link != prev_hash or claimed != _digest(link, row):
-            wrong.append(number)
-        prev_hash = claimed
-    return wrong, number
+def _sealed_rows(session: Session, folder: Path, since: datetime | None) -> Iterator[Row]:
+    for segment in segments.all_segments(session):
+        if since is None or segment.sealed_at >= since:  # its rows are all older than its seal
+            yield from segments.read(folder / segment.file_name)
 
 
-def _digest(prev_hash: str, row: Mapping[str, Any]) -> str:
-    # repr: a tampered row may hold bytes, and must be reported, not stumbled over.
-    text = json.dumps(row, sort_keys=True, separators=(",", ":"), default=repr)
-    return hashlib.sha256(f"{prev_hash}{text}".encode()).hexdigest()
+def _matching(
+    rows: Iterable[Row], since: datetime | None, columns: Mapping[str, str | None]
+) -> Iterator[AuditEvent]:
+    """The same filter as in the query, for rows as they are stored."""
+    wanted = {name: value for name, value in columns.items() if value is not None}
+    begin = "" if since is None else utc_text(since)
+    for row in rows:
+        if row["at"] >= begin and all(row[name] == value for name, value in wanted.items()):
+            yield _event({**row, "at": datetime.fromisoformat(row["at"])})
 
 
-def _event(row: RowMapping) -> AuditEvent:
+def _event(row: Row | RowMapping) -> AuditEvent:
     return AuditEvent(**{**row, "detail": json.loads(row["detail"])})
 
 

@@ -35,7 +35,8 @@ def check_uid(uid: str) -> str:
         InvalidUID: empty, longer than 64 characters, or anything but digits between dots.
     """
     if len(uid) > MAX_UID_LENGTH or not UID.fullmatch(uid):
-        raise InvalidUID(f"{uid[: MAX_UID_LENGTH + 1]!r} is not a UID")
+        # Not the value: anything may stand where a UID should, a patient's name too.
+        raise InvalidUID(f"{len(uid)} characters that are not a UID")
     return uid
 
 

@@ -213,3 +213,24 @@ audit_events = Table(
     # Remembers the highest id ever given, so that a cut tail shows.
     sqlite_autoincrement=True,
 )
+
+audit_segments = Table(
+    "audit_segments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("first_id", Integer, nullable=False, unique=True),
+    Column("last_id", Integer, nullable=False, unique=True),
+    Column("first_prev_hash", String(64), nullable=False),
+    Column("last_hash", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("sealed_at", UtcText, nullable=False),
+    Column("rows", Integer, nullable=False),
+    CheckConstraint('first_id + "rows" = last_id + 1 AND "rows" > 0', name="segment_rows"),
+)
+
+audit_exports = Table(
+    "audit_exports",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("last_id", Integer, nullable=False),
+)

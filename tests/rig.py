@@ -21,6 +21,7 @@ from store import audit, deliveries, instances
 from store.database import Database
 from store.files import FileStore
 from store.states import DeliveryState
+from store.verification import Flaw, verify
 
 TESTS = Path(__file__).parent
 ROLE = TESTS / "role.py"
@@ -115,10 +116,10 @@ class Rig:
         with self.database.read() as session:
             return audit.events(session, event=event)
 
-    def broken_audit_rows(self) -> list[int]:
-        """Return the audit rows whose hash or link is wrong."""
+    def broken_audit_rows(self) -> list[Flaw]:
+        """Return what is wrong with the audit rows."""
         with self.database.read() as session:
-            return audit.verify(session)
+            return verify(session)
 
     def instances(self, study_uid: str) -> dict[str, instances.Instance]:
         """Return the instances of a study by UID."""

@@ -4,6 +4,7 @@
 
 DIE_AT="module:name" kills the process when that function is called, "module:name:after" when it has
 returned. It happens once: the file named by DIED_ONCE is made first, and its presence prevents it.
+ROLE_LOG_LEVEL is the lowest level that is logged.
 """
 
 import importlib
@@ -59,7 +60,7 @@ def serve(settings: Settings, config: str) -> int:
 def main() -> int:
     """Do what the command line says."""
     role, config, *options = sys.argv[1:]
-    logs.configure()
+    logs.configure(level=os.environ.get("ROLE_LOG_LEVEL", "INFO"))
     settings = Settings.load(Path(config))
     if "DIE_AT" in os.environ:
         arm(os.environ["DIE_AT"], Path(os.environ["DIED_ONCE"]))

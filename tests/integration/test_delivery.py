@@ -311,5 +311,5 @@ def test_a_hanging_destination_delays_only_itself(tmp_path: Path, pacs: Pacs) ->
 
 def test_outcomes_read_as_sentences() -> None:
     """What a row keeps as its error can be read by an administrator."""
-    assert str(Refused(status=0xA700, comment="disk full")) == "refused with status 0xA700 disk full"
+    assert str(Refused(status=0xA700)) == "refused with status 0xA700"
     assert str(Unsupported(why="no SR here")) == "no SR here"

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from store import audit, backup, instances
+from store import backup, instances
 from store.database import Database
 from store.errors import StoreError, StoreUnavailable
+from store.verification import verify
 
 STUDY = "1.2.826.1"
 
@@ -46,7 +47,7 @@ def test_a_copy_is_one_file_that_holds_everything(
     assert target.stat().st_mode & 0o777 == 0o640
     assert rows(target) == 5
     with closing(Database(f"sqlite:///{target}")) as copy, copy.read() as session:
-        assert audit.verify(session) == []
+        assert verify(session) == []
 
 
 def test_writers_go_on_meanwhile(database: Database, receive: Callable[..., bool], tmp_path: Path) -> None:

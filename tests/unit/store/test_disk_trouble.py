@@ -12,9 +12,10 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from store import audit, instances
+from store import instances
 from store.database import Database
 from store.files import FileStore
+from store.verification import verify
 
 ROOT = Path(__file__).parents[3]
 STUDY = "1.2.826.1"
@@ -29,6 +30,7 @@ from store.errors import StoreUnavailable
 from store.files import FileStore
 from store.instances import NewInstance
 from store.states import InstanceState
+from store.verification import verify
 
 root = Path(sys.argv[1])
 source = Path(sys.argv[2]).read_bytes()
@@ -89,7 +91,7 @@ said = {
 (root / "ballast").unlink()
 note()
 with database.read() as session:
-    said["wrong"] = audit.verify(session)
+    said["wrong"] = verify(session)
 said["after"] = result(source).outcome
 said["kept"] = list(files.instance_paths())
 database.close()
@@ -224,7 +226,7 @@ def test_killed_between_file_and_row(source: Path, volume: Path) -> None:
     with database.read() as session:
         orphans = set(files.instance_paths()) - instances.known_paths(session)
         rows = [found.sop_instance_uid for found in instances.of_study(session, STUDY)]
-        wrong = audit.verify(session)
+        wrong = verify(session)
     database.close()
 
     assert orphans == {f"instances/{STUDY}/{STUDY}.3.dcm"}

@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, event
 from store import audit
 from store.database import MIGRATIONS, Database
 from store.errors import StoreError
+from store.verification import verify
 
 AT = "2026-11-22T20:20:00.000000Z"
 STUDIES = {"1.2": "DONE", "1.3": "RECEIVING", "1.4": "FAILED", "1.5": "PROCESSING"}
@@ -238,7 +239,7 @@ def test_the_audit_chain_verifies_and_goes_on(upgraded: Path) -> None:
     with database.transaction() as session:
         audit.record(session, "node.started", at=audit.events(session)[-1].at)
     with database.read() as session:
-        assert audit.verify(session) == []
+        assert verify(session) == []
         assert len(audit.events(session)) == 4
     database.close()
 

@@ -1,0 +1,70 @@
+"""The audit log of a node that runs: checkpoints, segments, and the commands of the auditor."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from rig import PATIENCE_S, Rig, wait_for
+
+from store import audit
+
+OLD_STUDY = "1.2.3.4"
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """Return a node that keeps rows for a week, with rows of last month, not started."""
+    with closing(Rig(tmp_path)) as made:
+        with made.config.open("a") as config:
+            config.write("\n[audit]\nkeep_days = 7\n")
+        old = datetime.now(UTC) - timedelta(days=30)
+        for minute in range(3):
+            with made.database.transaction() as session:
+                at = old + timedelta(minutes=minute)
+                audit.record(session, "study.receiving", at=at, study_uid=OLD_STUDY)
+        yield made
+
+
+def echonode(rig: Rig, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command about the node."""
+    program = [sys.executable, "-m", "dicom_node.cli", *command, "--config", str(rig.config)]
+    return subprocess.run(program, capture_output=True, text=True, check=False)
+
+
+def test_an_auditor_at_work(rig: Rig) -> None:
+    """Old rows are sealed, checkpoints come at start and stop; all is found and sound until an edit."""
+    worker = rig.role("work")
+    wait_for(lambda: rig.events("audit.sealed"), "old rows are sealed")
+    wait_for(lambda: rig.events("audit.checkpoint"), "a checkpoint is written")
+    worker.terminate()
+    assert worker.wait(timeout=PATIENCE_S) == 0
+
+    sound = echonode(rig, "audit", "verify")
+    assert (sound.returncode, sound.stdout) == (0, "the audit chain is sound, compared with 2 checkpoints\n")
+    assert rig.events("study.receiving") == []
+    found = json.loads(echonode(rig, "audit", "--json", "--study", OLD_STUDY).stdout)
+    assert [row["id"] for row in found] == [1, 2, 3]
+    assert rig.events("audit.read")[0].detail["found"] == 3
+
+    with closing(sqlite3.connect(rig.folder / "data" / "echonode.db", isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER audit_events_no_update")
+        connection.execute("UPDATE audit_events SET outcome = 'failure' WHERE id = 4")
+    broken = echonode(rig, "audit", "verify")
+    assert broken.returncode == 1
+    assert "row 4 was edited: its content does not match its hash\n" in broken.stdout
+    assert "the trigger audit_events_no_update is missing" in broken.stdout
+
+
+def test_a_checkpoint_by_hand(rig: Rig) -> None:
+    """The command prints the line that it appends."""
+    done = echonode(rig, "audit", "checkpoint")
+
+    assert done.returncode == 0
+    assert done.stdout == (rig.folder / "data" / "checkpoints.jsonl").read_text()
+    assert json.loads(done.stdout)["id"] == 3
