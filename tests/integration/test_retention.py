@@ -133,8 +133,8 @@ def test_a_parked_delivery(house: House) -> None:
     assert house.tidy(once_committed=True) > 0
 
 
-@pytest.mark.parametrize(("word", "removed"), [("COMMITTED", 1), ("SENT", 0), ("UNHEARD_OF", 0)])
-def test_words_of_storage_commitment(house: House, word: str, removed: int) -> None:
+@pytest.mark.parametrize(("word", "final"), [("COMMITTED", True), ("SENT", False), ("UNHEARD_OF", False)])
+def test_words_of_storage_commitment(house: House, word: str, final: bool) -> None:
     """What was committed is taken; what was only sent, or is in a state not known here, is unfinished."""
     house.finish(1)
     with house.database.transaction() as session:
@@ -144,7 +144,9 @@ def test_words_of_storage_commitment(house: House, word: str, removed: int) -> N
                 session.execute(text(f"DROP TRIGGER {name}"))
         session.execute(text(f"UPDATE deliveries SET state = '{word}'"))  # noqa: S608
 
-    assert house.tidy(once_committed=True) == removed
+    assert house.tidy(once_committed=True) == (1 if final else 0)
+    house.later = 31 * DAY
+    assert house.tidy() == (2 if final else 0)
 
 
 def test_once_committed(house: House) -> None:

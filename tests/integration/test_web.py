@@ -199,7 +199,7 @@ def test_a_busy_port_is_tried_again(database: Database, monkeypatch: pytest.Monk
 
 def test_slow_clients_do_not_hold_it_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred connections that drip are cut off, others are answered meanwhile, no thread stays."""
-    monkeypatch.setattr(server, "LIFE_S", 1.0)
+    monkeypatch.setattr(server, "LIFE_S", 3.0)
     before = _threads()
     with web(database) as service, ExitStack() as open_sockets:
         slow = [
