@@ -13,9 +13,9 @@ import builders
 from pydicom import Dataset, dcmwrite
 
 from dicom_node.identity import derived_uid
-from dicom_node.pipeline import Steps
-from dicom_node.report import Predecessor, ReportObject
+from dicom_node.products import Predecessor, ReportObject
 from dicom_node.settings import Settings
+from dicom_node.steps import Steps
 from dicom_node.wanted import Wanted
 from inference.errors import NoCycle
 from inference.types import ModelIdentity, StripResult, Value

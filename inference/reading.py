@@ -1,0 +1,45 @@
+"""File -> data set, with a bound on what a deflated one becomes."""
+
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom import dcmread
+from pydicom.dataset import FileDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from inference.attributes import MALFORMED
+from inference.errors import TooLarge
+
+MAX_INFLATED_BYTES = 1 << 30
+CHUNK_BYTES = 1 << 20
+META_START_BYTES = 128 + 4 + 12
+"""Preamble, "DICM", and the element whose value counts the bytes that follow it (PS3.10 7.1)."""
+UNREADABLE = (*MALFORMED, InvalidDicomError, EOFError, zlib.error)
+"""What pydicom raises on bytes that are no DICOM file."""
+
+
+def read_image(path: Path) -> FileDataset:
+    """Read a whole file.
+
+    Raises:
+        TooLarge: its deflated data set becomes more than `MAX_INFLATED_BYTES`.
+        UNREADABLE: the bytes are no DICOM file.
+    """
+    meta = read_file_meta_info(path)
+    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        with path.open("rb") as file:
+            file.seek(META_START_BYTES + meta.FileMetaInformationGroupLength)
+            _check_inflated(file)
+    return dcmread(path)
+
+
+def _check_inflated(file: BinaryIO) -> None:
+    """Inflate what is left of `file`, keep nothing of it, and stop beyond the bound."""
+    inflate, found = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    while not inflate.eof and (deflated := inflate.unconsumed_tail or file.read(CHUNK_BYTES)):
+        found += len(inflate.decompress(deflated, CHUNK_BYTES))
+        if found > MAX_INFLATED_BYTES:
+            raise TooLarge(f"the deflated data set becomes more than {MAX_INFLATED_BYTES} bytes")
