@@ -61,10 +61,15 @@ def examine(image: Instance, path: Path, analyse: Analyse) -> Finding:
     except Exception as error:  # noqa: BLE001 - hostile bytes make pydicom raise whatever it likes
         # Not its message, which may quote the patient's data.
         return unusable(image, f"the file cannot be read: {type(error).__name__}")
-    missing = [keyword for keyword in _NEEDED if not attribute(dataset, keyword)]
+    missing = [keyword for keyword in _NEEDED if not _is_one(attribute(dataset, keyword))]
     if missing:
         return unusable(image, f"no report can refer to it without {', '.join(missing)}")
     return Finding(image=image, strips=analyse(dataset), charset_missing=charset_missing)
+
+
+def _is_one(uid: object) -> bool:
+    """Tell whether this is a UID: not none, not several."""
+    return isinstance(uid, str) and bool(uid)
 
 
 def unusable(image: Instance, detail: str, *, reason: str = PixelDataError.reason) -> Finding:

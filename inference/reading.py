@@ -1,6 +1,7 @@
 """File -> data set, with a bound on what a deflated one becomes."""
 
 import zlib
+from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,7 +34,23 @@ def read_image(path: Path) -> FileDataset:
         with path.open("rb") as file:
             file.seek(META_START_BYTES + meta.FileMetaInformationGroupLength)
             _check_inflated(file)
-    return dcmread(path)
+    with path.open("rb") as file:
+        return dcmread(_Honest(file))
+
+
+class _Honest:
+    """A file for pydicom's reader: space is allocated for what is there, not for what an element claims."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._end = file.seek(0, SEEK_END)
+        file.seek(0)
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+
+    def read(self, size: int = -1) -> bytes:
+        """Read, no further than to the end."""
+        left = max(self._end - self._file.tell(), 0)
+        return self._file.read(left if size < 0 else min(size, left))
 
 
 def _check_inflated(file: BinaryIO) -> None:

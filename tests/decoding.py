@@ -1,5 +1,8 @@
-"""Steps that read and decode as the real ones do, without networks: what is decoded counts as measured."""
+"""Steps that read, decode and report as the real ones do, without networks: what is decoded is measured."""
 
+from dataclasses import replace
+
+import measured_strips
 from pydicom import Dataset
 
 from dicom_node.report import build_results
@@ -37,7 +40,7 @@ def decoded(dataset: Dataset, region: MModeRegion) -> StripResult:
     except InferenceError as error:
         return refused(error)
     assert shapes == {(region.y1 - region.y0 + 1, region.x1 - region.x0 + 1)}
-    return StripResult(status="measured", region=region, frame=frames[-1])
+    return replace(measured_strips.strip_result(), region=region, frame=frames[-1])
 
 
 def refused(error: InferenceError) -> StripResult:

@@ -41,6 +41,11 @@ LIED_ABOUT_REGIONS: Final = (
     *("PhysicalDeltaX", "PhysicalDeltaY", "RegionLocationMinX0", "RegionLocationMinY0"),
     *("RegionLocationMaxX1", "RegionLocationMaxY1"),
 )
+REPEATED: Final = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "SeriesInstanceUID"),
+    *("SOPInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
+    *("InstanceNumber", "Manufacturer", "DeviceSerialNumber", "NumberOfFrames", "ImageType"),
+)
 LONG_VRS: Final = ("OB", "OW", "UN", "SQ", "UT")
 VRS: Final = ("US", "SS", "UL", "SL", "FD", "FL", "DS", "IS", "LO", "UI", "AT", "PN", "AS", *LONG_VRS)
 TEXTS: Final = (
@@ -191,7 +196,7 @@ NOT_EXPLICIT_LITTLE: Final = ("implicit clip", "big endian words", "deflated")
 @st.composite
 def odd_regions(draw: Draw) -> bytes:
     """Draw a file with up to twenty regions: negative, overlapping, infinite, or quite good ones."""
-    items = b"".join(draw(st.lists(regions(), max_size=20)))
+    items = b"".join(draw(st.lists(regions(), max_size=5)))
     sequence = element("SequenceOfUltrasoundRegions", "SQ", items)
     return replaced(images()["gray"], "SequenceOfUltrasoundRegions", sequence)
 
@@ -252,3 +257,12 @@ def broken_files(draw: Draw) -> bytes:
     """Draw a file of which any byte may be broken but its preamble."""
     whole = images()[draw(st.sampled_from(sorted(images())))]
     return whole[:132] + draw(mutations(whole[132:]))
+
+
+@st.composite
+def lying_patients(draw: Draw) -> bytes:
+    """Draw a file whose picture is good and whose words, which reports repeat, are not."""
+    whole = images()["gray"]
+    for keyword, lie in draw(st.lists(lies(REPEATED), min_size=1, max_size=3)):
+        whole = replaced(whole, keyword, lie)
+    return whole

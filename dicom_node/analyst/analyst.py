@@ -57,6 +57,11 @@ class Analyst:
         self._end()
 
     @property
+    def pid(self) -> int | None:
+        """The id of the present process, which is another one after each that had to be stopped."""
+        return self._process.pid if self._process else None
+
+    @property
     def model(self) -> ModelIdentity:
         """What makes the numbers; waits until the networks are loaded, and raises as `examine` does."""
         self._ready()
