@@ -8,7 +8,8 @@ from typing import BinaryIO
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from inference.attributes import MALFORMED
@@ -16,8 +17,8 @@ from inference.errors import TooLarge
 
 MAX_INFLATED_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 20
-META_START_BYTES = 128 + 4 + 12
-"""Preamble, "DICM", and the element whose value counts the bytes that follow it (PS3.10 7.1)."""
+META_START_BYTES, META_GROUP = 128 + 4, 0x0002
+"""Behind the preamble and "DICM" (PS3.10 7.1)."""
 UNREADABLE = (*MALFORMED, InvalidDicomError, EOFError, zlib.error)
 """What pydicom raises on bytes that are no DICOM file."""
 
@@ -29,13 +30,18 @@ def read_image(path: Path) -> FileDataset:
         TooLarge: its deflated data set becomes more than `MAX_INFLATED_BYTES`.
         UNREADABLE: the bytes are no DICOM file.
     """
-    meta = read_file_meta_info(path)
-    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        with path.open("rb") as file:
-            file.seek(META_START_BYTES + meta.FileMetaInformationGroupLength)
-            _check_inflated(file)
     with path.open("rb") as file:
-        return dcmread(_Honest(file))
+        honest = _Honest(file)
+        file.seek(META_START_BYTES)
+        meta = read_dataset(honest, is_implicit_VR=False, is_little_endian=True, stop_when=_is_beyond_meta)
+        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            _check_inflated(file)
+        file.seek(0)
+        return dcmread(honest)
+
+
+def _is_beyond_meta(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - the signature is pydicom's
+    return bool(tag.group != META_GROUP)
 
 
 class _Honest:
@@ -44,7 +50,6 @@ class _Honest:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._end = file.seek(0, SEEK_END)
-        file.seek(0)
         self.seek, self.tell, self.close = file.seek, file.tell, file.close
 
     def read(self, size: int = -1) -> bytes:
