@@ -1,5 +1,8 @@
 """Errors of the node; each docstring is the sentence an operator reads."""
 
+import traceback
+from pathlib import Path
+
 
 class NodeError(Exception):
     """The node could not do what was asked of it."""
@@ -18,6 +21,18 @@ class CannotListen(NodeError):
     """The DICOM port cannot be opened."""
 
 
+class AnalystError(NodeError):
+    """The analysis process cannot be started."""
+
+
+class AnalysisStopped(NodeError):
+    """The analysis of an image took too long, needed too much memory, or killed its process."""
+
+
+class AnalysisFailed(NodeError):
+    """The analysis process met a mistake of ours; the detail is its place, as `place_of` gives it."""
+
+
 class Unparsable(NodeError):
     """The received bytes are not a DICOM data set."""
 
@@ -28,3 +43,11 @@ class IdentityMismatch(NodeError):
 
 class TooManyReferences(NodeError):
     """A peer asks for storage commitment of more than is answered at once."""
+
+
+def place_of(error: Exception) -> str:
+    """Say what failed and where; not the message, which may quote the patient's data."""
+    if isinstance(error, AnalysisFailed):
+        return error.detail
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"

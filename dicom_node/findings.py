@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 
 from dicom_node.charset import charset_is_missing
-from inference.errors import PixelDataError
+from inference.attributes import attribute
+from inference.errors import Implausible, InferenceError, LowAgreement, NoCycle, PixelDataError
+from inference.reading import read_image
 from inference.types import StripResult
 from store.instances import Instance
 
@@ -16,6 +18,7 @@ Analyse = Callable[[Dataset], Sequence[StripResult]]
 _NEEDED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 # Numbers of a strip that the audit log repeats; the others follow from these.
 _AUDITED = ("LVIDd_cm", "LVIDs_cm", "EF_percent")
+_JUDGED = frozenset(error.reason for error in (NoCycle, Implausible, LowAgreement))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,22 +46,40 @@ class Finding:
 
 
 def examine(image: Instance, path: Path, analyse: Analyse) -> Finding:
-    """Read one kept file and measure it; a file that cannot be read is a finding, not an error."""
+    """Read one kept file and measure it; a file that cannot be read is a finding, not an error.
+
+    Raises:
+        MemoryError: the file needs more than there is.
+    """
     try:
-        dataset = dcmread(path)
+        dataset = read_image(path)
+        charset_missing = charset_is_missing(dataset)
+    except InferenceError as error:
+        return unusable(image, str(error), reason=error.reason)
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 - hostile bytes make pydicom raise whatever it likes
         # Not its message, which may quote the patient's data.
-        return _unusable(image, f"the file cannot be read: {type(error).__name__}")
-    charset_missing = charset_is_missing(dataset)
-    missing = [keyword for keyword in _NEEDED if not dataset.get(keyword)]
+        return unusable(image, f"the file cannot be read: {type(error).__name__}")
+    missing = [keyword for keyword in _NEEDED if not _is_one(attribute(dataset, keyword))]
     if missing:
-        return _unusable(image, f"no report can refer to it without {', '.join(missing)}")
+        return unusable(image, f"no report can refer to it without {', '.join(missing)}")
     return Finding(image=image, strips=analyse(dataset), charset_missing=charset_missing)
 
 
-def _unusable(image: Instance, detail: str) -> Finding:
-    refusal = StripResult(status="not_measured", reason=PixelDataError.reason, detail=detail)
-    return Finding(image=image, strips=[refusal])
+def _is_one(uid: object) -> bool:
+    """Tell whether this is a UID: not none, not several."""
+    return isinstance(uid, str) and bool(uid)
+
+
+def unusable(image: Instance, detail: str, *, reason: str = PixelDataError.reason) -> Finding:
+    """Return the finding that nothing can be made of the file itself."""
+    return Finding(image=image, strips=[StripResult(status="not_measured", reason=reason, detail=detail)])
+
+
+def judged(strip: StripResult) -> bool:
+    """Tell whether a strip was looked at in vain: nothing is wrong with its file."""
+    return strip.region is not None and strip.reason in _JUDGED
 
 
 def _audited(strip: StripResult) -> Mapping[str, object]:

@@ -80,8 +80,8 @@ def quiet_libraries() -> None:
     pynetdicom._config.LOG_RESPONSE_IDENTIFIERS = False  # noqa: SLF001 - as above
     for name in ("pynetdicom", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # pydicom's warnings quote the odd value, which may be a birth date or a name.
-    logging.getLogger("pydicom").setLevel(logging.ERROR)
+    # pydicom's messages quote odd values, maybe a birth date or a name; what it fails at, it also raises.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="pydicom")
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 

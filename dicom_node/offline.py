@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
+from pydicom import Dataset
 from rich.console import Console
 from rich.table import Table
 
-from inference.analyse import analyse, load_model
-from inference.errors import WeightsMismatch
+from inference.analyse import analyse, load_model, refusal
+from inference.errors import TooLarge, WeightsMismatch
+from inference.reading import UNREADABLE, read_image
 from inference.types import LENGTHS, CycleMeasurement, Landmarks, ModelIdentity, StripResult
 
 MAGIC = b"DICM"
@@ -31,8 +31,11 @@ def run_measure(
     images, unreadable = [], 0
     for path in dicom_files(paths):
         try:
-            dataset = dcmread(path)
-        except (InvalidDicomError, OSError, ValueError, EOFError) as error:
+            dataset = read_image(path)
+        except TooLarge as error:
+            images.append(image_entry(path, Dataset(), refusal(error)))
+            continue
+        except UNREADABLE as error:
             Console(stderr=True).print(f"{path}: cannot be read: {type(error).__name__}")
             unreadable += 1
             continue

@@ -3,19 +3,19 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from threading import Event
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
-from pydicom import dcmread
 from sqlalchemy.orm import Session
 
-from dicom_node.errors import NodeError
-from dicom_node.findings import Analyse, Finding, examine
+from dicom_node.errors import AnalysisStopped, NodeError
+from dicom_node.findings import Finding, judged
 from dicom_node.predecessors import predecessors_of
-from dicom_node.report import ReportObject, UnreportableSource, judged
+from dicom_node.products import ReportObject, UnreportableSource
 from dicom_node.wanted import Wanted
-from inference.types import ModelIdentity
+from inference.types import ModelIdentity, StripResult
 from store import audit, instances, jobs, results, studies
 from store.database import Database
 from store.files import FileStore
@@ -34,13 +34,18 @@ class Interrupted(NodeError):
     """The worker was asked to stop between two images."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Steps:
-    """The two steps that need networks or highdicom, and what makes the numbers."""
+class Examiner(Protocol):
+    """Who looks into the files: `steps.Steps` in this process, `analyst.Analyst` in a process of its own."""
 
-    analyse: Analyse
-    build_results: Callable[..., Sequence[ReportObject]]
-    model: ModelIdentity
+    @property
+    def model(self) -> ModelIdentity:
+        """What makes the numbers."""
+
+    def examine(self, image: Instance, path: Path) -> Finding:
+        """Measure one kept file."""
+
+    def report(self, path: Path, strips: Sequence[StripResult], **circumstances: Any) -> list[ReportObject]:
+        """Build the objects of one kept file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +54,7 @@ class Pipeline:
 
     database: Database
     files: FileStore
-    steps: Steps
+    steps: Examiner
     wanted: Wanted
     installation_uid: str
     clock: Callable[[], datetime]
@@ -95,7 +100,7 @@ def is_gone(image: Instance, files: FileStore) -> bool:
 
 def find(image: Instance, pipeline: Pipeline) -> Finding:
     """Measure one image."""
-    return examine(image, pipeline.files.absolute(image.path), pipeline.steps.analyse)
+    return pipeline.steps.examine(image, pipeline.files.absolute(image.path))
 
 
 def worth_reporting(findings: Sequence[Finding], wanted: Wanted) -> list[Finding]:
@@ -115,13 +120,12 @@ def worth_reporting(findings: Sequence[Finding], wanted: Wanted) -> list[Finding
 
 
 def report(finding: Finding, job: Job, pipeline: Pipeline) -> list[NewResult]:
-    """Build the objects of one image and make them durable; none, with a reason, if it cannot be named."""
+    """Build the objects of one image and make them durable; none, with a reason, if that is impossible."""
     image = finding.image
     try:
-        objects = pipeline.steps.build_results(
-            dcmread(pipeline.files.absolute(image.path)),
+        objects = pipeline.steps.report(
+            pipeline.files.absolute(image.path),
             finding.strips,
-            model=pipeline.steps.model,
             revision=job.revision,
             predecessors=predecessors_of(
                 image, revision=job.revision, database=pipeline.database, files=pipeline.files
@@ -131,7 +135,7 @@ def report(finding: Finding, job: Job, pipeline: Pipeline) -> list[NewResult]:
             at=job.created_at.astimezone(),
             wanted=pipeline.wanted,
         )
-    except UnreportableSource as error:
+    except (UnreportableSource, AnalysisStopped) as error:
         record_refusal(image, job, pipeline, why=str(error))
         return []
     return [keep(each, image, job, pipeline) for each in objects]

@@ -4,7 +4,7 @@ from typing import get_args
 
 from pydicom import dcmread
 
-from dicom_node.report import Predecessor
+from dicom_node.products import Predecessor
 from dicom_node.settings import SRTemplate
 from store import results
 from store.database import Database

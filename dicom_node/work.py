@@ -1,7 +1,6 @@
 """The worker process: one job at a time, and the sweeps beside it."""
 
 import fcntl
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,19 +12,20 @@ import structlog
 from sqlalchemy.orm import Session
 
 from dicom_node import __version__, sweeps
+from dicom_node.analyst import Analyst
 from dicom_node.audit_sweeps import audit_sweeps
 from dicom_node.checkpoints import Checkpointer, last_checkpoint
 from dicom_node.delivery import Outbox
 from dicom_node.disk import MEGABYTE
-from dicom_node.errors import NodeError
+from dicom_node.errors import AnalystError, NodeError, place_of
 from dicom_node.installation import installation_uid
 from dicom_node.lifecycle import StopSignal
 from dicom_node.locks import WORKER_LOCK, node_runs
-from dicom_node.pipeline import Interrupted, Pipeline, Steps, run_job
+from dicom_node.pipeline import Interrupted, Pipeline, run_job
 from dicom_node.settings import Job as Policy
 from dicom_node.settings import Settings
+from dicom_node.steps import LoadSteps, production_steps
 from dicom_node.wanted import Wanted
-from inference.errors import InferenceError
 from store import audit, jobs
 from store.database import Database
 from store.errors import StoreError, StoreUnavailable
@@ -35,8 +35,6 @@ from store.jobs import Job
 log = structlog.get_logger()
 
 IDLE_S = 0.5
-
-LoadSteps = Callable[[Settings], Steps]
 
 
 class AlreadyRunning(NodeError):
@@ -48,25 +46,17 @@ def run_worker(settings: Settings, *, watch_stdin: bool = False, load_steps: Loa
     try:
         with StopSignal(watch_stdin=watch_stdin) as stop, ExitStack() as resources:
             _run(settings, load_steps or production_steps, stop.requested, resources)
-    except (NodeError, InferenceError, StoreError) as error:
+    except (NodeError, StoreError) as error:
         log.error("worker.cannot_run", error=str(error))  # noqa: TRY400 - a sentence, no traceback
         return 1
     return 0
-
-
-def production_steps(settings: Settings) -> Steps:
-    """Load the networks, once; imported here because torch takes seconds."""
-    from dicom_node.report import build_results  # noqa: PLC0415 - as above
-    from inference.analyse import analyse, load_model  # noqa: PLC0415 - as above
-
-    model = load_model(settings.inference.weights, settings.inference.device)
-    return Steps(analyse=partial(analyse, model=model), build_results=build_results, model=model.identity)
 
 
 def _run(settings: Settings, load_steps: LoadSteps, stop: Event, resources: ExitStack) -> None:
     data_dir = settings.node.data_dir
     resources.enter_context(node_runs(data_dir))
     resources.enter_context(only_worker(data_dir))
+    analyst = resources.enter_context(Analyst(settings, load_steps))  # loads its networks meanwhile
     database = Database(settings.store_url)
     resources.callback(database.close)
     database.upgrade()
@@ -76,7 +66,7 @@ def _run(settings: Settings, load_steps: LoadSteps, stop: Event, resources: Exit
     pipeline = Pipeline(
         database=database,
         files=outbox.files,
-        steps=load_steps(settings),
+        steps=analyst,
         wanted=Wanted.of(settings),
         installation_uid=installation_uid(data_dir),
         clock=utc_now,
@@ -134,11 +124,18 @@ def work_once(pipeline: Pipeline, policy: Policy, *, stop: Event) -> bool:
 
 
 def see_through(job: Job, pipeline: Pipeline, policy: Policy, *, stop: Event) -> None:
-    """Run a job; whatever goes wrong becomes the job's next state, never the end of the worker."""
+    """Run a job; whatever goes wrong becomes the job's next state, never the end of the worker.
+
+    Raises:
+        AnalystError: no analysis process can be started any more; the job is handed back.
+    """
     try:
         run_job(job, pipeline, stop=stop)
     except Interrupted:
         settle(pipeline, partial(jobs.hand_back, job=job), stop=stop)
+    except AnalystError:
+        settle(pipeline, partial(jobs.hand_back, job=job), stop=stop)
+        raise  # no job can be done here: the supervisor starts another worker
     except StoreUnavailable as error:
         # Not the study's fault: the attempt does not count.
         log.warning("job.waits", study=job.study_uid, error=str(error))
@@ -172,12 +169,6 @@ def retry_or_bury(session: Session, *, job: Job, error: str, policy: Policy, now
         jobs.bury(session, job, error=error, now=now)
     else:
         jobs.retry(session, job, error=error, not_before=now + timedelta(seconds=policy.retry_s), now=now)
-
-
-def place_of(error: Exception) -> str:
-    """Say what failed and where; not the message, which may quote the patient's data."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
 
 
 def utc_now() -> datetime:

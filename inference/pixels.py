@@ -15,12 +15,15 @@ from pydicom.uid import UID, RLELossless
 from inference.attributes import MALFORMED, attribute, image_size, integer
 from inference.codestream import stream_size
 from inference.errors import NoPixelData, PixelDataError, TooLarge
+from inference.palette import check_length
 from inference.types import MModeRegion, MModeStrip
 
 MAX_FRAME_BYTES = 64 * 2**20
 MAX_FRAMES = 100_000
 FRAMES_PER_CLIP = 4
+RLE_HEADER_BYTES = 64
 WHITE = 255
+BYTE_BITS = 8
 COLOUR_NDIM = 3  # rows, columns, samples
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as YBR_FULL (PS3.3 C.7.6.3.1.2)
 
@@ -88,16 +91,21 @@ def _check_bounds(ds: Dataset) -> None:
     """Refuse what is missing or absurd before anything is allocated for it."""
     if not attribute(ds, "PixelData"):
         raise NoPixelData
+    if _frame_bytes(ds) > MAX_FRAME_BYTES:
+        raise TooLarge(
+            f"a frame of {ds.Columns} x {ds.Rows} pixels has {_frame_bytes(ds)} bytes, "
+            f"the limit is {MAX_FRAME_BYTES}"
+        )
+    _frame_count(ds)
+
+
+def _frame_bytes(ds: Dataset) -> int:
+    """Return the size of a decoded frame."""
     rows, columns = image_size(ds)
     samples, bits = integer(ds, "SamplesPerPixel"), integer(ds, "BitsAllocated")
     if samples not in (1, 3) or bits not in (8, 16):
         raise PixelDataError(f"SamplesPerPixel is {samples}, BitsAllocated is {bits}")
-    size = rows * columns * samples * bits // 8
-    if size > MAX_FRAME_BYTES:
-        raise TooLarge(
-            f"a frame of {columns} x {rows} pixels has {size} bytes, the limit is {MAX_FRAME_BYTES}"
-        )
-    _frame_count(ds)
+    return rows * columns * samples * bits // 8
 
 
 def _frame_count(ds: Dataset) -> int:
@@ -114,8 +122,8 @@ def _decode(ds: Dataset, frame: int, window: tuple[slice, slice]) -> _Stored:
     if not isinstance(syntax, UID):
         raise PixelDataError("the transfer syntax is not stated")
     decoder = get_decoder(syntax)
-    if syntax.is_compressed and syntax != RLELossless:
-        _check_stream(ds, frame)
+    if syntax.is_compressed:
+        _check_stream(ds, frame, syntax)
     values, found = decoder.as_array(ds, index=frame, raw=True)
     return _Stored(
         values=values[window],
@@ -125,10 +133,15 @@ def _decode(ds: Dataset, frame: int, window: tuple[slice, slice]) -> _Stored:
     )
 
 
-def _check_stream(ds: Dataset, frame: int) -> None:
-    """Refuse a coded frame whose own header disagrees with the data set (PS3.5 8.2)."""
+def _check_stream(ds: Dataset, frame: int, syntax: UID) -> None:
+    """Refuse a coded frame that becomes another size than the data set says (PS3.5 8.2)."""
     tables = (ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths) if "ExtendedOffsetTable" in ds else None
     stream = get_frame(ds.PixelData, frame, number_of_frames=_frame_count(ds), extended_offsets=tables)
+    if syntax == RLELossless:
+        size_bytes = _frame_bytes(ds)
+        if len(stream) > RLE_HEADER_BYTES + 2 * size_bytes:
+            raise PixelDataError(f"{len(stream)} bytes of RLE for a frame of {size_bytes}")
+        return
     size = stream_size(stream)
     if (size.rows, size.columns, size.samples) != (ds.Rows, ds.Columns, ds.SamplesPerPixel):
         raise PixelDataError(
@@ -164,6 +177,7 @@ def _eight_bits(stored: _Stored) -> NDArray[np.uint8]:
 
 def _through_palette(values: NDArray[Any], ds: Dataset) -> NDArray[np.uint8]:
     """Return the RGB of palette indices; 16-bit tables keep their high byte (PS3.3 C.7.6.3.1.5)."""
+    _check_palette(ds)
     rgb: NDArray[Any] = apply_color_lut(values, ds)[..., :COLOUR_NDIM]
     big_endian = not ds.file_meta.TransferSyntaxUID.is_little_endian
     if rgb.itemsize == 1 and (big_endian or values.itemsize > 1):
@@ -171,6 +185,16 @@ def _through_palette(values: NDArray[Any], ds: Dataset) -> NDArray[np.uint8]:
     if big_endian and "RedPaletteColorLookupTableData" in ds:
         rgb = rgb.byteswap()  # pydicom minds the byte order of segmented tables only
     return (rgb >> 8 * (rgb.itemsize - 1)).astype(np.uint8)
+
+
+def _check_palette(ds: Dataset) -> None:
+    """Refuse segmented tables that become longer than any table may be."""
+    for colour in ("Red", "Green", "Blue", "Alpha"):
+        data = attribute(ds, f"Segmented{colour}PaletteColorLookupTableData")
+        if data:
+            wide = ds.RedPaletteColorLookupTableDescriptor[2] > BYTE_BITS
+            order = "<" if ds.file_meta.TransferSyntaxUID.is_little_endian else ">"
+            check_length(np.frombuffer(data, f"{order}u2" if wide else "u1").tolist(), wide=wide)
 
 
 def _gray(shown: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,23 +1,29 @@
 """Stand-ins for the two steps that need networks and highdicom, for tests of everything around them.
 
 The ImageComments of an image say what the stand-in analysis makes of it: "refuse" finds no cycle,
-"raise" is a bug, "slow" takes a second; anything else is measured.
+"raise" is a bug, "slow" takes a second; see `do` for what a hostile image may do to its process;
+anything else is measured.
 """
 
+import ctypes
 import io
+import os
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 
 import builders
+import numpy as np
 from pydicom import Dataset, dcmwrite
 
 from dicom_node.identity import derived_uid
-from dicom_node.pipeline import Steps
-from dicom_node.report import Predecessor, ReportObject
+from dicom_node.products import Predecessor, ReportObject
 from dicom_node.settings import Settings
+from dicom_node.steps import Steps
 from dicom_node.wanted import Wanted
-from inference.errors import NoCycle
+from inference.errors import NoCycle, WeightsMismatch
 from inference.types import ModelIdentity, StripResult, Value
 from store.results import Kind
 
@@ -33,6 +39,11 @@ def steps(settings: Settings | None = None) -> Steps:  # noqa: ARG001 - the sign
     return Steps(analyse=analyse, build_results=build_results, model=MODEL)
 
 
+def mismatched(settings: Settings) -> Steps:
+    """Fail as networks do that are not what their record says."""
+    raise WeightsMismatch(f"no weights in {settings.inference.weights!r}")
+
+
 def analyse(dataset: Dataset) -> list[StripResult]:
     """Do what ImageComments says."""
     told = dataset.get("ImageComments", "")
@@ -40,10 +51,29 @@ def analyse(dataset: Dataset) -> list[StripResult]:
         raise BuggyError(f"told to, by {dataset.PatientName}")
     if told == "refuse":
         return [StripResult(status="not_measured", reason=NoCycle.reason, detail="told to")]
-    if told == "slow":
-        time.sleep(1)
+    do(told)
     ef = Value(value=61.5, ci95=(58.0, 65.0))
     return [StripResult(status="measured", measurements={"EF_percent": ef})]
+
+
+def do(told: str) -> None:
+    """Do to this process what ImageComments, or the comment behind "report ", says."""
+    deed, _, marker = told.partition(" ")
+    if deed == "slow":
+        time.sleep(1)
+    if deed == "hang":
+        hang(Path(marker))
+    if deed == "bomb":
+        np.ones(10 << 30, np.uint8)
+    if deed == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hang(marker: Path) -> None:
+    """Make the marker, then never return from C, with the interpreter held; where it was there, go on."""
+    if not marker.exists():
+        marker.touch()
+        ctypes.PyDLL(None).sleep(3600)
 
 
 def build_results(
@@ -58,6 +88,7 @@ def build_results(
     wanted: Wanted,  # noqa: ARG001 - the signature of the real one
 ) -> list[ReportObject]:
     """Return an SR and an overlay whose bytes depend on every argument."""
+    do(source.get("ImageComments", "").removeprefix("report "))
     made = []
     for kind, build in (("tid5200", builders.vendor_sr), ("overlay", builders.secondary_capture)):
         ds = build(

@@ -1,37 +1,27 @@
 """Study results as DICOM objects: reports, pictures, graphics. The only place that knows highdicom."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import get_args
 
 from pydicom.dataset import Dataset
 
+from dicom_node.findings import judged
+from dicom_node.products import Predecessor, ReportObject, UnreportableSource
 from dicom_node.report.header import Production, file_bytes
 from dicom_node.report.overlay import draw_overlay
 from dicom_node.report.presentation import presentation_state
-from dicom_node.report.refusals import judged
 from dicom_node.report.secondary_capture import secondary_capture
-from dicom_node.report.source import UnreportableSource, normalised_header
-from dicom_node.report.sr import Predecessor, structured_report
+from dicom_node.report.source import normalised_header
+from dicom_node.report.sr import structured_report
 from dicom_node.settings import SRTemplate
 from dicom_node.wanted import Wanted
 from inference.pixels import frame_rgb
 from inference.types import ModelIdentity, StripResult
 from store.results import Kind
 
-__all__ = ["Predecessor", "ReportObject", "UnreportableSource", "build_results", "draw_overlay", "judged"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportObject:
-    """One finished DICOM file, Explicit VR Little Endian."""
-
-    kind: Kind
-    sop_instance_uid: str
-    sop_class_uid: str
-    data: bytes
+__all__ = ["Predecessor", "ReportObject", "UnreportableSource", "build_results", "draw_overlay"]
 
 
 def build_results(

@@ -33,8 +33,3 @@ REFUSALS: Final[Mapping[str, Refusal]] = {
 def refusal_of(result: StripResult) -> Refusal | None:
     """Return why a strip that was looked at has no numbers; None when measured or never looked at."""
     return None if result.region is None else REFUSALS.get(result.reason or "")
-
-
-def judged(result: StripResult) -> bool:
-    """Tell whether a strip was looked at in vain: nothing is wrong with its file."""
-    return refusal_of(result) is not None

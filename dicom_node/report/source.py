@@ -13,6 +13,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
+from dicom_node.products import UnreportableSource
 from dicom_node.report.legal import is_legal, shortened
 from inference.attributes import MALFORMED
 
@@ -96,10 +97,6 @@ SHORTENED: Final = (
     "InstitutionName",
 )
 """Texts for human readers: the start of one too long is better than nothing."""
-
-
-class UnreportableSource(ValueError):
-    """The source image cannot be reported on: it lacks a UID, or its patient cannot be named legally."""
 
 
 def normalised_header(source: Dataset, default_charset: str = "ISO_IR 100") -> Dataset:

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, SimplifiedAdultEchoSRStorage
 
 from dicom_node.identity import CODING_SCHEME_DESIGNATOR, CODING_SCHEME_UID, MANUFACTURER
+from dicom_node.products import Predecessor
 from dicom_node.report.header import Production, reference, result_header
 from dicom_node.report.legal import is_legal
 from dicom_node.report.quantities import QUANTITIES, known
@@ -55,16 +56,6 @@ DOCUMENTS: Final[Mapping[SRTemplate, Document]] = {
         needs_time_zone=True,
     ),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Predecessor:
-    """The document that a corrected one replaces."""
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    series_instance_uid: str
-    study_uid: str
 
 
 def structured_report(

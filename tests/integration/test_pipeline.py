@@ -18,7 +18,7 @@ from pydicom.uid import UltrasoundImageStorage
 
 from dicom_node.installation import installation_uid
 from dicom_node.pipeline import Pipeline, run_job
-from dicom_node.report import UnreportableSource
+from dicom_node.products import UnreportableSource
 from dicom_node.settings import Job as JobPolicy
 from dicom_node.settings import Study as StudyPolicy
 from dicom_node.sweeps import complete_studies

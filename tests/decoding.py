@@ -1,0 +1,48 @@
+"""Steps that read, decode and report as the real ones do, without networks: what is decoded is measured."""
+
+from dataclasses import replace
+
+import measured_strips
+from pydicom import Dataset
+
+from dicom_node.report import build_results
+from dicom_node.settings import Settings
+from dicom_node.steps import Steps
+from inference.errors import InferenceError
+from inference.patient import patient_of
+from inference.pixels import frames_to_analyse, strip
+from inference.regions import mmode_regions
+from inference.types import MModeRegion, ModelIdentity, StripResult
+
+MODEL = ModelIdentity(name="decoding", version="1", sha256="d" * 64)
+
+
+def steps(settings: Settings) -> Steps:  # noqa: ARG001 - the signature of `load_steps`
+    """Return these steps."""
+    return Steps(analyse=analyse, build_results=build_results, model=MODEL)
+
+
+def analyse(dataset: Dataset) -> list[StripResult]:
+    """Follow `inference.analyse.analyse`: an entry per region, or one refusal."""
+    try:
+        regions = mmode_regions(dataset)
+    except InferenceError as error:
+        return [refused(error)]
+    patient_of(dataset)
+    return [decoded(dataset, region) for region in regions]
+
+
+def decoded(dataset: Dataset, region: MModeRegion) -> StripResult:
+    """Decode every frame that would be looked at."""
+    try:
+        frames = frames_to_analyse(dataset)
+        shapes = {strip(dataset, region, frame).pixels.shape for frame in frames}
+    except InferenceError as error:
+        return refused(error)
+    assert shapes == {(region.y1 - region.y0 + 1, region.x1 - region.x0 + 1)}
+    return replace(measured_strips.strip_result(), region=region, frame=frames[-1])
+
+
+def refused(error: InferenceError) -> StripResult:
+    """Return the refusal of one region or image."""
+    return StripResult(status="not_measured", reason=error.reason, detail=str(error))

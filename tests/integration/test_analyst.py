@@ -1,0 +1,199 @@
+"""What a hostile image does to the analysis process, and cannot do to the worker and to other images."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import builders
+import pytest
+import standin
+from rig import Rig, children_of, kill, wait_for
+
+from dicom_node.analyst import Analyst
+from dicom_node.errors import AnalystError
+from dicom_node.settings import Settings
+from store.states import InstanceState
+
+STUDY = str(builders.STUDY_UID)
+MEASURED = (InstanceState.MEASURED, None)
+UNDECODABLE = (InstanceState.NOT_MEASURED, "undecodable")
+LIMIT_S = 2
+PATIENT_S = 90
+"""Every image that kills the analysis costs the start of two processes."""
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """Return a node, not started."""
+    with closing(Rig(tmp_path, job_attempts=1)) as made:
+        yield made
+
+
+def worker(rig: Rig, *, limit_s: float = LIMIT_S) -> subprocess.Popen[bytes]:
+    """Start a worker with stand-in steps and this limit of time."""
+    return rig.role("work", ECHONODE_JOB__IMAGE_TIMEOUT_S=str(limit_s))
+
+
+def take_in(rig: Rig, *comments: str) -> list[str]:
+    """Receive an image per comment; return their UIDs."""
+    images = [
+        builders.image_2d(ImageComments=comment, InstanceNumber=n) for n, comment in enumerate(comments)
+    ]
+    for each in images:
+        rig.ingest(each)
+    return [str(each.SOPInstanceUID) for each in images]
+
+
+def outcomes(rig: Rig) -> dict[str, tuple[InstanceState, str | None]]:
+    """Return state and reason per image, once the study is done."""
+    wait_for(lambda: rig.events("study.done"), "the study is done", limit_s=PATIENT_S)
+    return {uid: (each.state, each.reason) for uid, each in rig.instances(STUDY).items()}
+
+
+def details(rig: Rig) -> dict[str | None, str]:
+    """Return the words of each refusal in the audit log."""
+    rows = rig.events("instance.not_measured")
+    return {event.sop_instance_uid: event.detail["strips"][0]["detail"] for event in rows}
+
+
+def analyst_of(process: subprocess.Popen[bytes]) -> int:
+    """Return the process id of the worker's analysis process."""
+    (pid,) = wait_for(lambda: children_of(process), "the worker has a child")
+    return int(pid)
+
+
+def gone(pid: int) -> bool:
+    """Tell whether a process has ended, whoever should have waited for it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def hung(folder: Path) -> tuple[str, Path]:
+    """Return a comment that hangs the analysis, and the file that tells when it does."""
+    return f"hang {folder / 'hangs'}", folder / "hangs"
+
+
+def test_hostile_images_cost_themselves_only(rig: Rig) -> None:
+    """An image that hangs in C, one of 10 GB and one that crashes get a reason each; the rest is measured."""
+    hangs, _ = hung(rig.folder)
+    process = worker(rig)
+    before, slow, bomb, crash, after = take_in(rig, "", hangs, "bomb", "crash", "")
+
+    assert outcomes(rig) == {
+        before: MEASURED,
+        slow: UNDECODABLE,
+        bomb: UNDECODABLE,
+        crash: UNDECODABLE,
+        after: MEASURED,
+    }
+    assert details(rig) == {
+        slow: "the analysis was stopped after 2 s",
+        bomb: "the analysis needed more than 4096 MB (tried 2 times)",
+        crash: "the analysis died of SIGSEGV (tried 2 times)",
+    }
+    assert {each.detail["source_sop_instance_uid"] for each in rig.events("result.created")} == {
+        before,
+        after,
+    }
+    assert process.poll() is None
+    assert len(rig.events("node.started")) == 1
+    assert len(children_of(process)) == 1
+
+
+def test_a_report_that_cannot_be_built_within_the_limits(rig: Rig) -> None:
+    """An image whose report takes too much memory has a reason in the audit log; the others are reported."""
+    worker(rig)
+    bomb, fine = take_in(rig, "report bomb", "")
+
+    assert outcomes(rig) == {bomb: MEASURED, fine: MEASURED}
+    (event,) = rig.events("report.refused")
+    assert event.sop_instance_uid == bomb
+    assert event.detail["because"] == "the analysis needed more than 4096 MB (tried 2 times)"
+    assert {each.detail["source_sop_instance_uid"] for each in rig.events("result.created")} == {fine}
+
+
+def test_an_analysis_killed_from_outside_is_repeated(rig: Rig) -> None:
+    """A passing shortage of memory, in which the kernel kills the analysis, costs no image."""
+    hangs, marker = hung(rig.folder)
+    process = worker(rig, limit_s=60)
+    images = take_in(rig, hangs, "")
+    wait_for(marker.exists, "the analysis has begun")
+    kill(analyst_of(process))
+
+    assert outcomes(rig) == dict.fromkeys(images, MEASURED)
+
+
+@pytest.mark.parametrize(
+    "signals", [[signal.SIGKILL], [signal.SIGTERM, signal.SIGTERM]], ids=["killed", "told twice"]
+)
+def test_no_analysis_survives_its_worker(rig: Rig, signals: list[signal.Signals]) -> None:
+    """However a worker ends, an analysis that hangs deep in C ends with it."""
+    hangs, marker = hung(rig.folder)
+    process = worker(rig, limit_s=60)
+    take_in(rig, hangs)
+    wait_for(marker.exists, "the analysis has begun")
+    analyst = analyst_of(process)
+
+    for each in signals:
+        wait_for(lambda: not gone(process.pid), "the worker still runs")
+        process.send_signal(each)
+
+    process.wait(timeout=2)
+    wait_for(lambda: gone(analyst), "the analysis is gone", limit_s=2)
+
+
+def test_the_analysis_leaves_all_else_to_its_worker(rig: Rig) -> None:
+    """A stop signal that it gets, too, does not stop it; neither database nor lock are open in it."""
+    process = worker(rig)
+    take_in(rig, "slow", "slow")
+    wait_for(lambda: rig.events("node.started"), "the worker is ready")
+    analyst = analyst_of(process)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(analyst, number)
+    held = [str(each.readlink()) for each in Path(f"/proc/{analyst}/fd").iterdir()]
+
+    assert not [path for path in held if path.endswith((".db", ".lock"))]
+    assert set(outcomes(rig).values()) == {MEASURED}
+    assert analyst_of(process) == analyst
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 0
+    assert gone(analyst)
+
+
+def test_a_mistake_of_ours_is_named_by_its_place(rig: Rig) -> None:
+    """A bug fails the job as ever: named by type, file and line; nowhere stands the name that it quotes."""
+    worker(rig)
+    take_in(rig, "raise")
+
+    (event,) = wait_for(lambda: rig.events("job.dead"), "the job is given up")
+    log = (rig.folder / "node.log").read_text(encoding="utf-8")
+
+    assert "BuggyError in standin.py:" in json.dumps(event.detail)
+    assert "BuggyError in standin.py:" in log
+    assert "Phantom" not in log
+
+
+def test_networks_that_do_not_load_stop_the_worker() -> None:
+    """The worker says the same sentence as if it had loaded them itself."""
+    settings = Settings(inference={"weights": "elsewhere"})
+
+    with (
+        Analyst(settings, standin.mismatched) as analyst,
+        pytest.raises(AnalystError, match="no weights in 'elsewhere'"),
+    ):
+        assert analyst.model
+
+
+def test_a_worker_without_networks_is_light() -> None:
+    """The worker's own process loads neither torch nor highdicom."""
+    code = "import sys, dicom_node.work; print(*(m for m in sys.argv[1:] if m in sys.modules))"
+    command = [sys.executable, "-c", code, "torch", "torchvision", "highdicom", "dicom_node.report"]
+
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "\n"
