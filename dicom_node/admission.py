@@ -9,8 +9,10 @@ from dicom_node.settings import Peer, Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Rejection:
-    """An A-ASSOCIATE-RJ by the service user (PS3.8 9.3.4): its diagnostic and our words for it."""
+    """An A-ASSOCIATE-RJ (PS3.8 9.3.4), by the service user for good unless said: and our words for it."""
 
+    result: int = 0x01
+    source: int = 0x01
     diagnostic: int
     reason: str
 
@@ -18,6 +20,10 @@ class Rejection:
 CALLED_AE_UNKNOWN = Rejection(diagnostic=0x07, reason="called AE title is not ours")
 CALLING_AE_UNKNOWN = Rejection(diagnostic=0x03, reason="calling AE title is not listed in [[peers]]")
 HOST_UNKNOWN = Rejection(diagnostic=0x03, reason="this AE title may not call from this address")
+TOO_MANY = Rejection(result=0x02, source=0x03, diagnostic=0x02, reason="too many associations")
+TOO_MANY_OF_HOST = Rejection(
+    result=0x02, source=0x03, diagnostic=0x02, reason="too many associations from this address"
+)
 
 
 def rejection(settings: Settings, *, called_ae: str, calling_ae: str, ip: str) -> Rejection | None:

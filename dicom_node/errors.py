@@ -24,3 +24,7 @@ class Unparsable(NodeError):
 
 class IdentityMismatch(NodeError):
     """The data set is not the object that the C-STORE request announced."""
+
+
+class ProtocolViolation(NodeError):
+    """The peer broke the upper layer protocol, or a limit of ours."""
