@@ -18,6 +18,8 @@ from dicom_node.quota import Quota
 from dicom_node.spool import SpoolingProvider
 
 TOO_MANY_CONNECTIONS = "too many connections from this address"
+SEND_BUFFER_BYTES = 65_536
+"""Answers are small; a peer that reads none of them is noticed after this many."""
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +43,7 @@ class Connection(RequestHandler):
         """Run the association to its end, then tell the server's `on_end`."""
         # Without it the answer to each C-STORE waits for the peer's delayed acknowledgement.
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         if not self._is_secured():
             return
         if not self._has_spoken():
@@ -69,8 +72,8 @@ class Connection(RequestHandler):
         try:
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         except OSError as error:
-            reason = "not in time" if isinstance(error, TimeoutError) else getattr(error, "reason", None)
-            self._refuse("no TLS connection", tls=printable(reason or type(error).__name__))
+            why = "not in time" if isinstance(error, TimeoutError) else getattr(error, "reason", None)
+            self._refuse(f"no TLS connection: {printable(why or type(error).__name__)}")
             return False
         return True
 
@@ -82,8 +85,8 @@ class Connection(RequestHandler):
         poll.register(self.request, select.POLLIN)
         return bool(poll.poll(self.server.limits.request_timeout_s * 1000))
 
-    def _refuse(self, reason: str, **detail: str) -> None:
-        self.server.on_refused(reason, peer_ip=self.client_address[0], **detail)
+    def _refuse(self, reason: str) -> None:
+        self.server.on_refused(reason, peer_ip=self.client_address[0])
 
     def _create_association(self) -> Any:
         association = super()._create_association()

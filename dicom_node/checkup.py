@@ -3,11 +3,13 @@
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
+from dicom_node.certificates import verdict
 from dicom_node.scu import Accepted, echo
 from dicom_node.settings import Settings
 from store.database import Database
@@ -43,6 +45,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield peers(settings)
     yield disk(settings)
     yield database(settings)
+    yield Finding("tls", *verdict(settings.tls, now=datetime.now(UTC)))
     yield weights(settings)
     yield from destinations(settings)
 
@@ -97,7 +100,7 @@ def destinations(settings: Settings) -> Iterator[Finding]:
     if not settings.destinations:
         yield Finding("destinations", "warning", "none listed: results stay on this machine")
     for peer in settings.destinations:
-        answer = echo(peer, calling_ae=settings.node.ae_title)
+        answer = echo(peer, calling_ae=settings.node.ae_title, tls=settings.tls)
         verdict = "ok" if isinstance(answer, Accepted) else "failed"
         detail = "answers C-ECHO" if verdict == "ok" else str(answer)
         yield Finding(f"destination {peer.name}", verdict, detail)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dicom_node.errors import SettingsError
-from dicom_node.settings.sections import TLS
+from dicom_node.settings import TLS
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2; all of TLS 1.3 are such."""

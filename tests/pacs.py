@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,6 +34,7 @@ class Pacs:
         port: int = 0,
         answer: Answer = success,
         sop_classes: Sequence[str] = (ComprehensiveSRStorage, SecondaryCaptureImageStorage),
+        ssl_context: SSLContext | None = None,
     ) -> None:
         self.name = name
         self.answer = answer
@@ -46,7 +48,9 @@ class Pacs:
         for sop_class in (*sop_classes, "1.2.840.10008.1.1"):
             ae.add_supported_context(sop_class, ExplicitVRLittleEndian)
         handlers = [(evt.EVT_C_STORE, self._on_store), (evt.EVT_REQUESTED, self._on_requested)]
-        self._server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+        self._server = ae.start_server(
+            ("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=ssl_context
+        )
         self.port: int = self._server.socket.getsockname()[1]
 
     def __enter__(self) -> Self:
