@@ -184,8 +184,8 @@ class GuardedDUL(DULServiceProvider):
             primitive = pdu.to_primitive()
         except Exception as error:  # noqa: BLE001 - hostile bytes raise whatever they like in the library
             raise ProtocolViolation(f"undecodable PDU of type 0x{received[0]:02X}: {_kind(error)}") from None
-        if isinstance(primitive, A_ASSOCIATE) and self._is_first:
-            check_maximum(primitive.maximum_length_received)
+        if self._is_first:
+            check_proposal(primitive)
         return pdu, event
 
 
@@ -206,14 +206,19 @@ def check_request(pdu: bytearray) -> None:
             raise ProtocolViolation(f"more than {MAX_REQUEST_ITEMS} items in a request")
 
 
-def check_maximum(peer_maximum: int | None) -> None:
-    """Look at the largest PDU that a peer takes (PS3.8 D.1); 0 is any.
+def check_proposal(request: A_ASSOCIATE) -> None:
+    """Look at what pynetdicom takes for granted in a request that it could decode.
 
     Raises:
-        ProtocolViolation: no answer of ours would fit.
+        ProtocolViolation: no answer of ours would fit the peer's maximum (PS3.8 D.1; 0 is any), or a
+            presentation context is not complete (PS3.8 9.3.2.2).
     """
-    if peer_maximum is None or 0 < peer_maximum < MIN_PEER_MAXIMUM:
-        raise ProtocolViolation(f"the peer's maximum PDU length is {peer_maximum}")
+    maximum = request.maximum_length_received
+    if maximum is None or 0 < maximum < MIN_PEER_MAXIMUM:
+        raise ProtocolViolation(f"the peer's maximum PDU length is {maximum}")
+    contexts = request.presentation_context_definition_list
+    if not contexts or not all(each.abstract_syntax and each.transfer_syntax for each in contexts):
+        raise ProtocolViolation("a presentation context is not complete")
 
 
 def _items(pdu: bytearray, start: int, end: int) -> Any:
