@@ -119,6 +119,10 @@ class Process(Node):
         """Return the memory in use."""
         return self._status("VmRSS")
 
+    def peak_rss_kb(self) -> int:
+        """Return the most memory that was ever in use."""
+        return self._status("VmHWM")
+
     def threads(self) -> int:
         """Return the number of threads."""
         return self._status("Threads")
