@@ -185,9 +185,7 @@ def _associated(
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = peer.timeout_s
     try:
         tls_args = (client_context(tls), peer.host) if peer.tls else None
-        association = ae.associate(
-            peer.host, peer.port, contexts, ae_title=peer.ae_title, tls_args=tls_args
-        )
+        association = ae.associate(peer.host, peer.port, contexts, ae_title=peer.ae_title, tls_args=tls_args)
     except (OSError, SettingsError) as error:
         yield Unreachable(why=f"{peer.host}: {getattr(error, 'strerror', None) or error}")
         return
@@ -200,9 +198,7 @@ def _associated(
         ae.connection._shutdown_socket()  # noqa: SLF001 - our own
 
 
-def _why_not(
-    association: Association, connection: _Socket, peer: Destination
-) -> Unreachable | Unsupported:
+def _why_not(association: Association, connection: _Socket, peer: Destination) -> Unreachable | Unsupported:
     if association.rejected_contexts:
         return _not_accepted(association.rejected_contexts)
     if association.is_rejected:

@@ -109,9 +109,7 @@ def connected(port: int, host: str = "127.0.0.1") -> Iterator[socket.socket]:
 
 
 @contextmanager
-def associated(
-    port: int, *, receive_buffer: int | None = None, **about: object
-) -> Iterator[socket.socket]:
+def associated(port: int, *, receive_buffer: int | None = None, **about: object) -> Iterator[socket.socket]:
     """Connect and be accepted."""
     with connected(port) as opened:
         if receive_buffer is not None:

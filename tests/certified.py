@@ -35,7 +35,9 @@ class Authority:
         self._folder = folder
         self._name = _name(name)
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self.ca = self._write(f"{name}-ca.pem", self._certificate(self._name, self._key, days=365, is_ca=True))
+        self.ca = self._write(
+            f"{name}-ca.pem", self._certificate(self._name, self._key, days=365, is_ca=True)
+        )
 
     def issue(self, name: str, *, days: float = 365) -> Identity:
         """Return a new identity of this machine that is good for so many days from now."""

@@ -100,10 +100,19 @@ def grown(data: bytearray, chance: random.Random) -> None:
     """Repeat a piece, or insert noise."""
     start = chance.randrange(len(data))
     piece = data[start : start + chance.randrange(1, 60)]
-    data[start:start] = chance.choice([piece * chance.randrange(1, 40), chance.randbytes(chance.randrange(40))])
+    data[start:start] = chance.choice(
+        [piece * chance.randrange(1, 40), chance.randbytes(chance.randrange(40))]
+    )
 
 
-MUTATIONS: list[Callable[[bytearray, random.Random], None]] = [flipped, flipped, renumbered, renumbered, cut, grown]
+MUTATIONS: list[Callable[[bytearray, random.Random], None]] = [
+    flipped,
+    flipped,
+    renumbered,
+    renumbered,
+    cut,
+    grown,
+]
 
 
 def mutated(source: bytes, chance: random.Random) -> bytes:
@@ -140,7 +149,9 @@ def throw(port: int, conversation: Sequence[bytes]) -> None:
             while opened.recv(65_536):
                 pass
         except TimeoutError:
-            raise AssertionError(f"the receiver holds on to {[part.hex() for part in conversation]}") from None
+            raise AssertionError(
+                f"the receiver holds on to {[part.hex() for part in conversation]}"
+            ) from None
         except OSError:
             return  # closed before we had finished
 
@@ -173,7 +184,9 @@ def throw_all(port: int, conversations: Iterator[list[bytes]]) -> None:
 def node(tmp_path: Path) -> Iterator[Process]:
     """Yield a receiver process, and make sure afterwards that nothing happened to it."""
     limits = {"max_associations": 50, "max_associations_per_peer": 40, "max_connections_per_host": 50}
-    settings_of_node = settings_for(tmp_path / "node", acse_timeout_s=2, pdu_timeout_s=1, max_object_mb=1, **limits)
+    settings_of_node = settings_for(
+        tmp_path / "node", acse_timeout_s=2, pdu_timeout_s=1, max_object_mb=1, **limits
+    )
     log = tmp_path / "log"
     with process(settings_of_node, log=log) as running:
         echo_duration_s(running.port)

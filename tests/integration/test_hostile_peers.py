@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -17,7 +16,6 @@ from attacks import (
     ABORT_RQ,
     COMMAND,
     LAST,
-    OTHER_HOST,
     RELEASE_RQ,
     associated,
     command,
@@ -37,9 +35,9 @@ from attacks import (
     store_rq,
     user_information,
 )
-from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
+from pydicom.uid import UltrasoundMultiFrameImageStorage
 from pynetdicom.sop_class import Verification
-from receivers import Node, Process, process, receiver, settings_for, wait_for
+from receivers import Node, Process, process, settings_for, wait_for
 
 MEGABYTE = 1_000_000
 
@@ -252,12 +250,14 @@ def clip(folder: Path, frames: int) -> Path:
 
 @pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK is not installed")
 def test_sender_killed_in_the_middle(tmp_path: Path) -> None:
-    """kill -9 of a real sender: its part is removed, its place is free, and the trail says so."""
+    """Kill -9 of a real sender: its part is removed, its place is free, and the trail says so."""
     path = clip(tmp_path, 200)
     settings = settings_for(tmp_path / "node", max_associations=1, max_associations_per_peer=1)
     with process(settings, log=tmp_path / "log") as node:
         for number in range(1, 4):
-            sender = subprocess.Popen(["storescu", "-aec", "ECHONODE", "127.0.0.1", str(node.port), str(path)])
+            sender = subprocess.Popen(
+                ["storescu", "-aec", "ECHONODE", "127.0.0.1", str(node.port), str(path)]
+            )
             wait_for(lambda: parts(node.data_dir), "the first bytes", limit_s=30)
             sender.kill()
             sender.wait()

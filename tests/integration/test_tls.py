@@ -77,14 +77,19 @@ def refusals(node: Node, count: int = 1) -> list[str]:
 
 
 @needs_dcmtk
-def test_dcmtk_with_a_certificate(tmp_path: Path, node: Process, authority: Authority, cart: Identity) -> None:
+def test_dcmtk_with_a_certificate(
+    tmp_path: Path, node: Process, authority: Authority, cart: Identity
+) -> None:
     """DCMTK gets through C-ECHO and C-STORE over TLS, and the plain port still answers."""
     image = builders.save(builders.us_image(builders.texture()), tmp_path / "image.dcm")
 
     assert dcmtk("echoscu", node, authority.ca, cart) == 0
     assert dcmtk("storescu", node, authority.ca, cart, image) == 0
     assert len(node.instances(builders.STUDY_UID)) == 1
-    assert subprocess.run(["echoscu", "-aec", "ECHONODE", "localhost", str(node.port)], check=False).returncode == 0
+    assert (
+        subprocess.run(["echoscu", "-aec", "ECHONODE", "localhost", str(node.port)], check=False).returncode
+        == 0
+    )
 
 
 @needs_dcmtk
@@ -146,7 +151,10 @@ def test_old_versions_and_ciphers(
     context.load_cert_chain(cart.certificate, cart.private_key)
     context.minimum_version = context.maximum_version = version
     context.set_ciphers(ciphers)
-    with connected(node.settings.tls.port) as opened, pytest.raises(OSError, match=r"(?i)alert|closed|reset|EOF"):
+    with (
+        connected(node.settings.tls.port) as opened,
+        pytest.raises(OSError, match=r"(?i)alert|closed|reset|EOF"),
+    ):
         context.wrap_socket(opened, server_hostname="localhost")
 
     assert refusals(node)
@@ -236,7 +244,9 @@ def test_sending_over_tls(
     image = builders.us_image(builders.texture())
     path = builders.save(image, tmp_path / "image.dcm")
 
-    assert list(store(destination, [path], calling_ae="US", tls=authority.settings(ours))) == [Accepted(status=0)]
+    assert list(store(destination, [path], calling_ae="US", tls=authority.settings(ours))) == [
+        Accepted(status=0)
+    ]
     assert running.uids == [image.SOPInstanceUID]
 
 
