@@ -14,7 +14,7 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
 OTHER_HOST = "127.0.0.2"
-"""Where well-behaved senders call from while 127.0.0.1 attacks."""
+"""Where well-behaved senders call from; attacks come from elsewhere."""
 
 ANSWER_WITHIN_S = 1.0
 RELEASE_RQ = b"\x05\x00\x00\x00\x00\x04\x00\x00\x00\x00"
@@ -109,9 +109,11 @@ def connected(port: int, host: str = "127.0.0.1") -> Iterator[socket.socket]:
 
 
 @contextmanager
-def associated(port: int, *, receive_buffer: int | None = None, **about: object) -> Iterator[socket.socket]:
+def associated(
+    port: int, host: str = "127.0.0.1", *, receive_buffer: int | None = None, **about: object
+) -> Iterator[socket.socket]:
     """Connect and be accepted."""
-    with connected(port) as opened:
+    with connected(port, host) as opened:
         if receive_buffer is not None:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         opened.sendall(request(**about))  # type: ignore[arg-type]  # as `request` takes them

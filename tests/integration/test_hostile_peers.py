@@ -1,14 +1,15 @@
 """Attacks on the DICOM port that pynetdicom alone falls for: each has a bound, and others do not notice."""
 
 import shutil
-import signal
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
+import attacks
 import builders
 import numpy as np
 import pytest
@@ -17,9 +18,7 @@ from attacks import (
     COMMAND,
     LAST,
     RELEASE_RQ,
-    associated,
     command,
-    connected,
     context_item,
     echo_duration_s,
     echo_rq,
@@ -37,45 +36,68 @@ from attacks import (
 )
 from pydicom.uid import UltrasoundMultiFrameImageStorage
 from pynetdicom.sop_class import Verification
-from receivers import Node, Process, process, settings_for, wait_for
+from receivers import Process, process, settings_for, wait_for
+
+from dicom_node.settings import Settings
+from store.audit import AuditEvent
 
 MEGABYTE = 1_000_000
 
 
+class Target:
+    """A receiver process, attacked from an address that no other test uses."""
+
+    def __init__(self, node: Process, number: int) -> None:
+        self.node = node
+        self.port = node.port
+        self.host = f"127.0.1.{number}"
+        self.connected = partial(attacks.connected, node.port, self.host)
+        self.associated = partial(attacks.associated, node.port, self.host)
+
+    def events(self, event: str, count: int = 1) -> list[AuditEvent]:
+        """Wait for audit rows about the attacker, and return all that there are."""
+        wait_for(lambda: len(self._events(event)) >= count, f"{count} x {event}")
+        return self._events(event)
+
+    def _events(self, event: str) -> list[AuditEvent]:
+        return [row for row in self.node.events(event) if row.peer_ip == self.host]
+
+
+def small(folder: Path, **more: object) -> Settings:
+    """Return settings with short deadlines and small limits."""
+    limits = {"max_associations": 4, "max_associations_per_peer": 2, "max_connections_per_host": 8}
+    limits |= {"acse_timeout_s": 2, "pdu_timeout_s": 1, "max_object_mb": 5}
+    return settings_for(folder, **limits | more)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Path]]:
+    """Yield a receiver process with its log; it has to survive all tests of this module."""
+    folder = tmp_path_factory.mktemp("hostile")
+    log = folder / "log"
+    with process(small(folder / "node"), log=log) as running:
+        echo_duration_s(running.port)
+        yield running, log
+
+
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Process]:
-    """Yield a receiver process with short deadlines and small limits."""
-    settings = settings_for(
-        tmp_path / "node",
-        acse_timeout_s=2,
-        pdu_timeout_s=1,
-        max_object_mb=5,
-        max_associations=4,
-        max_associations_per_peer=2,
-        max_connections_per_host=8,
-    )
-    log = tmp_path / "log"
-    with process(settings, log=log) as running:
-        yield running
-        assert running.popen.poll() in (None, 0)  # 0: the test stopped it
-        assert "Traceback" not in log.read_text()
-
-
-def reasons(node: Node, event: str = "association.aborted") -> list[str]:
-    """Return the reasons in the audit rows of one kind."""
-    return [row.detail["reason"] for row in node.events(event)]
-
-
-def stopped(node: Process) -> None:
-    """Stop the receiver, which writes what it has counted."""
-    node.popen.send_signal(signal.SIGTERM)
-    assert node.popen.wait(timeout=20) == 0
-
-
-def settled(node: Process, threads: int) -> None:
-    """Wait until no thread and no part of a file is left of an attack."""
+def target(shared: tuple[Process, Path], numbers: Iterator[int]) -> Iterator[Target]:
+    """Yield what to attack; afterwards nothing is left of the attack, neither memory nor thread nor file."""
+    node, log = shared
+    threads, before_kb, logged = node.threads(), node.rss_kb(), log.stat().st_size
+    with others_answered(node.port):
+        yield Target(node, next(numbers))
+    assert node.popen.poll() is None
+    assert node.rss_kb() - before_kb < 10_000
     wait_for(lambda: node.threads() <= threads, f"the {threads} threads of before")
-    assert parts(node.data_dir) == []
+    assert node.files() == []
+    assert "Traceback" not in log.read_text()[logged:]
+
+
+@pytest.fixture(scope="module")
+def numbers() -> Iterator[int]:
+    """Return numbers for addresses."""
+    return iter(range(1, 250))
 
 
 @pytest.mark.parametrize(
@@ -91,44 +113,28 @@ def settled(node: Process, threads: int) -> None:
     ],
     ids=["request", "request of 256 kB", "first a P-DATA", "http", "P-DATA", "P-DATA too long", "unknown"],
 )
-def test_claimed_length(start: bytes, node: Process) -> None:
+def test_claimed_length(start: bytes, target: Target) -> None:
     """A header that claims more than may come ends the connection: 300 MB thrown at it cost no memory."""
-    echo_duration_s(node.port)
-    threads, before_kb = node.threads(), node.rss_kb()
-    with others_answered(node.port):
-        for _ in range(30):
-            with connected(node.port) as opened:
-                opened.sendall(start)
-                sent = send_until_closed(opened, bytes(MEGABYTE), times=10)
-                assert sent < 10 * MEGABYTE
-
-    assert node.rss_kb() - before_kb < 10_000
-    settled(node, threads)
+    for _ in range(30):
+        with target.connected() as opened:
+            opened.sendall(start)
+            sent = send_until_closed(opened, bytes(MEGABYTE), times=10)
+            assert sent < 10 * MEGABYTE
 
 
-def test_claims_are_audited(node: Process) -> None:
-    """What no scanner sends is in the audit trail, once a minute and host, with a count."""
-    for _ in range(3):
-        with connected(node.port) as opened:
-            opened.sendall(b"\x01\x00\xff\xff\xff\xff")
+def test_claims_are_audited(target: Target) -> None:
+    """What no scanner sends is in the audit trail, with what it was."""
+    for start, event in [(b"", "association.rejected"), (request(), "association.aborted")]:
+        with target.connected() as opened:
+            opened.sendall(start + b"\x01\x00\xff\xff\xff\xff")
             wait_for(lambda opened=opened: is_closed(opened), "the connection to be closed")
-    with associated(node.port) as opened:
-        opened.sendall(b"\x04\x00\xff\xff\xff\xff")
-        wait_for(lambda: is_closed(opened), "the connection to be closed")
-    node.wait_for_event("association.aborted")
-    stopped(node)
-
-    rows = [row for row in node.events("association.rejected") if row.peer_ip == "127.0.0.1"]
-    assert sum(row.detail["count"] for row in rows) == 3
-    assert all("claims more than 262144 bytes" in row.detail["found"] for row in rows)
-    assert "claims more than" in reasons(node)[0]
+        (row,) = target.events(event)
+        assert "claims more than" in row.detail["reason" if start else "found"]
 
 
 @pytest.mark.parametrize("what", ["object", "command", "data set of an echo", "data set before its command"])
-def test_message_without_end(what: str, node: Process) -> None:
+def test_message_without_end(what: str, target: Target) -> None:
     """Fragments of which none is the last end the association at a limit, and leave no file."""
-    echo_duration_s(node.port)
-    threads, before_kb = node.threads(), node.rss_kb()
     with_data_set = command(0x0030, with_data_set=True, AffectedSOPClassUID=Verification)
     beginning, fragment = {
         "object": (store_rq(), p_data(0, bytes(100_000), context=3)),
@@ -136,45 +142,38 @@ def test_message_without_end(what: str, node: Process) -> None:
         "data set of an echo": (p_data(COMMAND | LAST, with_data_set), p_data(0, bytes(100_000))),
         "data set before its command": (b"", p_data(0, bytes(100_000))),
     }[what]
-    with others_answered(node.port), associated(node.port) as opened:
+    with target.associated() as opened:
         opened.sendall(beginning)
         sent = send_until_closed(opened, fragment, times=3000)
 
     assert sent < 30 * MEGABYTE
-    assert node.rss_kb() - before_kb < 10_000
-    (aborted,) = node.wait_for_event("association.aborted")
+    (aborted,) = target.events("association.aborted")
     assert "of more than" in aborted.detail["reason"]
     assert aborted.detail["objects_cut_off"] == (what == "object")
-    settled(node, threads)
 
 
-def test_silent_connections(node: Process) -> None:
+def test_silent_connections(target: Target) -> None:
     """Connections that ask for nothing take no association, are limited by host, and do not last."""
-    threads = node.threads()
-    with others_answered(node.port), ExitStack() as silent:
-        opened = [silent.enter_context(connected(node.port)) for _ in range(8)]
-        wait_for(lambda: node.threads() >= threads + 8, "eight connections to be accepted")
-        with connected(node.port) as ninth:
+    with ExitStack() as silent:
+        opened = [silent.enter_context(target.connected()) for _ in range(8)]
+        with target.connected() as ninth:
             wait_for(lambda: is_closed(ninth), "the ninth to be closed")
         assert not any(is_closed(each) for each in opened)
         wait_for(lambda: all(is_closed(each) for each in opened), "all to be closed", limit_s=5)
-        with associated(node.port) as welcome:
+        with target.associated() as welcome:
             welcome.sendall(RELEASE_RQ)
             assert read_pdu(welcome)[0] == 0x06
 
-    settled(node, threads)
-    wait_for(lambda: len(reasons(node, "association.rejected")) == 2, "both reasons to be audited")
-    assert set(reasons(node, "association.rejected")) == {
+    assert {row.detail["reason"] for row in target.events("association.rejected", 2)} == {
         "too many connections from this address",
         "no association request in time",
     }
 
 
 @pytest.mark.parametrize("start", [b"", request()], ids=["request", "P-DATA"])
-def test_one_byte_at_a_time(start: bytes, node: Process) -> None:
+def test_one_byte_at_a_time(start: bytes, target: Target) -> None:
     """A PDU has to be complete in time, however steadily its bytes drip."""
-    threads = node.threads()
-    with others_answered(node.port), connected(node.port) as opened:
+    with target.connected() as opened:
         opened.sendall(start)
         if start:
             read_pdu(opened)
@@ -186,33 +185,25 @@ def test_one_byte_at_a_time(start: bytes, node: Process) -> None:
             time.sleep(0.1)
 
     assert time.monotonic() - started > 0.9
-    settled(node, threads)
-    event = "association.aborted" if start else "association.rejected"
-    row = node.wait_for_event(event)[0]
+    (row,) = target.events("association.aborted" if start else "association.rejected")
     assert "not complete within 1 s" in row.detail["reason" if start else "found"]
 
 
-def test_answers_that_nobody_reads(node: Process) -> None:
+def test_answers_that_nobody_reads(target: Target) -> None:
     """Who sends requests and reads no answer is read no further, and loses its place in time."""
-    echo_duration_s(node.port)
-    threads, before_kb = node.threads(), node.rss_kb()
-    with others_answered(node.port), associated(node.port, receive_buffer=4096) as opened:
+    with target.associated(receive_buffer=4096) as opened:
         started = time.monotonic()
         send_until_closed(opened, 100 * echo_rq(), times=10_000)
 
     assert time.monotonic() - started < 20
-    assert node.rss_kb() - before_kb < 10_000
-    settled(node, threads)
-    (row,) = node.wait_for_event("association.aborted")
+    (row,) = target.events("association.aborted")
     assert row.detail["reason"] == "the peer does not take our answers"
 
 
-def test_requests_without_waiting(node: Process) -> None:
-    """Requests that nobody could answer that fast wait with the sender, not in memory; all are answered."""
-    count = 1000
-    echo_duration_s(node.port)
-    before_kb = node.rss_kb()
-    with others_answered(node.port), associated(node.port) as opened:
+def test_requests_without_waiting(target: Target) -> None:
+    """Requests that nobody could answer that fast wait with the sender; all are answered."""
+    count = 500
+    with target.associated() as opened:
         sender = threading.Thread(target=opened.sendall, args=(count * echo_rq(),))
         sender.start()
         answers = [read_pdu(opened)[0] for _ in range(count)]
@@ -221,22 +212,19 @@ def test_requests_without_waiting(node: Process) -> None:
         assert read_pdu(opened)[0] == 0x06
 
     assert answers == [0x04] * count
-    assert node.rss_kb() - before_kb < 10_000
 
 
-def test_event_reports_without_end(node: Process) -> None:
+def test_event_reports_without_end(target: Target) -> None:
     """A thousand N-EVENT-REPORT requests are a thousand requests, not a thousand threads."""
-    threads = node.threads()
+    threads, most = target.node.threads(), 0
     about = {"AffectedSOPClassUID": str(Verification), "AffectedSOPInstanceUID": "1.2.3"}
     report = p_data(COMMAND | LAST, command(0x0100, EventTypeID=1, **about))
-    most = 0
-    with others_answered(node.port), associated(node.port) as opened:
+    with target.associated() as opened:
         for _ in range(20):
             send_until_closed(opened, 50 * report, times=1)
-            most = max(most, node.threads())
+            most = max(most, target.node.threads())
 
     assert most < threads + 10
-    settled(node, threads)
 
 
 def clip(folder: Path, frames: int) -> Path:
@@ -252,7 +240,7 @@ def clip(folder: Path, frames: int) -> Path:
 def test_sender_killed_in_the_middle(tmp_path: Path) -> None:
     """Kill -9 of a real sender: its part is removed, its place is free, and the trail says so."""
     path = clip(tmp_path, 200)
-    settings = settings_for(tmp_path / "node", max_associations=1, max_associations_per_peer=1)
+    settings = small(tmp_path / "node", max_object_mb=500, max_associations=1, max_associations_per_peer=1)
     with process(settings, log=tmp_path / "log") as node:
         for number in range(1, 4):
             sender = subprocess.Popen(
@@ -271,29 +259,29 @@ def test_sender_killed_in_the_middle(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("end", "reason"), [(ABORT_RQ, "aborted by the peer"), (b"", "connection closed by the peer")]
 )
-def test_sender_that_leaves_is_audited_with_the_reason(end: bytes, reason: str, node: Process) -> None:
-    """An abort and a lost connection are told apart."""
-    with associated(node.port) as opened:
+def test_sender_that_leaves_is_audited_with_the_reason(end: bytes, reason: str, target: Target) -> None:
+    """An abort and a lost connection are told apart; neither leaves a file."""
+    with target.associated() as opened:
         opened.sendall(store_rq() + p_data(0, bytes(1000), context=3) + end)
 
-    assert node.wait_for_event("association.aborted")[0].detail["reason"] == reason
-    wait_for(lambda: parts(node.data_dir) == [], "the part to be removed")
+    (aborted,) = target.events("association.aborted")
+    assert aborted.detail == {"objects_cut_off": 1, "reason": reason}
 
 
-def test_flood_of_associations(node: Process) -> None:
-    """One host gets its share, under whatever AE titles it calls; the rest is for others."""
-    with others_answered(node.port), ExitStack() as held:
+def test_flood_of_associations(target: Target) -> None:
+    """One host gets its share, under whatever AE titles; the rest is for others; the trail stays short."""
+    with ExitStack() as held:
         for number in range(2):
-            held.enter_context(associated(node.port, calling=f"SCANNER{number}".encode()))
+            held.enter_context(target.associated(calling=f"SCANNER{number}".encode()))
         for number in range(200):
-            with connected(node.port) as opened:
+            with target.connected() as opened:
                 opened.sendall(request(calling=f"SCANNER{number}".encode()))
                 assert read_pdu(opened) == (0x03, b"\x00\x02\x03\x02")
-    stopped(node)
+    target.events("association.aborted", 2)
+    with target.associated():
+        rows = target.events("association.rejected")
 
-    rows = node.events("association.rejected")
-    assert set(reasons(node, "association.rejected")) == {"too many associations from this address"}
-    assert sum(row.detail["count"] for row in rows) == 200
+    assert {row.detail["reason"] for row in rows} == {"too many associations from this address"}
     assert len(rows) <= 3
 
 
@@ -361,33 +349,26 @@ WEAPONS = {
 }
 
 
-def test_weapons(node: Process) -> None:
+def test_weapons(target: Target) -> None:
     """Whatever stands in a request or a message: no crash, no thread, no file, no traceback, nothing slow."""
-    echo_duration_s(node.port)
-    threads, before_kb = node.threads(), node.rss_kb()
-    with others_answered(node.port):
-        for name, weapon in WEAPONS.items():
-            started = time.monotonic()
-            with connected(node.port) as opened:
-                opened.sendall(weapon + ABORT_RQ)
-                wait_for(lambda opened=opened: is_closed(opened), f"the end of: {name}")
-            assert time.monotonic() - started < 3, name
+    for name, weapon in WEAPONS.items():
+        started = time.monotonic()
+        with target.connected() as opened:
+            opened.sendall(weapon + ABORT_RQ)
+            wait_for(lambda opened=opened: is_closed(opened), f"the end of: {name}")
+        assert time.monotonic() - started < 3, name
 
-    settled(node, threads)
-    assert node.files() == []
-    assert node.rss_kb() - before_kb < 10_000
-    assert all(
-        text is None or (text.isascii() and text.isprintable())
-        for row in node.events()
-        for text in (row.peer_ae, str(row.detail))
-    )
+    for row in target.events("association.aborted"):
+        for text in (row.peer_ae or "", str(row.detail)):
+            assert text.isascii()
+            assert text.isprintable()
 
 
 @pytest.mark.parametrize("maximum", [32, 33, 100])
-def test_small_maximum_of_the_peer(maximum: int, node: Process) -> None:
+def test_small_maximum_of_the_peer(maximum: int, target: Target) -> None:
     """A peer that takes little at a time is answered in pieces that it takes."""
     items = APPLICATION + ECHO + user_information(maximum)
-    with associated(node.port, items=items) as opened:
+    with target.associated(items=items) as opened:
         opened.sendall(echo_rq())
         answer = b""
         while not answer or not answer[5] & LAST:
