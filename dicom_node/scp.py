@@ -91,7 +91,8 @@ class StorageSCP:
         if association.is_released:
             self._trail.record("association.closed", **_peer(association), detail={})
         else:
-            reason = upper_layer.ending or "ended by this node: idle for too long, or stopping"
+            idle = "nothing came for too long" if upper_layer.idle_timer_expired() else "ended by this node"
+            reason = upper_layer.ending or idle
             detail = {"objects_cut_off": abandoned, "reason": reason}
             self._trail.record("association.aborted", "failure", **_peer(association), detail=detail)
 
@@ -163,7 +164,7 @@ class StorageSCP:
             return
         command = event.message.command_set
         classes = {context.abstract_syntax for context in event.assoc.accepted_contexts}
-        if command.get("AffectedSOPClassUID") not in classes - {Verification}:
+        if str(command.get("AffectedSOPClassUID") or "") not in classes - {Verification}:
             command.AffectedSOPClassUID = NO_UID
         try:
             check_uid(str(command.get("AffectedSOPInstanceUID") or ""))

@@ -139,6 +139,15 @@ def read(opened: socket.socket, count: int) -> bytes:
     return data
 
 
+def converse(opened: socket.socket, conversation: Sequence[bytes]) -> None:
+    """Say the first thing; if there is more, wait for the answer to it, which should be an acceptance."""
+    first, *rest = conversation
+    opened.sendall(first)
+    if rest:
+        assert read_pdu(opened)[0] == 0x02
+        opened.sendall(b"".join(rest))
+
+
 def send_until_closed(opened: socket.socket, data: bytes, *, times: int) -> int:
     """Send up to `times`; return how many bytes went out before the peer closed."""
     sent = 0

@@ -6,6 +6,7 @@
 import os
 import queue
 import random
+import socket
 import struct
 import threading
 import time
@@ -22,6 +23,7 @@ from attacks import (
     command,
     connected,
     context_item,
+    converse,
     echo_duration_s,
     echo_rq,
     item,
@@ -144,8 +146,8 @@ def throw(port: int, conversation: Sequence[bytes]) -> None:
     with connected(port) as opened:
         opened.settimeout(10)
         try:
-            opened.sendall(b"".join(conversation))
-            opened.shutdown(1)
+            converse(opened, conversation)
+            opened.shutdown(socket.SHUT_WR)
             while opened.recv(65_536):
                 pass
         except TimeoutError:

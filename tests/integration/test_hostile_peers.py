@@ -288,7 +288,7 @@ def test_flood_of_associations(target: Target) -> None:
 APPLICATION = item(0x10, b"1.2.840.10008.3.1.1.1")
 ECHO = context_item((1, Verification, ["1.2.840.10008.1.2"]))
 LONG_UID = ".".join(["1234567890"] * 400)
-WEAPONS = {
+WEAPONS: dict[str, bytes | tuple[bytes, ...]] = {
     "no AE titles": request(called=b"", calling=b""),
     "AE title with NUL": request(calling=b"A\0\0\0B"),
     "AE title in Latin-1": request(calling=b"\xc9CHO\xff\xfe"),
@@ -331,21 +331,21 @@ WEAPONS = {
     "4,000 syntaxes": request(contexts=[(1, Verification, [""] * 4000)]),
     "request twice": request() + request(),
     "acceptance first": pdu(0x02, request()[6:]),
-    "acceptance after": request() + pdu(0x02, request()[6:]),
-    "rejection after": request() + pdu(0x03, b"\0\1\1\1"),
-    "answer to a release": request() + pdu(0x06, bytes(4)),
-    "release of nothing": request() + pdu(0x05, b""),
-    "P-DATA of nothing": request() + pdu(0x04, b""),
-    "fragment of nothing": request() + pdu(0x04, b"\0\0\0\0"),
-    "fragment that lies": request() + pdu(0x04, b"\xff\xff\xff\xff\x01\x03"),
-    "command that is none": request() + p_data(COMMAND | LAST, b"\xff" * 200),
-    "command without field": request() + p_data(COMMAND | LAST, b""),
-    "unknown command": request() + p_data(COMMAND | LAST, command(0x7777)),
-    "response nobody asked for": request() + p_data(COMMAND | LAST, command(0x8001, Status=0)),
-    "cancel of nothing": request() + p_data(COMMAND | LAST, command(0x0FFF, MessageIDBeingRespondedTo=7)),
-    "context that was not accepted": request() + p_data(COMMAND | LAST, command(0x0030), context=99),
-    "UID of 10 kB": request() + store_rq(LONG_UID[:10_000]) + p_data(LAST, b"data", context=3),
-    "UID that is a path": request() + store_rq("../../../../tmp/x") + p_data(LAST, b"data", context=3),
+    "acceptance after": (request(), pdu(0x02, request()[6:])),
+    "rejection after": (request(), pdu(0x03, b"\0\1\1\1")),
+    "answer to a release": (request(), pdu(0x06, bytes(4))),
+    "release of nothing": (request(), pdu(0x05, b"")),
+    "P-DATA of nothing": (request(), pdu(0x04, b"")),
+    "fragment of nothing": (request(), pdu(0x04, b"\0\0\0\0")),
+    "fragment that lies": (request(), pdu(0x04, b"\xff\xff\xff\xff\x01\x03")),
+    "command that is none": (request(), p_data(COMMAND | LAST, b"\xff" * 200)),
+    "command without field": (request(), p_data(COMMAND | LAST, b"")),
+    "unknown command": (request(), p_data(COMMAND | LAST, command(0x7777))),
+    "response nobody asked for": (request(), p_data(COMMAND | LAST, command(0x8001, Status=0))),
+    "cancel of nothing": (request(), p_data(COMMAND | LAST, command(0x0FFF, MessageIDBeingRespondedTo=7))),
+    "context that was not accepted": (request(), p_data(COMMAND | LAST, command(0x0030), context=99)),
+    "UID of 10 kB": (request(), store_rq(LONG_UID[:10_000]) + p_data(LAST, b"data", context=3)),
+    "UID that is a path": (request(), store_rq("../../../../tmp/x") + p_data(LAST, b"data", context=3)),
 }
 
 
@@ -354,7 +354,8 @@ def test_weapons(target: Target) -> None:
     for name, weapon in WEAPONS.items():
         started = time.monotonic()
         with target.connected() as opened:
-            opened.sendall(weapon + ABORT_RQ)
+            attacks.converse(opened, weapon if isinstance(weapon, tuple) else [weapon])
+            send_until_closed(opened, ABORT_RQ, times=1)
             wait_for(lambda opened=opened: is_closed(opened), f"the end of: {name}")
         assert time.monotonic() - started < 3, name
 
@@ -362,6 +363,22 @@ def test_weapons(target: Target) -> None:
         for text in (row.peer_ae or "", str(row.detail)):
             assert text.isascii()
             assert text.isprintable()
+
+
+def test_requests_that_take_long_to_read(target: Target) -> None:
+    """A hundred requests stuffed with items are refused unread: others are answered meanwhile."""
+    syntaxes = item(0x20, b"\1\0\0\0" + 4000 * item(0x40, b"1.2.3.4"))
+    stuffed = request(items=APPLICATION + 5 * syntaxes + user_information())
+    started = time.monotonic()
+    for _ in range(20):
+        with ExitStack() as stack:
+            opened = [stack.enter_context(target.connected()) for _ in range(5)]
+            for each in opened:
+                each.sendall(stuffed)
+            wait_for(lambda opened=opened: all(is_closed(each) for each in opened), "all to be closed")
+
+    assert time.monotonic() - started < 10
+    assert "items" in target.events("association.rejected")[0].detail["found"]
 
 
 @pytest.mark.parametrize("maximum", [32, 33, 100])
