@@ -134,7 +134,8 @@ class GuardedDUL(DULServiceProvider):
 
     def _process_recv_primitive(self) -> bool:
         """Send what our side wants to, unless the association is over: an answer may come too late."""
-        return self.state_machine.current_state != "Sta13" and bool(super()._process_recv_primitive())
+        is_over = self.ending is not None or self.state_machine.current_state == "Sta13"
+        return not is_over and bool(super()._process_recv_primitive())
 
     def _is_transport_event(self) -> bool:
         if self.state_machine.current_state == "Sta13":

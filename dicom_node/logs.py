@@ -60,7 +60,15 @@ def quiet_libraries() -> None:
     for name in ("pynetdicom", "alembic", "apscheduler"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # These quote what a peer sent, with tracebacks; guard.py and scu.py say it in a line.
-    for name in ("dimse_messages", "pdu", "pdu_items", "pdu_primitives", "presentation", "transport", "utils"):
+    for name in (
+        "dimse_messages",
+        "pdu",
+        "pdu_items",
+        "pdu_primitives",
+        "presentation",
+        "transport",
+        "utils",
+    ):
         logging.getLogger(f"pynetdicom.{name}").setLevel(logging.CRITICAL)
     # pydicom's warnings quote the odd value, which may be a birth date or a name.
     logging.getLogger("pydicom").setLevel(logging.ERROR)

@@ -14,7 +14,7 @@ from pydicom.dataset import FileMetaDataset
 from pynetdicom import evt
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ, DIMSEMessage
-from pynetdicom.dimse_primitives import C_CANCEL
+from pynetdicom.dimse_primitives import C_CANCEL, C_STORE, N_EVENT_REPORT
 from pynetdicom.dsutils import encode_file_meta
 
 from dicom_node.errors import ProtocolViolation, Unparsable
@@ -149,11 +149,20 @@ class SpoolingProvider(DIMSEServiceProvider):
         except Exception as error:  # noqa: BLE001 - hostile bytes raise whatever they like in the library
             self.dul.give_up(f"undecodable message: {type(error).__name__}")
 
-    def _queue(self, context_id: int, request: Any) -> None:
-        # Our parent would serve each N-EVENT-REPORT in a new thread at once, however many come.
+    def _queue(self, context_id: int, message: Any) -> None:
         # C-CANCEL is for operations of several answers, of which we serve none (PS3.7 9.3.2.3).
-        if not isinstance(request, C_CANCEL):
-            self.msg_queue.put((context_id, request))
+        if isinstance(message, C_CANCEL):
+            return
+        # Only an N-EVENT-REPORT may be asked by us as acceptor, and so be answered.
+        if not message.is_valid_request and not isinstance(message, N_EVENT_REPORT):
+            raise ProtocolViolation("an incomplete request, or an answer to nothing")
+        # A C-STORE of another class than its context's gets a status, see scp.py.
+        if message.is_valid_request and not isinstance(message, C_STORE):
+            contexts = {each.context_id: each.abstract_syntax for each in self.assoc.accepted_contexts}
+            if _sop_class(message) != contexts.get(context_id):
+                raise ProtocolViolation("a request for another SOP class than its context is for")
+        # Our parent would serve each N-EVENT-REPORT in a new thread at once, however many come.
+        self.msg_queue.put((context_id, message))
 
     def _new_message(self) -> DIMSEMessage:
         message = DIMSEMessage()
@@ -164,6 +173,11 @@ class SpoolingProvider(DIMSEServiceProvider):
     def discard_unserved(self) -> int:
         """Remove the files of requests that were never answered; returns how many there were."""
         return sum([spool.discard() for spool in self._spools])
+
+
+def _sop_class(message: Any) -> Any:
+    """Return the class that a request is about; some name it as affected, some as requested (PS3.7 9, 10)."""
+    return getattr(message, "AffectedSOPClassUID", None) or getattr(message, "RequestedSOPClassUID", None)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from dicom_node.settings import TLS
@@ -17,6 +17,9 @@ DAY = timedelta(days=1)
 
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +42,9 @@ class Authority:
             f"{name}-ca.pem", self._certificate(self._name, self._key, days=365, is_ca=True)
         )
 
-    def issue(self, name: str, *, days: float = 365) -> Identity:
+    def issue(self, name: str, *, days: float = 365, is_rsa: bool = False) -> Identity:
         """Return a new identity of this machine that is good for so many days from now."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = rsa.generate_private_key(65_537, 2048) if is_rsa else ec.generate_private_key(ec.SECP256R1())
         encoded = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -57,7 +60,7 @@ class Authority:
         return TLS(port=port, ca=str(self.ca), **about, **more)  # type: ignore[arg-type]  # parsed by pydantic
 
     def _certificate(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, days: float, is_ca: bool = False
+        self, subject: x509.Name, key: Key, *, days: float, is_ca: bool = False
     ) -> x509.Certificate:
         now = datetime.now(UTC)
         names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]

@@ -349,9 +349,42 @@ WEAPONS: dict[str, bytes | tuple[bytes, ...]] = {
 }
 
 
+FOUND_BY_FUZZING: dict[str, bytes | tuple[bytes, ...]] = {
+    "class UID of two values": (
+        request(),
+        p_data(COMMAND | LAST, command(0x0030, AffectedSOPClassUID="1.2\\1.3")),
+    ),
+    "store of two classes": (
+        request(),
+        p_data(
+            COMMAND | LAST,
+            command(
+                0x0001,
+                with_data_set=True,
+                AffectedSOPClassUID="1.2\\1.3",
+                AffectedSOPInstanceUID="1.2\\1.3",
+                Priority=0,
+            ),
+            context=3,
+        ),
+        p_data(LAST, b"data", context=3),
+    ),
+    "UID in no alphabet": (
+        request(),
+        p_data(COMMAND | LAST, command(0x0030, AffectedSOPClassUID="1.\u00da\x1b[2J")),
+    ),
+    "store without priority": (
+        request(),
+        p_data(COMMAND | LAST, command(0x0001, with_data_set=True, AffectedSOPClassUID="1.2"), context=3),
+        p_data(LAST, b"data", context=3),
+    ),
+    "answers due when it breaks": (request(), 8 * echo_rq(), p_data(COMMAND | LAST, b"\xff" * 20)),
+}
+
+
 def test_weapons(target: Target) -> None:
     """Whatever stands in a request or a message: no crash, no thread, no file, no traceback, nothing slow."""
-    for name, weapon in WEAPONS.items():
+    for name, weapon in {**WEAPONS, **FOUND_BY_FUZZING}.items():
         started = time.monotonic()
         with target.connected() as opened:
             attacks.converse(opened, weapon if isinstance(weapon, tuple) else [weapon])

@@ -35,8 +35,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def ours(authority: Authority) -> Identity:
-    """Return the identity of the node."""
-    return authority.issue("node")
+    """Return the identity of the node: RSA, with which ciphers without forward secrecy would be possible."""
+    return authority.issue("node", is_rsa=True)
 
 
 @pytest.fixture(scope="module")
