@@ -10,19 +10,22 @@ from dicom_node.settings import Destination, Peer, Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Rejection:
-    """An A-ASSOCIATE-RJ (PS3.8 9.3.4), unless noted by the service user and for good; our words for it."""
+    """An A-ASSOCIATE-RJ (PS3.8 9.3.4), by the service user for good unless said: and our words for it."""
 
-    diagnostic: int
-    reason: str
     result: int = 0x01
     source: int = 0x01
+    diagnostic: int
+    reason: str
 
 
 CALLED_AE_UNKNOWN = Rejection(diagnostic=0x07, reason="called AE title is not ours")
 CALLING_AE_UNKNOWN = Rejection(diagnostic=0x03, reason="calling AE title is not listed in [[peers]]")
 HOST_UNKNOWN = Rejection(diagnostic=0x03, reason="this AE title may not call from this address")
-
-DISK_LOW = Rejection(diagnostic=0x01, reason="the data folder is low on space", result=0x02, source=0x03)
+TOO_MANY = Rejection(result=0x02, source=0x03, diagnostic=0x02, reason="too many associations")
+TOO_MANY_OF_HOST = Rejection(
+    result=0x02, source=0x03, diagnostic=0x02, reason="too many associations from this address"
+)
+DISK_LOW = Rejection(result=0x02, source=0x03, diagnostic=0x01, reason="the data folder is low on space")
 """Temporary congestion: come back later."""
 
 

@@ -4,11 +4,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
+from dicom_node.certificates import verdict
 from dicom_node.disk import MEGABYTE
 from dicom_node.errors import NodeError
 from dicom_node.scu import Accepted, echo
@@ -48,6 +50,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield disk(settings)
     yield database(settings)
     yield web(settings)
+    yield Finding("tls", *verdict(settings.tls, now=datetime.now(UTC)))
     yield weights(settings)
     yield from destinations(settings)
 
@@ -117,7 +120,7 @@ def destinations(settings: Settings) -> Iterator[Finding]:
     if not settings.destinations:
         yield Finding("destinations", "warning", "none listed: results stay on this machine")
     for peer in settings.destinations:
-        answer = echo(peer, calling_ae=settings.node.ae_title)
+        answer = echo(peer, calling_ae=settings.node.ae_title, tls=settings.tls)
         verdict = "ok" if isinstance(answer, Accepted) else "failed"
         detail = "answers C-ECHO" if verdict == "ok" else str(answer)
         yield Finding(f"destination {peer.name}", verdict, detail)

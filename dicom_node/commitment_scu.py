@@ -96,8 +96,8 @@ def _request(
 
     context = build_context(SOP_CLASS, SYNTAXES)
     handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, on_report)]
-    calling_ae = outbox.settings.node.ae_title
-    with associated(destination, [context], calling_ae=calling_ae, evt_handlers=handlers) as association:
+    ours, tls = outbox.settings.node.ae_title, outbox.settings.tls
+    with associated(destination, [context], calling_ae=ours, tls=tls, evt_handlers=handlers) as association:
         if isinstance(association, NotAssociated):
             return association
         references = [(each.sop_class_uid, each.sop_instance_uid) for each in about]
@@ -175,9 +175,9 @@ def _send_report(outbox: Outbox, peer: Destination, report: Report) -> Outcome:
     with outbox.database.read() as session:
         event_type, ds = answer_data_set(our_answer(session, report))
     roles: list[Any] = [build_role(SOP_CLASS, scp_role=True)]
-    calling_ae = outbox.settings.node.ae_title
+    ours, tls = outbox.settings.node.ae_title, outbox.settings.tls
     with associated(
-        peer, [build_context(SOP_CLASS, SYNTAXES)], calling_ae=calling_ae, ext_neg=roles
+        peer, [build_context(SOP_CLASS, SYNTAXES)], calling_ae=ours, tls=tls, ext_neg=roles
     ) as association:
         if isinstance(association, NotAssociated):
             return association

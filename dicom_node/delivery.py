@@ -117,7 +117,8 @@ def _send(outbox: Outbox, destination: Destination, batch: list[Delivery]) -> in
     """Send the batch over one association; each answer is committed before the next object goes."""
     paths = [outbox.files.absolute(delivery.path) for delivery in batch]
     calling_ae, policy = outbox.settings.node.ae_title, outbox.settings.delivery
-    with closing(store(destination, paths, calling_ae=calling_ae)) as outcomes:
+    tls = outbox.settings.tls
+    with closing(store(destination, paths, calling_ae=calling_ae, tls=tls)) as outcomes:
         for sent, (delivery, outcome) in enumerate(zip(batch, outcomes, strict=True), start=1):
             with outbox.database.transaction() as session:
                 conclude(

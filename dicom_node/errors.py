@@ -45,6 +45,10 @@ class TooManyReferences(NodeError):
     """A peer asks for storage commitment of more than is answered at once."""
 
 
+class ProtocolViolation(NodeError):
+    """The peer broke the upper layer protocol, or a limit of ours."""
+
+
 def place_of(error: Exception) -> str:
     """Say what failed and where; not the message, which may quote the patient's data."""
     if isinstance(error, AnalysisFailed):

@@ -80,6 +80,17 @@ def quiet_libraries() -> None:
     pynetdicom._config.LOG_RESPONSE_IDENTIFIERS = False  # noqa: SLF001 - as above
     for name in ("pynetdicom", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # These quote what a peer sent, with tracebacks; guard.py and scu.py say it in a line.
+    for name in (
+        "dimse_messages",
+        "pdu",
+        "pdu_items",
+        "pdu_primitives",
+        "presentation",
+        "transport",
+        "utils",
+    ):
+        logging.getLogger(f"pynetdicom.{name}").setLevel(logging.CRITICAL)
     # pydicom's messages quote odd values, maybe a birth date or a name; what it fails at, it also raises.
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="pydicom")

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from ssl import SSLContext
 from typing import Any
 
 import structlog
@@ -15,13 +16,17 @@ from dicom_node.acceptor import AssociationServer
 from dicom_node.commitment_scp import CommitmentSCP
 from dicom_node.disk import MEGABYTE, DiskWatch
 from dicom_node.errors import CannotListen, NodeError
+from dicom_node.guard import Limits
 from dicom_node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.ingest import Ingest
 from dicom_node.lifecycle import StopSignal
 from dicom_node.locks import node_runs
 from dicom_node.logs import quiet_libraries
+from dicom_node.quota import Quota
 from dicom_node.scp import StorageSCP
-from dicom_node.settings import Settings
+from dicom_node.settings import Node, Settings
+from dicom_node.tally import Tally
+from dicom_node.tls import server_context
 from dicom_node.trail import Trail
 from store.database import START_CHECK_S, Database
 from store.errors import StoreError
@@ -29,6 +34,9 @@ from store.files import FileStore
 
 ACCEPT_POLL_S = 0.05
 DRAIN_POLL_S = 0.02
+REQUEST_TIMEOUT_S = 10.0
+"""Who connects has this long to ask for an association, or less with a shorter `acse_timeout_s`."""
+
 ABORT_GRACE_S = 2.0
 """How long an aborted association may take to disappear."""
 
@@ -43,11 +51,17 @@ class Receiver:
         self._database = database or Database(settings.store_url)
         self._files = FileStore(settings.node.data_dir, reserve_bytes=settings.disk.hard_free_mb * MEGABYTE)
         self._trail = Trail(self._database)
+        self._tally = Tally(self._trail)
         self._ingest = Ingest(self._database, self._files)
-        commitment = CommitmentSCP(settings, self._database, self._trail)
-        disk = DiskWatch(self._files, settings.disk, self._trail)
-        self._scp = StorageSCP(settings, self._ingest, self._trail, disk, commitment)
-        self._server: AssociationServer | None = None
+        self._scp = StorageSCP(
+            settings=settings,
+            ingest=self._ingest,
+            trail=self._trail,
+            tally=self._tally,
+            disk=DiskWatch(self._files, settings.disk, self._trail),
+            commitment=CommitmentSCP(settings, self._database, self._trail),
+        )
+        self._servers: list[AssociationServer] = []
 
     def start(self, *, check_database: bool = True) -> int:
         """Recover what a crash left behind, listen, and return the port.
@@ -56,7 +70,8 @@ class Receiver:
             check_database: look for damage first; not needed when the supervisor has.
 
         Raises:
-            CannotListen: the port is taken, or not ours to take.
+            CannotListen: a port is taken, or not ours to take.
+            SettingsError: certificate, private key or CA cannot be used.
             StoreUnavailable: disk or database trouble, a damaged database among it.
         """
         quiet_libraries()
@@ -64,19 +79,28 @@ class Receiver:
         if check_database:
             self._database.check(limit_s=START_CHECK_S)
         self._recover()
-        self._server = self._listen()
-        threading.Thread(
-            target=self._server.serve_forever, args=(ACCEPT_POLL_S,), name="accept", daemon=True
-        ).start()
-        port = int(self._server.server_address[1])
-        self._trail.record("node.started", detail={"role": "receiver", "port": port, "version": __version__})
+        self._listen()
+        self._tally.start()
+        for server in self._servers:
+            threading.Thread(
+                target=server.serve_forever, args=(ACCEPT_POLL_S,), name="accept", daemon=True
+            ).start()
+        port, *tls = (int(server.server_address[1]) for server in self._servers)
+        detail = {"role": "receiver", "port": port, "version": __version__} | (
+            {"tls_port": tls[0]} if tls else {}
+        )
+        self._trail.record("node.started", detail=detail)
         return port
 
     def stop(self) -> None:
-        """Close the port, let associations end by themselves for a while, abort the rest."""
-        if self._server is not None:
-            self._server.stop_listening()
+        """Close the ports, let associations end by themselves for a while, abort the rest."""
+        if self._servers:
+            for server in self._servers:
+                server.stop_listening()
             self._drain()
+            for server in self._servers:
+                server.close_connections()
+            self._tally.stop()
             self._trail.record("node.stopped", detail={"role": "receiver"})
             self._trail.close()
         self._database.close()
@@ -91,30 +115,48 @@ class Receiver:
         if removed or adopted:
             log.warning("recovered from a crash", partial_files_removed=removed, files_adopted=adopted)
 
-    def _listen(self) -> AssociationServer:
-        node = self._settings.node
+    def _listen(self) -> None:
+        node, tls = self._settings.node, self._settings.tls
         entity = AE(ae_title=node.ae_title)
-        entity.maximum_associations = node.max_associations
         entity.maximum_pdu_size = node.max_pdu
-        entity.acse_timeout = node.acse_timeout_s
         entity.dimse_timeout = node.dimse_timeout_s
         entity.network_timeout = node.network_timeout_s
         entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         # The storage contexts are made for each proposal, see storage_classes.
         entity.add_supported_context(Verification)
+        ports: list[tuple[int, SSLContext | None]] = [(node.port, None)]
+        if tls.port:
+            ports.append((tls.port, server_context(tls)))
+        connections = Quota(node.max_connections_per_host)
+        try:
+            for port, context in ports:
+                self._servers.append(self._open_port(entity, port, connections, context))
+        except CannotListen:
+            for server in self._servers:
+                server.server_close()
+            raise
+
+    def _open_port(
+        self, entity: AE, port: int, connections: Quota, tls: SSLContext | None
+    ) -> AssociationServer:
+        node = self._settings.node
         try:
             server: AssociationServer = entity.make_server(
-                (node.host, node.port),
+                (node.host, port),
                 server_class=AssociationServer,
                 evt_handlers=self._scp.handlers,
                 incoming=self._files.incoming,
                 require_room=self._files.require_room,
                 share_port=node.receivers > 1,
+                limits=_limits(node),
+                connections=connections,
+                tls=tls,
                 on_end=self._scp.on_end,
+                on_refused=self._tally.note,
             )
         except OSError as error:
-            raise CannotListen(f"{node.host}:{node.port}: {error.strerror or error}") from error
+            raise CannotListen(f"{node.host}:{port}: {error.strerror or error}") from error
         return server
 
     def _drain(self) -> None:
@@ -124,6 +166,15 @@ class Receiver:
         for association in self._scp.open_associations:
             association.abort(block=False)
         _wait_for(lambda: not self._scp.open_associations, ABORT_GRACE_S)
+
+
+def _limits(node: Node) -> Limits:
+    return Limits(
+        max_pdu_bytes=node.max_pdu,
+        pdu_timeout_s=node.pdu_timeout_s,
+        request_timeout_s=min(node.acse_timeout_s, REQUEST_TIMEOUT_S),
+        max_object_bytes=node.max_object_mb * 1_000_000,
+    )
 
 
 def run_receiver(

@@ -13,15 +13,24 @@ from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.sop_class import Verification
 
-from dicom_node.admission import DISK_LOW, Rejection, may_store, rejection
+from dicom_node.admission import (
+    DISK_LOW,
+    TOO_MANY,
+    TOO_MANY_OF_HOST,
+    Rejection,
+    may_store,
+    rejection,
+)
 from dicom_node.commitment import SOP_CLASS
 from dicom_node.commitment_scp import NO_UID, CommitmentSCP
 from dicom_node.disk import DiskWatch
 from dicom_node.errors import IdentityMismatch, Unparsable
 from dicom_node.ingest import Ingest, Sender
 from dicom_node.logs import printable
+from dicom_node.quota import Quota
 from dicom_node.settings import Settings
 from dicom_node.storage_classes import supported_contexts
+from dicom_node.tally import Tally
 from dicom_node.trail import Trail
 from store.errors import InvalidUID, StoreUnavailable
 from store.files import check_uid
@@ -48,13 +57,24 @@ class StorageSCP:
     """Handlers of all events of all associations of one receiver process."""
 
     def __init__(
-        self, settings: Settings, ingest: Ingest, trail: Trail, disk: DiskWatch, commitment: CommitmentSCP
+        self,
+        *,
+        settings: Settings,
+        ingest: Ingest,
+        trail: Trail,
+        tally: Tally,
+        disk: DiskWatch,
+        commitment: CommitmentSCP,
     ) -> None:
         self._settings = settings
         self._commitment = commitment
         self._ingest = ingest
         self._trail = trail
         self._disk = disk
+        self._tally = tally
+        self._places = Quota(settings.node.max_associations)
+        self._places_of_host = Quota(settings.node.max_associations_per_peer)
+        self._admitted: set[Any] = set()
         self._open: set[Any] = set()
         self._storing: set[Any] = set()
 
@@ -62,10 +82,8 @@ class StorageSCP:
     def handlers(self) -> list[tuple[Any, Any]]:
         """What pynetdicom calls, and when."""
         return [
-            (evt.EVT_CONN_CLOSE, self._on_close),
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_SOP_COMMON, self._on_sop_common),
-            (evt.EVT_REJECTED, self._on_rejected),
             (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_DIMSE_RECV, self._on_message),
             (evt.EVT_C_ECHO, lambda _: SUCCESS),
@@ -84,21 +102,24 @@ class StorageSCP:
         return bool(self._storing)
 
     def on_end(self, association: Any) -> None:
-        """Clean up after an association, however it ended."""
+        """Clean up after an association or the attempt at one, however it ended."""
         abandoned = association.dimse.discard_unserved()
+        self._give_place_back(association)
+        upper_layer = association.dul
         if association not in self._open:
+            if upper_layer.is_broken:
+                ip = str(association.requestor.address)
+                self._tally.note("no valid association request", peer_ip=ip, found=upper_layer.ending)
+                self._tally.settle()
             return
         self._open.discard(association)
         if association.is_released:
             self._trail.record("association.closed", **_peer(association), detail={})
         else:
-            detail = {"objects_cut_off": abandoned}
+            idle = "nothing came for too long" if upper_layer.idle_timer_expired() else "ended by this node"
+            reason = upper_layer.ending or idle
+            detail = {"objects_cut_off": abandoned, "reason": reason}
             self._trail.record("association.aborted", "failure", **_peer(association), detail=detail)
-
-    def _on_close(self, event: evt.Event) -> None:
-        """A port probe, gone without a request, must not hold a place until the ACSE timeout."""
-        if event.assoc.requestor.primitive is None:
-            event.assoc.dul.to_user_queue.put(None)
 
     def _on_requested(self, event: evt.Event) -> None:
         association = event.assoc
@@ -113,6 +134,7 @@ class StorageSCP:
             # Audited by the watch: a sender that keeps trying is no news.
             _send_rejection(association, DISK_LOW)
             return
+        refused = refused or self._take_place(association)
         if refused is None:
             proposed = request.presentation_context_definition_list
             storage = may_store(
@@ -124,14 +146,30 @@ class StorageSCP:
         self._audit_rejection(association, refused.reason)
         _send_rejection(association, refused)
 
-    def _on_rejected(self, event: evt.Event) -> None:
-        """Pynetdicom rejected; the one reason left to it is its limit of associations."""
-        self._audit_rejection(event.assoc, "too many associations")
+    def _take_place(self, association: Any) -> Rejection | None:
+        """Count associations, of all and of one host under whatever AE titles it calls.
+
+        pynetdicom's own limit counts connections, those that never ask for an association too.
+        """
+        host = association.requestor.address
+        if not self._places_of_host.take(host):
+            return TOO_MANY_OF_HOST
+        if not self._places.take(None):
+            self._places_of_host.give_back(host)
+            return TOO_MANY
+        self._admitted.add(association)
+        return None
+
+    def _give_place_back(self, association: Any) -> None:
+        if association in self._admitted:
+            self._admitted.discard(association)
+            self._places.give_back(None)
+            self._places_of_host.give_back(association.requestor.address)
 
     def _audit_rejection(self, association: Any, reason: str) -> None:
         called_ae = printable(association.requestor.primitive.called_ae_title)
-        detail = {"reason": reason, "called_ae": called_ae}
-        self._trail.record("association.rejected", "refused", **_peer(association), detail=detail)
+        self._tally.note(reason, **_peer(association), called_ae=called_ae)
+        self._tally.settle()
 
     def _on_sop_common(self, event: evt.Event) -> dict[UID, SOPClassCommonExtendedNegotiation]:
         """Name the service of each class (PS3.7 D.3.3.6): pynetdicom knows no retired or private ones."""
@@ -159,7 +197,7 @@ class StorageSCP:
             return
         command = event.message.command_set
         classes = {context.abstract_syntax for context in event.assoc.accepted_contexts}
-        if command.get("AffectedSOPClassUID") not in classes - NO_STORAGE:
+        if str(command.get("AffectedSOPClassUID") or "") not in classes - NO_STORAGE:
             command.AffectedSOPClassUID = NO_UID
         try:
             check_uid(str(command.get("AffectedSOPInstanceUID") or ""))

@@ -1,9 +1,11 @@
 """One peer, asked to answer or to store: every way it can go is a value, never an exception."""
 
+import sys
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from socket import SHUT_RDWR
 from typing import Any
 
 from pydicom import Dataset
@@ -15,7 +17,9 @@ from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification
 from pynetdicom.transport import AssociationSocket
 
-from dicom_node.settings import Destination
+from dicom_node.errors import SettingsError
+from dicom_node.settings import TLS, Destination
+from dicom_node.tls import client_context
 
 # The file's own bytes go out, in pieces: nothing is decoded, and what is sent twice is equal.
 _config.STORE_SEND_CHUNKED_DATASET = True
@@ -25,6 +29,7 @@ UNKNOWN_AE = {(1, 1, 3), (1, 1, 7)}
 
 Other "permanent" rejections are what some peers say when they are busy.
 """
+NO_TLS = TLS()
 STATUS_SUCCESS = 0x0000
 STATUS_DUPLICATE_SOP_INSTANCE = 0x0111
 
@@ -93,15 +98,17 @@ NotAssociated = Unreachable | Unwelcome | Unsupported
 Outcome = Accepted | Refused | NotAssociated | Unreadable
 
 
-def echo(peer: Destination, *, calling_ae: str) -> Outcome:
-    """Ask the peer for a sign of life (C-ECHO)."""
-    with associated(peer, [build_context(Verification)], calling_ae=calling_ae) as association:
+def echo(peer: Destination, *, calling_ae: str, tls: TLS = NO_TLS) -> Outcome:
+    """Ask the peer for a sign of life (C-ECHO); `tls` is for a peer with `tls = true`."""
+    with associated(peer, [build_context(Verification)], calling_ae=calling_ae, tls=tls) as association:
         if isinstance(association, NotAssociated):
             return association
         return outcome_of(association.send_c_echo())
 
 
-def store(peer: Destination, paths: Sequence[Path], *, calling_ae: str) -> Generator[Outcome]:
+def store(
+    peer: Destination, paths: Sequence[Path], *, calling_ae: str, tls: TLS = NO_TLS
+) -> Generator[Outcome]:
     """Send files in order over one association, yielding what became of each as soon as it is known.
 
     Exactly the SOP classes and transfer syntaxes of the files are proposed, one presentation
@@ -112,7 +119,7 @@ def store(peer: Destination, paths: Sequence[Path], *, calling_ae: str) -> Gener
     if not proposals:
         yield from (context for context in contexts if isinstance(context, Unreadable))
         return
-    with associated(peer, list(proposals.values()), calling_ae=calling_ae) as association:
+    with associated(peer, list(proposals.values()), calling_ae=calling_ae, tls=tls) as association:
         for path, context in zip(paths, contexts, strict=True):
             if isinstance(context, Unreadable):
                 yield context
@@ -161,41 +168,60 @@ def _pair(context: PresentationContext) -> tuple[str, str]:
     return str(context.abstract_syntax), str(context.transfer_syntax[0])
 
 
-class _AE(AE):
-    """An AE whose socket can be closed however the connection ended.
+class _Socket(AssociationSocket):
+    """A socket that is closed however the connection ended, and that knows why there was none.
 
-    pynetdicom forgets the socket of a peer that is gone without closing it, because it calls
-    shutdown() first, which fails.
+    pynetdicom forgets to close it when the peer is gone, because it calls shutdown() first, which fails.
     """
 
-    def _create_socket(self, *args: Any) -> AssociationSocket:
-        made = super()._create_socket(*args)
-        self.raw_socket = made.socket
-        return made
+    failure: BaseException | None = None
+
+    def _shutdown_socket(self) -> None:
+        # Without a connection, pynetdicom calls this while it handles the error.
+        self.failure = sys.exception() or self.failure
+        if self.socket is not None:
+            with suppress(OSError):
+                self.socket.shutdown(SHUT_RDWR)
+            self.socket.close()
+
+
+class _AE(AE):
+    """An AE that keeps the socket of its association in `connection`."""
+
+    def _create_socket(self, association: Any, address: Any, tls_args: Any) -> AssociationSocket:
+        self.connection = _Socket(association, address=address)
+        self.connection.tls_args = tls_args
+        return self.connection
 
 
 @contextmanager
 def associated(
-    peer: Destination, contexts: list[PresentationContext], *, calling_ae: str, **options: Any
+    peer: Destination,
+    contexts: list[PresentationContext],
+    *,
+    calling_ae: str,
+    tls: TLS = NO_TLS,
+    **options: Any,
 ) -> Generator[Association | NotAssociated]:
     """Open an association for the block, or say why there is none; `options` are pynetdicom's."""
     ae = _AE(calling_ae)
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = peer.timeout_s
     try:
+        options["tls_args"] = (client_context(tls), peer.host) if peer.tls else None
         association = ae.associate(peer.host, peer.port, contexts, ae_title=peer.ae_title, **options)
-    except OSError as error:
-        yield Unreachable(why=f"{peer.host}: {error.strerror}")
+    except (OSError, SettingsError) as error:
+        yield Unreachable(why=f"{peer.host}: {getattr(error, 'strerror', None) or error}")
         return
     try:
-        yield association if association.is_established else _why_not(association, peer)
+        yield association if association.is_established else _why_not(association, ae.connection, peer)
     finally:
         if association.is_established:
             association.release()
         association.dul.join(peer.timeout_s)
-        ae.raw_socket.close()
+        ae.connection._shutdown_socket()  # noqa: SLF001 - our own
 
 
-def _why_not(association: Association, peer: Destination) -> NotAssociated:
+def _why_not(association: Association, connection: _Socket, peer: Destination) -> NotAssociated:
     if association.rejected_contexts:
         return _not_accepted(association.rejected_contexts)
     if association.is_rejected:
@@ -203,7 +229,8 @@ def _why_not(association: Association, peer: Destination) -> NotAssociated:
         why = f"association rejected: {answer.result_str}, {answer.reason_str}"
         unknown_ae = (answer.result, answer.result_source, answer.diagnostic) in UNKNOWN_AE
         return Unwelcome(why=why) if unknown_ae else Unreachable(why=why)
-    return Unreachable(why=f"no association with {peer.ae_title} at {peer.host}:{peer.port}")
+    why = f"no association with {peer.ae_title} at {peer.host}:{peer.port}"
+    return Unreachable(why=f"{why}: {connection.failure}" if connection.failure else why)
 
 
 def _not_accepted(contexts: Sequence[PresentationContext]) -> Unsupported:

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import FileMetaDataset
+from pynetdicom import evt
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ, DIMSEMessage
+from pynetdicom.dimse_primitives import C_CANCEL, C_STORE, N_EVENT_REPORT
 from pynetdicom.dsutils import encode_file_meta
 
-from dicom_node.errors import Unparsable
+from dicom_node.errors import ProtocolViolation, Unparsable
 from dicom_node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.logs import printable
 from store.errors import InvalidUID, StoreError, StoreUnavailable
@@ -27,6 +29,8 @@ MAX_IN_MEMORY_BYTES = 2 << 20
 """Ten thousand references of storage commitment, at up to 168 bytes each, and some more."""
 ROOM_STEP_BYTES = 4 << 20
 """How much is written between two looks at the room on the disk."""
+MAX_COMMAND_BYTES = 64 * 1024
+"""Of a command set, which is a few hundred bytes in earnest."""
 
 
 class Spool(BytesIO):
@@ -36,7 +40,13 @@ class Spool(BytesIO):
     """
 
     def __init__(
-        self, message: Any, association: Any, folder: Path, require_room: Callable[[], None]
+        self,
+        message: Any,
+        association: Any,
+        folder: Path,
+        *,
+        require_room: Callable[[], None],
+        max_bytes: int,
     ) -> None:
         super().__init__()
         self._require_room = require_room
@@ -44,13 +54,23 @@ class Spool(BytesIO):
         self._message = message
         self._association = association
         self._folder = folder
+        self._max_bytes = max_bytes
+        self._received_bytes = 0
         self._descriptor: int | None = None
         self._path: Path | None = None
         self._trouble: StoreError | None = None
         self._overflown = False
 
     def write(self, fragment: Any) -> int:
-        """Append a fragment to the file; the first one opens it. Only a C-STORE request has a file."""
+        """Append a fragment to the file; the first one opens it. Only a C-STORE request has a file.
+
+        Raises:
+            ProtocolViolation: the data set grows beyond all limits. There is no status for that: the
+                sender would listen to none before its last fragment, which may never come.
+        """
+        self._received_bytes += len(fragment)
+        if self._received_bytes > self._max_bytes:
+            raise ProtocolViolation(f"a data set of more than {self._max_bytes} bytes")
         if isinstance(self._message, IN_MEMORY):
             self._remember(fragment)
         elif isinstance(self._message, C_STORE_RQ) and self._trouble is None:
@@ -142,25 +162,66 @@ class Spool(BytesIO):
 class SpoolingProvider(DIMSEServiceProvider):
     """The DIMSE provider of one association, with a spool under every message."""
 
-    def __init__(self, association: Any, folder: Path, require_room: Callable[[], None]) -> None:
+    def __init__(
+        self, association: Any, folder: Path, *, require_room: Callable[[], None], max_object_bytes: int
+    ) -> None:
         super().__init__(association)
         self._require_room = require_room
         self.message: DIMSEMessage | None = None
         self._folder = folder
+        self._max_object_bytes = max_object_bytes
         self._spools: list[Spool] = []
 
     def receive_primitive(self, primitive: Any) -> None:
-        """Take a P-DATA indication (PS3.8 7.6)."""
-        if self.message is None:
-            message = DIMSEMessage()
-            message.data_set = spool = Spool(message, self.assoc, self._folder, self._require_room)
-            self.message = message
-            self._spools = [*(known for known in self._spools if known.has_file), spool]
-        super().receive_primitive(primitive)
+        """Take a P-DATA indication (PS3.8 7.6); a message that cannot be read ends the association."""
+        message = self.message = self.message or self._new_message()
+        try:
+            if message.decode_msg(primitive, self.assoc):
+                self.message = None
+                evt.trigger(self.assoc, evt.EVT_DIMSE_RECV, {"message": message})
+                self._queue(message.context_id, message.message_to_primitive())
+            elif message.encoded_command_set.tell() > MAX_COMMAND_BYTES:
+                raise ProtocolViolation(f"a command of more than {MAX_COMMAND_BYTES} bytes")  # noqa: TRY301
+        except ProtocolViolation as violation:
+            self.dul.give_up(str(violation))
+        except Exception as error:  # noqa: BLE001 - hostile bytes raise whatever they like in the library
+            self.dul.give_up(f"undecodable message: {type(error).__name__}")
+
+    def _queue(self, context_id: int, message: Any) -> None:
+        # C-CANCEL is for operations of several answers, of which we serve none (PS3.7 9.3.2.3).
+        if isinstance(message, C_CANCEL):
+            return
+        # Only an N-EVENT-REPORT may be asked by us as acceptor, and so be answered.
+        if not message.is_valid_request and not isinstance(message, N_EVENT_REPORT):
+            raise ProtocolViolation("an incomplete request, or an answer to nothing")
+        # A C-STORE of another class than its context's gets a status, see scp.py.
+        if message.is_valid_request and not isinstance(message, C_STORE):
+            contexts = {each.context_id: each.abstract_syntax for each in self.assoc.accepted_contexts}
+            if _sop_class(message) != contexts.get(context_id):
+                raise ProtocolViolation("a request for another SOP class than its context is for")
+        # Our parent would serve each N-EVENT-REPORT in a new thread at once, however many come.
+        self.msg_queue.put((context_id, message))
+
+    def _new_message(self) -> DIMSEMessage:
+        message = DIMSEMessage()
+        message.data_set = spool = Spool(
+            message,
+            self.assoc,
+            self._folder,
+            require_room=self._require_room,
+            max_bytes=self._max_object_bytes,
+        )
+        self._spools = [*(known for known in self._spools if known.has_file), spool]
+        return message
 
     def discard_unserved(self) -> int:
         """Remove the files of requests that were never answered; returns how many there were."""
         return sum([spool.discard() for spool in self._spools])
+
+
+def _sop_class(message: Any) -> Any:
+    """Return the class that a request is about; some name it as affected, some as requested (PS3.7 9, 10)."""
+    return getattr(message, "AffectedSOPClassUID", None) or getattr(message, "RequestedSOPClassUID", None)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

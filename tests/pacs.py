@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self
 
@@ -39,6 +40,7 @@ class Pacs:
         answer: Answer = success,
         sop_classes: Sequence[str] = (ComprehensiveSRStorage, SecondaryCaptureImageStorage),
         commitment: bool = False,
+        ssl_context: SSLContext | None = None,
     ) -> None:
         self.name = name
         self.answer = answer
@@ -63,7 +65,9 @@ class Pacs:
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_N_ACTION, self._on_commitment_request),
         ]
-        self._server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+        self._server = ae.start_server(
+            ("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=ssl_context
+        )
         self.port: int = self._server.socket.getsockname()[1]
 
     def __enter__(self) -> Self:

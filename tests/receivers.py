@@ -3,6 +3,7 @@
 # ruff: noqa: SLF001 - a hostile sender goes past pynetdicom's own checks
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -111,15 +112,36 @@ def receiver(data_dir: Path, *, database: Database | None = None, **options: Any
 class Process(Node):
     """A receiver in a process of its own, on a port that stays the same over restarts."""
 
-    def __init__(self, settings: Settings, *arguments: str) -> None:
+    def __init__(self, settings: Settings, *arguments: str, log: Path | None = None) -> None:
         command = [sys.executable, "-c", RUN, settings.model_dump_json(), *arguments]
-        self.popen = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        with open(log or os.devnull, "ab") as file:  # noqa: PTH123 - devnull is no Path
+            self.popen = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file if log else subprocess.PIPE,
+                text=True,
+            )
         assert self.popen.stdout is not None
         line = self.popen.stdout.readline()
         assert line, self.popen.communicate()[1]
         super().__init__(settings, int(line))
+
+    def rss_kb(self) -> int:
+        """Return the memory in use."""
+        return self._status("VmRSS")
+
+    def peak_rss_kb(self) -> int:
+        """Return the most memory that was ever in use."""
+        return self._status("VmHWM")
+
+    def threads(self) -> int:
+        """Return the number of threads."""
+        return self._status("Threads")
+
+    def _status(self, key: str) -> int:
+        text = Path(f"/proc/{self.popen.pid}/status").read_text(encoding="ascii")
+        return int(text.split(f"{key}:")[1].split()[0])
 
     def close(self) -> None:
         """Kill what still runs."""
@@ -128,9 +150,12 @@ class Process(Node):
 
 
 @contextmanager
-def process(settings: Settings, *arguments: str) -> Iterator[Process]:
-    """Run a receiver in a process of its own; killed at the end if it has not ended."""
-    running = Process(settings, *arguments)
+def process(settings: Settings, *arguments: str, log: Path | None = None) -> Iterator[Process]:
+    """Run a receiver in a process of its own; killed at the end if it has not ended.
+
+    What may log a lot needs a file as `log`: nobody empties the pipe.
+    """
+    running = Process(settings, *arguments, log=log)
     try:
         yield running
     finally:

@@ -37,7 +37,9 @@ class Node(Section):
     data_dir: Folder = Path("/var/lib/echonode")
     receivers: int = Field(default=1, ge=1, le=64)
     max_associations: int = Field(default=25, ge=1, le=1000)  # per receiver process
-    max_associations_per_peer: int = Field(default=10, ge=1, le=1000)  # per calling AE title and host
+    max_associations_per_peer: int = Field(
+        default=10, ge=1, le=1000
+    )  # from one host, whatever it calls itself
     max_connections_per_host: int = Field(default=32, ge=1, le=1000)
     max_object_mb: Megabytes = 4096
     max_pdu: int = Field(default=131_072, ge=4096, le=1_048_576)

@@ -11,10 +11,11 @@ from pydicom.uid import (
 )
 from pynetdicom.sop_class import Verification
 
-from dicom_node import admission, commitment, commitment_scp
+from dicom_node import admission, commitment, commitment_scp, guard
 from dicom_node.commitment_answers import PERMANENT
 from dicom_node.delivery import is_permanent
 from dicom_node.identity import CODING_SCHEME_UID, IMPLEMENTATION_CLASS_UID
+from dicom_node.receive import REQUEST_TIMEOUT_S
 from dicom_node.report.presentation import SERIES_NUMBER as GRAPHICS_SERIES
 from dicom_node.report.quantities import LV_MASS_INDEX, QUANTITIES
 from dicom_node.report.refusals import REFUSALS
@@ -22,7 +23,8 @@ from dicom_node.report.secondary_capture import SERIES_NUMBER as OVERLAY_SERIES
 from dicom_node.report.sr import DOCUMENTS
 from dicom_node.scp import PROCESSING_FAILURE, STATUS_OF, SUCCESS
 from dicom_node.scu import Accepted, Refused, classified
-from dicom_node.settings import SRTemplate
+from dicom_node.settings import Node, SRTemplate
+from dicom_node.spool import MAX_COMMAND_BYTES
 from dicom_node.storage_classes import TRANSFER_SYNTAXES, ULTRASOUND_CLASSES
 
 STATEMENT = (Path(__file__).parents[2] / "deploy" / "conformance.md").read_text(encoding="utf-8")
@@ -102,18 +104,34 @@ def test_what_answers_lead_to(row: list[str]) -> None:
 
 
 def test_rejections() -> None:
-    """Each reason to reject an association stands under its diagnostic."""
-    headings = {
-        (1, 1): "### Rejections (A-ASSOCIATE-RJ, result 1 permanent, source 1 service user)",
-        (2, 3): "### Rejections for now (A-ASSOCIATE-RJ, result 2 transient, source 3 service provider)",
+    """Each reason to reject an association stands under its result, source and diagnostic."""
+    said = {
+        (int(row[0][0]), int(row[1][0]), int(row[2], 16)): row[3]
+        for row in rows("### Rejections (A-ASSOCIATE-RJ)")
     }
-    said = {(*of, int(row[0], 16)): row[1] for of, heading in headings.items() for row in rows(heading)}
     known = [each for each in vars(admission).values() if isinstance(each, admission.Rejection)]
 
-    # Too many associations: pynetdicom's own.
-    assert set(said) == {(each.result, each.source, each.diagnostic) for each in known} | {(2, 3, 2)}
+    assert set(said) == {(each.result, each.source, each.diagnostic) for each in known}
     for each in known:
         assert each.reason in said[each.result, each.source, each.diagnostic]
+
+
+def test_limits_of_the_upper_layer() -> None:
+    """The figures of what a connection may cost."""
+    said = STATEMENT.split("## 3.")[1].split("## 4.")[0]
+    node = Node()
+    for figure in (
+        f"an A-ASSOCIATE-RQ up to {guard.MAX_REQUEST_BYTES}",
+        f"or {guard.MIN_PEER_MAXIMUM} and more",
+        f"up to {guard.MAX_REQUESTS_WAITING} are read ahead",
+        f"more than {MAX_COMMAND_BYTES} bytes",
+        f"`node.max_object_mb` ({node.max_object_mb})",
+        f"`node.pdu_timeout_s` ({node.pdu_timeout_s:g})",
+        f"`node.max_connections_per_host` ({node.max_connections_per_host})",
+        f"`node.max_associations_per_peer` ({node.max_associations_per_peer})",
+        f"at most {REQUEST_TIMEOUT_S:g} seconds",
+    ):
+        assert figure in said
 
 
 def test_content_of_the_reports() -> None:

@@ -1,0 +1,112 @@
+"""Rows that anybody can cause: one a minute for each reason and address, none forgotten."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dicom_node.tally import INTERVAL_S, MAX_KINDS, Tally
+from dicom_node.trail import Trail
+from store import audit
+from store.audit import AuditEvent
+from store.database import Database
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now_s
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """Yield an empty database."""
+    opened = Database(f"sqlite:///{tmp_path}/echonode.db")
+    opened.upgrade()
+    yield opened
+    opened.close()
+
+
+def rows(database: Database) -> list[AuditEvent]:
+    """Return what was written."""
+    with database.read() as session:
+        return audit.events(session)
+
+
+def test_a_flood_is_one_row_at_once_and_one_a_minute(database: Database) -> None:
+    """The first is written at once, a thousand more wait for the end of the minute, with their number."""
+    clock = Clock()
+    tally = Tally(Trail(database), clock=clock)
+    for _ in range(1001):
+        tally.note("no", peer_ip="192.0.2.1", peer_ae="EVIL", called_ae="X")
+        tally.settle()
+    (first,) = rows(database)
+    clock.now_s += INTERVAL_S
+    tally.settle()
+    tally.settle()
+
+    _, later = rows(database)
+    assert (first.event, first.outcome, first.peer_ip, first.peer_ae) == (
+        "association.rejected",
+        "refused",
+        "192.0.2.1",
+        "EVIL",
+    )
+    assert first.detail == {"reason": "no", "called_ae": "X", "count": 1}
+    assert later.detail == {"reason": "no", "called_ae": "X", "count": 1000}
+
+
+def test_kinds_are_apart(database: Database) -> None:
+    """Another reason, or another address, has a row of its own at once."""
+    tally = Tally(Trail(database), clock=Clock())
+    for ip, reason in [("192.0.2.1", "a"), ("192.0.2.1", "b"), ("192.0.2.2", "a"), ("192.0.2.2", "a")]:
+        tally.note(reason, peer_ip=ip)
+        tally.settle()
+
+    assert [(row.peer_ip, row.detail["reason"], row.detail["count"]) for row in rows(database)] == [
+        ("192.0.2.1", "a", 1),
+        ("192.0.2.1", "b", 1),
+        ("192.0.2.2", "a", 1),
+    ]
+
+
+def test_stop_writes_what_was_counted(database: Database) -> None:
+    """Nothing that was counted is forgotten at the end."""
+    tally = Tally(Trail(database), clock=Clock())
+    tally.start()
+    for _ in range(5):
+        tally.note("no", peer_ip="192.0.2.1")
+        tally.settle()
+    tally.stop()
+
+    assert [row.detail["count"] for row in rows(database)] == [1, 4]
+
+
+def test_who_has_been_quiet_is_forgotten(database: Database) -> None:
+    """After a quiet minute the next one is written at once again."""
+    clock = Clock()
+    tally = Tally(Trail(database), clock=clock)
+    tally.note("no", peer_ip="192.0.2.1")
+    tally.settle()
+    clock.now_s += INTERVAL_S
+    tally.settle()
+    tally.note("no", peer_ip="192.0.2.1")
+    tally.settle()
+
+    assert [row.detail["count"] for row in rows(database)] == [1, 1]
+
+
+def test_any_number_of_addresses(database: Database) -> None:
+    """More addresses than anybody has are counted together."""
+    tally = Tally(Trail(database), clock=Clock())
+    for number in range(MAX_KINDS + 500):
+        tally.note("no", peer_ip=f"2001:db8::{number:x}")
+    tally.settle()
+
+    written = rows(database)
+    assert len(written) == MAX_KINDS + 1
+    assert [row.detail["count"] for row in written if row.peer_ip is None] == [500]
