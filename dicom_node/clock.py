@@ -37,7 +37,8 @@ class ClockWatch:
         self._database = database
         self._clock = clock
         self._steady_s = steady_s
-        self._delivery_wait = timedelta(seconds=settings.delivery.max_retry_s)
+        longest_s = max(settings.delivery.max_retry_s, settings.delivery.commitment_wait_s)
+        self._delivery_wait = timedelta(seconds=longest_s)
         self._job_wait = timedelta(seconds=settings.job.retry_s)
         self._origin: datetime | None = None
 

@@ -8,8 +8,11 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
 from dicom_node import __version__
+from dicom_node.certificates import expiries
 from dicom_node.disk import MEGABYTE
+from dicom_node.errors import SettingsError
 from dicom_node.settings import Settings
+from dicom_node.syslog_export import lag_s
 from store import waiting
 from store.database import Database
 from store.errors import StoreUnavailable
@@ -30,18 +33,22 @@ class Collector:
         """Return the metrics as they are now."""
         try:
             yield from self._collect()
-        except StoreUnavailable as error:
+        except (StoreUnavailable, SettingsError) as error:
             log.warning("metrics.incomplete", error=str(error))
 
 
 def registry(settings: Settings, database: Database, files: FileStore) -> CollectorRegistry:
     """Return all metrics of the node; a further source is one more line here."""
     made = CollectorRegistry()
-    for collect in (
+    sources: list[Collect] = [
         about_the_build,
         lambda: about_the_rows(database, now=datetime.now(UTC)),
         lambda: about_the_disk(settings, files),
-    ):
+        lambda: about_certificates(settings, now=datetime.now(UTC)),
+    ]
+    if settings.audit.syslog_host:
+        sources.append(lambda: about_syslog(database, now=datetime.now(UTC)))
+    for collect in sources:
         made.register(Collector(collect))
     return made
 
@@ -91,3 +98,28 @@ def about_the_disk(settings: Settings, files: FileStore) -> Iterator[Metric]:
     thresholds.add_metric(["soft"], settings.disk.soft_free_mb * MEGABYTE)
     thresholds.add_metric(["hard"], settings.disk.hard_free_mb * MEGABYTE)
     yield thresholds
+
+
+def about_certificates(settings: Settings, *, now: datetime) -> Iterator[Metric]:
+    """Return how long our certificates are still good for; less than nothing when they have expired.
+
+    Raises:
+        SettingsError: a file is missing or holds no certificate.
+    """
+    left = GaugeMetricFamily(
+        "echonode_certificate_expiry_seconds", "Until the certificate expires.", labels=["key"]
+    )
+    for each in expiries(settings.tls):
+        left.add_metric([each.key], (each.at - now).total_seconds())
+    yield left
+
+
+def about_syslog(database: Database, *, now: datetime) -> Iterator[Metric]:
+    """Return how far the syslog server is behind.
+
+    Raises:
+        StoreUnavailable: the database cannot be read.
+    """
+    yield GaugeMetricFamily(
+        "echonode_syslog_lag_seconds", "Age of the oldest audit row not sent.", lag_s(database, now=now)
+    )

@@ -6,16 +6,21 @@ from sqlalchemy import Text, func, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from store import audit
-from store.schema import audit_events, deliveries, instances, jobs, results, studies
-from store.states import DeliveryState, JobState
+from store.schema import audit_events, commitment_reports, deliveries, instances, jobs, studies
+from store.states import DeliveryState, JobState, ReportState, StudyState
 
-DELIVERY_STATE = type_coerce(deliveries.c.state, Text)
-OLDEST = {
-    "study": select(func.min(studies.c.first_received_at)).where(studies.c.state.in_(("RECEIVING", "READY"))),
-    "job": select(func.min(jobs.c.created_at)).where(jobs.c.state.in_(("QUEUED", "RUNNING"))),
-    "delivery": select(func.min(results.c.created_at)).join(deliveries).where(DELIVERY_STATE == "PENDING"),
-    "commitment": select(func.min(results.c.created_at)).join(deliveries).where(DELIVERY_STATE == "SENT"),
+WAITING = {
+    "study": (studies.c.first_received_at, studies.c.state, (StudyState.RECEIVING, StudyState.READY)),
+    "job": (jobs.c.created_at, jobs.c.state, (JobState.QUEUED, JobState.RUNNING)),
+    "delivery": (deliveries.c.waiting_since, deliveries.c.state, (DeliveryState.PENDING,)),
+    "commitment": (deliveries.c.waiting_since, deliveries.c.state, (DeliveryState.SENT,)),
+    "commitment_report": (
+        commitment_reports.c.created_at,
+        commitment_reports.c.state,
+        (ReportState.PENDING,),
+    ),
 }
+"""Since when a row waits, and in which states it does."""
 STATES = {
     "study": studies.c.state,
     "instance": instances.c.state,
@@ -25,8 +30,11 @@ STATES = {
 
 
 def ages(session: Session, *, now: datetime) -> dict[str, timedelta]:
-    """How long the oldest unfinished study, job, delivery and commitment waits; zero when none does."""
-    since = {what: session.scalar(query) for what, query in OLDEST.items()}
+    """How long the oldest unfinished row of each kind waits; zero when none does."""
+    since = {
+        what: session.scalar(select(func.min(begin)).where(state.in_(waits)))
+        for what, (begin, state, waits) in WAITING.items()
+    }
     return {what: max(now - at, timedelta()) if at else timedelta() for what, at in since.items()}
 
 
@@ -54,10 +62,17 @@ def pull_forward(
     rows = {
         "deliveries": session.execute(
             update(deliveries)
-            .where(deliveries.c.state == DeliveryState.PENDING)
+            .where(deliveries.c.state.in_((DeliveryState.PENDING, DeliveryState.SENT)))
             .where(deliveries.c.next_attempt_at > now + delivery_wait)
             .values(next_attempt_at=now)
             .returning(deliveries.c.id)
+        ),
+        "commitment_reports": session.execute(
+            update(commitment_reports)
+            .where(commitment_reports.c.state == ReportState.PENDING)
+            .where(commitment_reports.c.next_attempt_at > now + delivery_wait)
+            .values(next_attempt_at=now)
+            .returning(commitment_reports.c.id)
         ),
         "jobs": session.execute(
             update(jobs)

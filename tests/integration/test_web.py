@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from midlife import without_triggers
 from prometheus_client.parser import text_string_to_metric_families
 from receivers import wait_for
-from sqlalchemy import insert, text
+from sqlalchemy import insert
 
 from dicom_node.settings import Settings
 from dicom_node.web import Password, WebService, server
@@ -88,8 +89,7 @@ def test_health(database: Database) -> None:
 
 def test_metrics(database: Database) -> None:
     """Ages of the oldest that wait, numbers by state, room and rows; neither UID nor name."""
-    with database.transaction() as session:
-        session.execute(text("PRAGMA ignore_check_constraints=ON"))
+    with database.transaction() as session, without_triggers(session.connection().exec_driver_sql):
         for number, state in enumerate(("RECEIVING", "DONE"), start=1):
             study = {"study_uid": f"1.2.{number}", "state": state, "revision": 1}
             session.execute(
@@ -105,13 +105,15 @@ def test_metrics(database: Database) -> None:
         }
         result |= {"sop_instance_uid": "1.2.2.9", "sop_class_uid": "1.2", "path": "p", "sha256": "x"}
         session.execute(insert(results).values(id=1, **result), {"created_at": _ago(300)})
-        for destination, state in (("a", "PENDING"), ("b", "DEAD")):
-            delivery = {"result_id": 1, "destination": destination, "state": state, "attempts": 1}
-            session.execute(insert(deliveries).values(**delivery), {"next_attempt_at": _ago(0)})
+        for destination, state, age_s in (("a", "PENDING", 300), ("b", "DEAD", 900), ("c", "SENT", 600)):
+            delivery = {"result_id": 1, "destination": destination, "state": state, "attempts": 1, "asks": 0}
+            times = {"next_attempt_at": _ago(0), "waiting_since": _ago(age_s)}
+            session.execute(insert(deliveries).values(**delivery), times)
     with web(database) as service:
         found = samples(service.port)
 
-    for what, age_s in {"study": 60, "job": 120, "delivery": 300, "commitment": 0}.items():
+    ages_s = {"study": 60, "job": 120, "delivery": 300, "commitment": 600, "commitment_report": 0}
+    for what, age_s in ages_s.items():
         assert found["echonode_oldest_waiting_seconds", what] == pytest.approx(age_s, abs=20)
     assert found["echonode_rows", "DONE", "study"] == 1
     assert found["echonode_rows", "DEAD", "delivery"] == 1

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from midlife import without_triggers
 from sqlalchemy import insert, select
 
 from dicom_node.clock import ClockWatch
@@ -25,7 +26,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
     """Return a database with a job that may start at 12:00:08 and a delivery due at 12:05."""
     made = Database(f"sqlite:///{tmp_path}/echonode.db")
     made.upgrade()
-    with made.transaction() as session:
+    with made.transaction() as session, without_triggers(session.connection().exec_driver_sql):
         times = {"first_received_at": NOON, "last_received_at": NOON}
         session.execute(insert(studies).values(study_uid="1.2", state="READY", revision=1, **times))
         job = {"study_uid": "1.2", "revision": 1, "state": "QUEUED", "attempts": 1, "created_at": NOON}
@@ -33,8 +34,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
         result = {"kind": "overlay", "study_uid": "1.2", "revision": 1, "source_sop_instance_uid": "1.2.1"}
         result |= {"sop_instance_uid": "1.2.9", "sop_class_uid": "1.2", "path": "p", "sha256": "x"}
         session.execute(insert(results).values(id=1, created_at=NOON, **result))
-        delivery = {"result_id": 1, "destination": "pacs", "state": "PENDING", "attempts": 6}
-        session.execute(insert(deliveries).values(**delivery, next_attempt_at=NOON + timedelta(minutes=5)))
+        delivery = {"result_id": 1, "destination": "pacs", "state": "PENDING", "attempts": 6, "asks": 0}
+        due = {"waiting_since": NOON, "next_attempt_at": NOON + timedelta(minutes=5)}
+        session.execute(insert(deliveries).values(**delivery, **due))
     yield made
     made.close()
 

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import alembic.command
@@ -12,6 +12,7 @@ import pytest
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from midlife import without_triggers
 from sqlalchemy import create_engine, event
 
 from store import audit
@@ -53,22 +54,11 @@ def migrate(path: Path, revision: str) -> None:
 def made_by(revision: str, path: Path) -> None:
     """Make the database that a version with this schema left behind, with a row of every state in it."""
     migrate(path, revision)
-    with closing(sqlite3.connect(path)) as connection, connection, without_triggers(connection):
+    with closing(sqlite3.connect(path)) as connection, connection, without_triggers(connection.execute):
         for table, rows in rows_of(revision).items():
             for row in rows:
                 names, marks = ", ".join(row), ", ".join("?" * len(row))
                 connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))  # noqa: S608
-
-
-@contextmanager
-def without_triggers(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let rows be written in the middle of their lives."""
-    triggers = list(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
-    for name, _ in triggers:
-        connection.execute(f"DROP TRIGGER {name}")
-    yield
-    for _, sql in triggers:
-        connection.execute(sql)
 
 
 def rows_of(revision: str) -> dict[str, list[dict[str, object]]]:
