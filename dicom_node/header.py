@@ -2,18 +2,20 @@
 
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_file_meta_info, read_partial
 from pydicom.tag import BaseTag, Tag
 
 from dicom_node.errors import Unparsable
 from dicom_node.identity import is_own
+from store.errors import InvalidUID
 from store.files import META_START_BYTES, check_uid
 
 TAGS = [
@@ -35,6 +37,7 @@ LAST_GROUP = 0x0020
 PARSER_ERRORS = (
     ArithmeticError,
     AttributeError,
+    BytesLengthException,
     EOFError,
     InvalidDicomError,
     LookupError,
@@ -83,14 +86,22 @@ def read_header(path: Path) -> Header:
     if "SOPClassUID" not in ds and "SOPInstanceUID" not in ds:
         raise Unparsable("the data set has neither SOP Class UID nor SOP Instance UID")
     return Header(
-        sop_class_uid=check_uid(uids["SOPClassUID"]),
-        sop_instance_uid=check_uid(uids["SOPInstanceUID"]),
-        study_uid=check_uid(uids["StudyInstanceUID"]),
-        series_uid=check_uid(uids["SeriesInstanceUID"]),
+        sop_class_uid=_uid(uids, "SOPClassUID"),
+        sop_instance_uid=_uid(uids, "SOPInstanceUID"),
+        study_uid=_uid(uids, "StudyInstanceUID"),
+        series_uid=_uid(uids, "SeriesInstanceUID"),
         transfer_syntax_uid=str(meta.TransferSyntaxUID),
         sender_ae=str(meta.get("SourceApplicationEntityTitle") or ""),
         is_own=own,
     )
+
+
+def _uid(uids: Mapping[str, str], keyword: str) -> str:
+    """Return a UID; one that is none is named, not quoted: it may be anything that stood in the file."""
+    try:
+        return check_uid(uids[keyword])
+    except InvalidUID:
+        raise InvalidUID(f"{keyword} is not a UID") from None
 
 
 def _read(path: Path) -> Dataset:

@@ -5,7 +5,6 @@ from dataclasses import replace
 import measured_strips
 from pydicom import Dataset
 
-from dicom_node.report import build_results
 from dicom_node.settings import Settings
 from dicom_node.steps import Steps
 from inference.errors import InferenceError
@@ -19,6 +18,8 @@ MODEL = ModelIdentity(name="decoding", version="1", sha256="d" * 64)
 
 def steps(settings: Settings) -> Steps:  # noqa: ARG001 - the signature of `load_steps`
     """Return these steps."""
+    from dicom_node.report import build_results  # noqa: PLC0415 - highdicom is slow to load
+
     return Steps(analyse=analyse, build_results=build_results, model=MODEL)
 
 

@@ -21,6 +21,7 @@ from dicom_node.header import read_header
 from dicom_node.offline import run_measure
 from inference import reading
 from inference.palette import MAX_ENTRIES, check_length
+from store.errors import InvalidUID
 
 ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, UNDEFINED)
 EMPTY_ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, 0)
@@ -90,8 +91,9 @@ def sparingly() -> Iterator[None]:
         before(SEQUENCE + EMPTY_ITEM * 200_000 + END),
         before(element("ImageType", "CS", b"") * 200_000),
         told("SOPInstanceUID", "UN", b"1.2.3", length=UNDEFINED - 1),
+        told("SOPInstanceUID", "UL", b"1.2"),
     ],
-    ids=["no end", "deep", "many items", "many elements", "4 GiB of a UID"],
+    ids=["no end", "deep", "many items", "many elements", "4 GiB of a UID", "a cut number"],
 )
 def test_the_receiver_refuses_what_would_keep_it(whole: bytes, tmp_path: Path) -> None:
     """A header that is endless, deep, or longer than its file is no data set, and that is soon known."""
@@ -99,6 +101,15 @@ def test_the_receiver_refuses_what_would_keep_it(whole: bytes, tmp_path: Path) -
     path.write_bytes(whole)
 
     with sparingly(), pytest.raises(Unparsable, match=r"^(?!MemoryError)"):
+        read_header(path)
+
+
+def test_the_receiver_does_not_quote_a_uid_that_is_none(tmp_path: Path) -> None:
+    """A patient's name in the place of a UID does not come out."""
+    path = tmp_path / "hostile.dcm"
+    path.write_bytes(told("SeriesInstanceUID", "UI", hostile_files.MARKER.encode()))
+
+    with pytest.raises(InvalidUID, match=r"^SeriesInstanceUID is not a UID$"):
         read_header(path)
 
 
