@@ -93,7 +93,7 @@ def test_set_back_while_the_worker_runs(database: Database) -> None:
     assert watch.look() == 0
     with database.read() as session:
         (event,) = audit.events(session, event="clock.set_back")
-    assert event.detail == {"deliveries": 1, "jobs": 1}
+        assert event.detail == {"deliveries": 1, "jobs": 1, "commitment_reports": 0}
 
 
 def test_set_back_while_the_node_was_off(database: Database) -> None:
