@@ -10,6 +10,14 @@ WORKER_MOMENTS = [
     "dicom_node.delivery:conclude",  # the PACS has it, the row does not know
     "store.deliveries:delivered:after",  # the row is written, not committed
 ]
+ASKING_MOMENTS = [
+    "dicom_node.commitment_scu:_request",  # recorded, not sent
+    "dicom_node.commitment_scu:_request:after",  # sent, nobody waits for the answer any more
+    "dicom_node.commitment_scp:take_answer",  # the answer is here, nothing is written
+    "store.commitments:answered:after",  # written, not committed
+    "dicom_node.commitment_scp:take_answer:after",  # committed, the PACS has no response
+]
+"""Of the worker of a node whose destination confirms what it keeps at once."""
 RECEIVER_MOMENTS = [
     "store.files:FileStore.keep_instance",  # spooled, not kept
     "dicom_node.ingest:Ingest.receive:after",  # row committed, not acknowledged

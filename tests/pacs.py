@@ -129,7 +129,7 @@ class Pacs:
         with self._lock:
             self.requests.append(request)
         if self.reports_at_once:
-            threading.Thread(target=_send_report, args=(event.assoc, request, {})).start()
+            threading.Thread(target=_report_if_there, args=(event.assoc, request)).start()
         return self.request_status, None
 
     def _on_requested(self, event: Any) -> None:
@@ -147,6 +147,13 @@ class Pacs:
             with self._lock:
                 self.received.append((str(event.request.AffectedSOPInstanceUID), digest))
         return status
+
+
+def _report_if_there(opened: Any, request: Dataset) -> None:
+    try:
+        _send_report(opened, request, {})
+    except RuntimeError:
+        return  # whoever asked has gone, and will ask again
 
 
 def _send_report(opened: Any, request: Dataset, failed: Mapping[str, int]) -> int | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import builders
 import pytest
+from moments import ASKING_MOMENTS
 from pacs import Pacs
 from pydicom.uid import generate_uid
 from rig import PATIENCE_S, Rig, wait_for
@@ -17,15 +18,7 @@ from store.states import ReportState
 
 RESULTS_PER_IMAGE = 2
 
-ASKING = [
-    "dicom_node.commitment_scu:_request",  # recorded, not sent
-    "dicom_node.commitment_scu:_request:after",  # sent, nobody waits for the answer any more
-]
-ANSWERING = [
-    "dicom_node.commitment_scp:take_answer",  # the answer is here, nothing is written
-    "store.commitments:answered:after",  # written, not committed
-    "dicom_node.commitment_scp:take_answer:after",  # committed, the PACS has no response
-]
+ASKING, ANSWERING = ASKING_MOMENTS[:2], ASKING_MOMENTS[2:]
 BEING_ASKED = [
     "dicom_node.commitment_scp:CommitmentSCP._accept",  # nothing is written
     "dicom_node.commitment_scp:CommitmentSCP._accept:after",  # written, the scanner has no response

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from moments import RECEIVER_MOMENTS, WORKER_MOMENTS
+from moments import ASKING_MOMENTS, RECEIVER_MOMENTS, WORKER_MOMENTS
 from nursery import Nursery
 from pacs import Pacs
 from pusher import Pusher, image, needs_dcmtk
@@ -31,7 +31,7 @@ LONGEST_LIFE_S = {"receive": 0.4, "work": 1.2}
 """Random kills come within this time after a start: long enough to get something done."""
 MOMENT_PATIENCE_S = 3.0
 """After this long a process that has not come to its named moment is killed where it is."""
-MOMENTS = {"receive": RECEIVER_MOMENTS, "work": WORKER_MOMENTS}
+MOMENTS = {"receive": RECEIVER_MOMENTS, "work": WORKER_MOMENTS + ASKING_MOMENTS}
 SETTLED_S = 120.0
 
 
@@ -72,16 +72,17 @@ class Victim:
 
 
 @pytest.fixture
-def pacs() -> Iterator[Pacs]:
-    """Start a PACS that counts."""
-    with Pacs() as running:
-        yield running
+def destinations() -> Iterator[list[Pacs]]:
+    """Start a PACS whose C-STORE answer counts, and one that confirms what it keeps."""
+    with Pacs() as plain, Pacs(name="archive", commitment=True) as archive:
+        archive.reports_at_once = True
+        yield [plain, archive]
 
 
 @pytest.fixture
-def rig(tmp_path: Path, pacs: Pacs) -> Iterator[Rig]:
-    """Return a node that delivers to the PACS, not started; no job is given up for all the killing."""
-    with closing(Rig(tmp_path, [pacs.destination], job_attempts=100)) as made:
+def rig(tmp_path: Path, destinations: list[Pacs]) -> Iterator[Rig]:
+    """Return a node that delivers to both, not started; no job is given up for all the killing."""
+    with closing(Rig(tmp_path, [each.destination for each in destinations], job_attempts=100)) as made:
         yield made
 
 
@@ -97,7 +98,7 @@ def push_until(done: threading.Event, scanner: Pusher) -> None:
     wait_for(scanner.push, "the last images are acknowledged")
 
 
-def test_killed_over_and_over(rig: Rig, pacs: Pacs) -> None:
+def test_killed_over_and_over(rig: Rig, destinations: list[Pacs]) -> None:
     """Nothing acknowledged is lost, nothing reaches the PACS twice, and the audit chain is whole."""
     chance = random.Random(20261125)
     scanner = Pusher(rig.port, rig.folder / "scanner")
@@ -117,7 +118,7 @@ def test_killed_over_and_over(rig: Rig, pacs: Pacs) -> None:
         stop.set()
         pusher.join()
         settle(rig)
-        assert_nothing_lost(rig, pacs, scanner)
+        assert_nothing_lost(rig, destinations, scanner)
     print(f"{ROUNDS} rounds, {named} at named moments, {len(scanner.acknowledged)} images acknowledged")
     assert named > ROUNDS / 5, "hardly any process reached its named moment"
 
@@ -127,8 +128,8 @@ def settle(rig: Rig) -> None:
     wait_for(lambda: rig.unfinished() == 0, "every image is concluded and delivered", limit_s=SETTLED_S)
 
 
-def assert_nothing_lost(rig: Rig, pacs: Pacs, scanner: Pusher) -> None:
-    """Compare what the scanner knows, what the node keeps and what the PACS got."""
+def assert_nothing_lost(rig: Rig, destinations: list[Pacs], scanner: Pusher) -> None:
+    """Compare what the scanner knows, what the node keeps and what each PACS got."""
     sources, objects = set(), set()
     for ds in scanner.acknowledged:
         row = rig.instances(ds.StudyInstanceUID)[ds.SOPInstanceUID]
@@ -141,7 +142,14 @@ def assert_nothing_lost(rig: Rig, pacs: Pacs, scanner: Pusher) -> None:
                 objects.add((each.source_sop_instance_uid, each.kind, each.revision, each.sop_instance_uid))
     assert sources == {str(ds.SOPInstanceUID) for ds in scanner.acknowledged}
     assert len({each[:3] for each in objects}) == len(objects)
-    assert set(pacs.uids) == {each[3] for each in objects}
-    assert pacs.contradictions() == {}
-    assert rig.deliveries()["DEAD"] == 0
+    for pacs in destinations:
+        assert set(pacs.uids) == {each[3] for each in objects}
+        assert pacs.contradictions() == {}
+    assert rig.deliveries() == {
+        "PENDING": 0,
+        "SENT": 0,
+        "DEAD": 0,
+        "DELIVERED": len(objects),
+        "COMMITTED": len(objects),
+    }
     assert rig.broken_audit_rows() == []
