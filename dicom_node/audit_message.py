@@ -53,6 +53,7 @@ KINDS = {
     "instance.not_measured": Kind(event=ACCESSED, action="R"),
     "result.created": Kind(event=ACCESSED, action="C"),
     "delivery.delivered": Kind(event=TRANSFERRED, action="C"),
+    "delivery.sent": Kind(event=TRANSFERRED, action="C"),
     "delivery.retry": Kind(event=TRANSFERRED, action="C"),
     "delivery.dead": Kind(event=TRANSFERRED, action="C"),
 }
