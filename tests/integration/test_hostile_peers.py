@@ -378,7 +378,6 @@ FOUND_BY_FUZZING: dict[str, bytes | tuple[bytes, ...]] = {
         p_data(COMMAND | LAST, command(0x0001, with_data_set=True, AffectedSOPClassUID="1.2"), context=3),
         p_data(LAST, b"data", context=3),
     ),
-    "answers due when it breaks": (request(), 8 * echo_rq(), p_data(COMMAND | LAST, b"\xff" * 20)),
 }
 
 
