@@ -1,6 +1,5 @@
 """The key that signs checkpoints: the private half stays here, the public half is to be kept elsewhere."""
 
-import os
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from dicom_node.errors import NodeError
+from store.durable import publish
 
 PRIVATE, PUBLIC = "audit.key", "audit.pub"
 OTHERS = 0o077
@@ -33,14 +33,14 @@ def signing_key(data_dir: Path) -> Ed25519PrivateKey:
     path = data_dir / PRIVATE
     try:
         if not path.exists():
-            _publish(_private_pem(Ed25519PrivateKey.generate()), path, mode=0o600)
+            publish(_private_pem(Ed25519PrivateKey.generate()), path, mode=0o600)
         if path.stat().st_mode & OTHERS:
             raise BadKey(f"{path} can be read by others: chmod 600")
         key = load_pem_private_key(path.read_bytes(), password=None)
         if not isinstance(key, Ed25519PrivateKey):
             raise BadKey(f"{path} is no Ed25519 key")
         if not (data_dir / PUBLIC).exists():
-            _publish(public_pem(key.public_key()), data_dir / PUBLIC, mode=0o644)
+            publish(public_pem(key.public_key()), data_dir / PUBLIC, mode=0o644)
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise BadKey(f"{path}: {type(error).__name__}") from error
     return key
@@ -68,19 +68,3 @@ def public_pem(key: Ed25519PublicKey) -> bytes:
 
 def _private_pem(key: Ed25519PrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _publish(data: bytes, path: Path, *, mode: int) -> None:
-    """Write a file as a whole; of two processes that do so at once, the first one wins."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()

@@ -1,9 +1,10 @@
 """The identity of this data folder, which its results carry as their device."""
 
-import os
 from pathlib import Path
 
 from pydicom.uid import generate_uid
+
+from store.durable import publish
 
 _FILE_NAME = "installation_uid"
 
@@ -18,22 +19,5 @@ def installation_uid(data_dir: Path) -> str:
     """
     path = data_dir / _FILE_NAME
     if not path.exists():
-        _publish(generate_uid(prefix=None), path)
+        publish(f"{generate_uid(prefix=None)}\n".encode(), path, mode=0o640)
     return path.read_text(encoding="ascii").strip()
-
-
-def _publish(uid: str, path: Path) -> None:
-    draft = path.with_name(f"{_FILE_NAME}.{uid}")
-    with draft.open("w", encoding="ascii") as file:
-        file.write(f"{uid}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from store.database import complaints
+from store.durable import sync
 from store.errors import StoreError, StoreUnavailable
 
 COMPANIONS = ("-wal", "-shm")
@@ -35,9 +36,9 @@ def backup(database: Path, target: Path) -> int:
             # One file, without the companions of a WAL database.
             copy.execute("PRAGMA journal_mode=DELETE")
         check_backup(draft)
-        _fsync(draft)
+        sync(draft)
         draft.replace(target)
-        _fsync(target.absolute().parent)
+        sync(target.absolute().parent)
         return target.stat().st_size
 
 
@@ -60,7 +61,7 @@ def restore(source: Path, database: Path, *, now: datetime) -> Path | None:
         database.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, draft)
         draft.chmod(0o640)
-        _fsync(draft)
+        sync(draft)
         existed = database.exists()
         if existed:
             os.link(database, aside)
@@ -69,9 +70,9 @@ def restore(source: Path, database: Path, *, now: datetime) -> Path | None:
             path = database.with_name(database.name + companion)
             if path.exists():
                 path.rename(aside.with_name(aside.name + companion))
-        _fsync(database.parent)
+        sync(database.parent)
         draft.replace(database)
-        _fsync(database.parent)
+        sync(database.parent)
     return aside if existed else None
 
 
@@ -95,14 +96,6 @@ def check_backup(path: Path) -> None:
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from typing import Literal
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
+from store.durable import sync
 from store.errors import InvalidUID, StoreError, StoreUnavailable
 
 UID = re.compile(r"[0-9]+(\.[0-9]+)*")
@@ -72,7 +73,7 @@ class FileStore:
         with _disk():
             for name in ("instances", "conflicts", "results", "incoming"):
                 (self._root / name).mkdir(parents=True, exist_ok=True, mode=0o750)
-            _fsync(self._root)
+            sync(self._root)
 
     def keep_instance(self, received: Path, *, study_uid: str, sop_instance_uid: str) -> KeptFile:
         """Make a received file durable under its UIDs, or aside in conflicts/ when they are taken.
@@ -153,7 +154,7 @@ class FileStore:
                     path.unlink()
                     folders.add(path.parent)
             for folder in folders:
-                _fsync(folder)
+                sync(folder)
                 # Not empty, or the folder of all conflicts: it stays.
                 if folder.parent != self._root and not any(folder.iterdir()):
                     folder.rmdir()
@@ -219,7 +220,7 @@ class FileStore:
 
     def _place(self, source: Path, target: Path) -> KeptFile:
         sha256 = _digest(source)
-        _fsync(source)
+        sync(source)
         self._make_durable(target.parent)
         outcome: Literal["new", "duplicate", "conflict"] = "new"
         try:
@@ -227,7 +228,7 @@ class FileStore:
         except FileExistsError:
             outcome = "duplicate" if _digest(target) == sha256 else "conflict"
         # After a duplicate too: who put it there may not have come as far as this.
-        _fsync(target.parent)
+        sync(target.parent)
         size_bytes = source.stat().st_size
         return KeptFile(path=self._relative(target), sha256=sha256, size_bytes=size_bytes, outcome=outcome)
 
@@ -236,7 +237,7 @@ class FileStore:
             return
         folder.mkdir(exist_ok=True, mode=0o750)
         # Even if it was there: the process that made it may not have synced its parent yet.
-        _fsync(folder.parent)
+        sync(folder.parent)
         self._durable.add(folder)
 
     def _conflict_path(self, name: str, sha256: str) -> Path:
@@ -259,14 +260,6 @@ def _digest(path: Path) -> str:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

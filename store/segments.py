@@ -18,6 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from store.chain import Row
+from store.durable import sync
 from store.errors import StoreError, StoreUnavailable
 from store.schema import audit_segments
 
@@ -103,7 +104,7 @@ def write(path: Path, rows: Iterable[Row]) -> None:
             os.fsync(file.fileno())
         draft.rename(path)
         for folder in (path.parent, path.parent.parent):
-            _fsync(folder)
+            sync(folder)
     except OSError as error:
         raise StoreUnavailable(f"{error.strerror}: {path.name}") from error
 
@@ -117,11 +118,3 @@ def _row(line: str) -> Row:
 
 def _line(row: Row) -> bytes:
     return json.dumps(dict(row), separators=(",", ":")).encode("ascii") + b"\n"
-
-
-def _fsync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,6 +19,20 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
+def _usage(*, is_ca: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=is_ca,
+        crl_sign=is_ca,
+        content_commitment=False,
+        key_encipherment=not is_ca,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
@@ -28,6 +42,13 @@ class Identity:
 
     certificate: Path
     private_key: Path
+
+    def in_one_file(self) -> Path:
+        """Write both into one file beside the key; returns its path."""
+        path = self.private_key.with_suffix(".both.pem")
+        path.touch(mode=0o600)
+        path.write_bytes(self.private_key.read_bytes() + self.certificate.read_bytes())
+        return path
 
 
 class Authority:
@@ -74,6 +95,12 @@ class Authority:
             .not_valid_after(now + days * DAY)
             .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            # The default verification of Python 3.13 wants the rest, too.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
+            .add_extension(_usage(is_ca=is_ca), critical=True)
         )
         return builder.sign(self._key, hashes.SHA256())
 

@@ -17,6 +17,7 @@ import reported
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rig import TESTS
+from scale import SCALE
 
 from dicom_node.analyst import Analyst
 from dicom_node.errors import AnalysisStopped
@@ -24,7 +25,6 @@ from dicom_node.findings import Finding
 from dicom_node.products import UnreportableSource
 from dicom_node.settings import Job, Settings
 
-SCALE = int(os.environ.get("ECHONODE_TEST_SCALE", "1"))
 CASES, REPORTED_CASES = 400 * SCALE, 200 * SCALE
 RUNS = {"header": 5_000 * SCALE, "pixels": 3_200 * SCALE}
 MEMORY_MB, MORE_MB = 512, 100

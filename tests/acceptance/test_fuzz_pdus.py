@@ -37,8 +37,8 @@ from attacks import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from receivers import Process, process, settings_for, wait_for
+from scale import SCALE
 
-SCALE = int(os.environ.get("ECHONODE_TEST_SCALE", "1"))
 SEED = int(os.environ.get("ECHONODE_TEST_SEED", "1"))
 MUTATED, DRAWN = 9_000 * SCALE, 1_000 * SCALE
 SENDERS = 8

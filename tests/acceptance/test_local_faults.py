@@ -16,6 +16,7 @@ from pydicom import dcmread
 from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
 from receivers import Node, Process, process, receiver, settings_for
+from scale import SCALE
 
 from dicom_node.receive import Receiver
 from dicom_node.settings import Store
@@ -23,7 +24,6 @@ from store.database import Database
 from store.errors import StoreUnavailable
 
 MEGABYTE = 2**20
-ROUNDS = int(os.environ.get("ECHONODE_TEST_SCALE", "1"))
 STUDY = generate_uid(entropy_srcs=["local faults"])
 REFUSAL = r"is damaged .*; stop the node and run `echonode restore BACKUP`"
 HOLD = """
@@ -154,12 +154,12 @@ def test_the_disk_is_really_full(disk: Disk, tmp_path: Path) -> None:
     with node(disk.path / "node") as running:
         scanner = Scanner(tmp_path, running.port)
         assert scanner.send(image(1)) == ["Success"]
-        for number in range(2, 2 + ROUNDS):
+        for number in range(2, 2 + SCALE):
             disk.leave(2 * MEGABYTE)
             assert scanner.send(image(number, size_mb=3)) == ["Refused: OutOfResources"]
             disk.empty()
             assert scanner.send(image(number, size_mb=3)) == ["Success"]
-        (first, *_) = running.wait_for_event("instance.refused", ROUNDS)
+        (first, *_) = running.wait_for_event("instance.refused", SCALE)
         assert "No space left" in str(first.detail["reason"])
         assert_nothing_is_lost(running, scanner)
 

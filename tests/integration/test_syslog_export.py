@@ -14,9 +14,10 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from certificates import Authority
+from certified import Authority
 from receivers import wait_for
 from rig import free_port
+from scale import SCALE
 
 from dicom_node import syslog_export
 from dicom_node.audit_message import KINDS
@@ -27,7 +28,6 @@ from store import audit
 from store.database import Database
 
 SERVER = Path(__file__).parents[1] / "syslog_server.py"
-SCALE = int(os.environ.get("ECHONODE_TEST_SCALE", "1"))
 NOW = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)
 
 
@@ -84,7 +84,9 @@ def authority(tmp_path: Path) -> Authority:
 @pytest.fixture
 def syslog(tmp_path: Path, authority: Authority) -> Iterator[Syslog]:
     """Return a server that is not started."""
-    made = Syslog(port=free_port(), certificate=authority.issue("syslog"), file=tmp_path / "received")
+    made = Syslog(
+        port=free_port(), certificate=authority.issue("syslog").in_one_file(), file=tmp_path / "received"
+    )
     yield made
     made.kill()
 
@@ -92,7 +94,7 @@ def syslog(tmp_path: Path, authority: Authority) -> Iterator[Syslog]:
 @pytest.fixture
 def settings(tmp_path: Path, syslog: Syslog, authority: Authority) -> Settings:
     """Return settings of a node that sends to the server."""
-    table = {"syslog_host": "127.0.0.1", "syslog_port": syslog.port, "syslog_ca": str(authority.path)}
+    table = {"syslog_host": "127.0.0.1", "syslog_port": syslog.port, "syslog_ca": str(authority.ca)}
     (tmp_path / "data").mkdir()
     return Settings(node={"data_dir": tmp_path / "data"}, audit={**table, "keep_days": 1})  # type: ignore[arg-type]  # parsed by pydantic
 
@@ -204,7 +206,7 @@ def test_a_stranger_gets_nothing(
 ) -> None:
     """A server whose certificate another authority signed is not told anything."""
     (tmp_path / "strange").mkdir()
-    syslog.certificate = Authority(tmp_path / "strange", "stranger").issue("syslog")
+    syslog.certificate = Authority(tmp_path / "strange", "stranger").issue("syslog").in_one_file()
     syslog.start()
     receive(database, 1)
 

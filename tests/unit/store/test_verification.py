@@ -1,7 +1,6 @@
 """Every way to tamper with the trail is found and named, by someone with all rights on the file."""
 
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scale import SCALE
 
 from store import audit
 from store.chain import GENESIS, digest
@@ -20,7 +20,6 @@ from store.guards import GUARDS
 from store.verification import Checkpoint, verify
 
 ROWS = 9
-SCALE = int(os.environ.get("ECHONODE_TEST_SCALE", "1"))
 ROOT = Path(__file__).parents[3]
 VERIFY = """
 import json, sys, time
