@@ -47,7 +47,6 @@ PEER_STAYS_S = 0.5
 """A peer that is still associated this long after our response waits for the report there."""
 WORKER_TAKES_OVER_S = 10.0
 MESSAGE_IDS = 1 << 16
-MAX_ANSWERS_AT_ONCE = 8
 MAX_REPORTS_OWED = 200
 """To one AE title; more requests are refused until it has taken some reports."""
 
@@ -79,7 +78,6 @@ class CommitmentSCP:
         self._database = database
         self._trail = trail
         self._told: WeakKeyDictionary[Any, dict[int, Report]] = WeakKeyDictionary()
-        self._answering: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
     @property
     def handlers(self) -> list[tuple[Any, Any]]:
@@ -99,25 +97,14 @@ class CommitmentSCP:
         elif isinstance(event.message, N_EVENT_REPORT_RQ):
             command.AffectedSOPClassUID = commitment.SOP_CLASS
             command.AffectedSOPInstanceUID = _uid_or_none(command.get("AffectedSOPInstanceUID"))
-            self._count_answer(event.assoc)
         elif isinstance(event.message, N_EVENT_REPORT_RSP) and command.get("Status") == SUCCESS:
             report = self._told.get(event.assoc, {}).pop(command.get("MessageIDBeingRespondedTo"), None)
             if report is not None:
                 self._was_reported(report)
 
-    def _count_answer(self, association: Any) -> None:
-        """Pynetdicom serves each answer in a thread of its own: nobody needs many at once."""
-        self._answering[association] = self._answering.get(association, 0) + 1
-        if self._answering[association] > MAX_ANSWERS_AT_ONCE:
-            log.warning("too many answers at once", peer_ip=str(association.requestor.address))
-            association.abort()
-
     def _on_answer(self, event: evt.Event) -> tuple[int, None]:
         sender, now = _sender(event), datetime.now(UTC)
-        try:
-            return answer_status(event, self._database, self._settings, sender=sender, now=now), None
-        finally:
-            self._answering[event.assoc] -= 1
+        return answer_status(event, self._database, self._settings, sender=sender, now=now), None
 
     def _on_request(self, event: evt.Event) -> tuple[int, None]:
         status = _misaddressed(event, event.request.RequestedSOPInstanceUID)

@@ -15,6 +15,7 @@ from dicom_node import __version__
 from dicom_node.acceptor import AssociationServer
 from dicom_node.commitment_scp import CommitmentSCP
 from dicom_node.disk import MEGABYTE, DiskWatch
+from dicom_node.door import Door
 from dicom_node.errors import CannotListen, NodeError
 from dicom_node.guard import Limits
 from dicom_node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -53,12 +54,11 @@ class Receiver:
         self._trail = Trail(self._database)
         self._tally = Tally(self._trail)
         self._ingest = Ingest(self._database, self._files)
+        disk = DiskWatch(self._files, settings.disk, self._trail)
         self._scp = StorageSCP(
-            settings=settings,
+            door=Door(settings, tally=self._tally, disk=disk),
             ingest=self._ingest,
             trail=self._trail,
-            tally=self._tally,
-            disk=DiskWatch(self._files, settings.disk, self._trail),
             commitment=CommitmentSCP(settings, self._database, self._trail),
         )
         self._servers: list[AssociationServer] = []

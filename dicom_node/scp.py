@@ -1,6 +1,6 @@
-"""The association side: admission, C-ECHO, C-STORE. Errors become DIMSE status codes here, nowhere else.
+"""The association side: C-ECHO, C-STORE. Errors become DIMSE status codes here, nowhere else.
 
-(Storage commitment has its handlers, and its status codes, in `commitment_scp`.)
+(Admission is in `door`; storage commitment has its handlers, and its status codes, in `commitment_scp`.)
 """
 
 from typing import Any
@@ -13,24 +13,12 @@ from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.sop_class import Verification
 
-from dicom_node.admission import (
-    DISK_LOW,
-    TOO_MANY,
-    TOO_MANY_OF_HOST,
-    Rejection,
-    may_store,
-    rejection,
-)
 from dicom_node.commitment import SOP_CLASS
 from dicom_node.commitment_scp import NO_UID, CommitmentSCP
-from dicom_node.disk import DiskWatch
+from dicom_node.door import Door, peer_of
 from dicom_node.errors import IdentityMismatch, Unparsable
 from dicom_node.ingest import Ingest, Sender
 from dicom_node.logs import printable
-from dicom_node.quota import Quota
-from dicom_node.settings import Settings
-from dicom_node.storage_classes import supported_contexts
-from dicom_node.tally import Tally
 from dicom_node.trail import Trail
 from store.errors import InvalidUID, StoreUnavailable
 from store.files import check_uid
@@ -56,25 +44,11 @@ log = structlog.get_logger(__name__)
 class StorageSCP:
     """Handlers of all events of all associations of one receiver process."""
 
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        ingest: Ingest,
-        trail: Trail,
-        tally: Tally,
-        disk: DiskWatch,
-        commitment: CommitmentSCP,
-    ) -> None:
-        self._settings = settings
+    def __init__(self, *, door: Door, ingest: Ingest, trail: Trail, commitment: CommitmentSCP) -> None:
+        self._door = door
         self._commitment = commitment
         self._ingest = ingest
         self._trail = trail
-        self._disk = disk
-        self._tally = tally
-        self._places = Quota(settings.node.max_associations)
-        self._places_of_host = Quota(settings.node.max_associations_per_peer)
-        self._admitted: set[Any] = set()
         self._open: set[Any] = set()
         self._storing: set[Any] = set()
 
@@ -82,7 +56,7 @@ class StorageSCP:
     def handlers(self) -> list[tuple[Any, Any]]:
         """What pynetdicom calls, and when."""
         return [
-            (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_REQUESTED, lambda event: self._door.answer(event.assoc)),
             (evt.EVT_SOP_COMMON, self._on_sop_common),
             (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_DIMSE_RECV, self._on_message),
@@ -104,72 +78,18 @@ class StorageSCP:
     def on_end(self, association: Any) -> None:
         """Clean up after an association or the attempt at one, however it ended."""
         abandoned = association.dimse.discard_unserved()
-        self._give_place_back(association)
         upper_layer = association.dul
+        self._door.left(association)
         if association not in self._open:
-            if upper_layer.is_broken:
-                ip = str(association.requestor.address)
-                self._tally.note("no valid association request", peer_ip=ip, found=upper_layer.ending)
-                self._tally.settle()
             return
         self._open.discard(association)
         if association.is_released:
-            self._trail.record("association.closed", **_peer(association), detail={})
+            self._trail.record("association.closed", **peer_of(association), detail={})
         else:
             idle = "nothing came for too long" if upper_layer.idle_timer_expired() else "ended by this node"
             reason = upper_layer.ending or idle
             detail = {"objects_cut_off": abandoned, "reason": reason}
-            self._trail.record("association.aborted", "failure", **_peer(association), detail=detail)
-
-    def _on_requested(self, event: evt.Event) -> None:
-        association = event.assoc
-        request = association.requestor.primitive
-        refused = rejection(
-            self._settings,
-            called_ae=request.called_ae_title,
-            calling_ae=request.calling_ae_title,
-            ip=association.requestor.address,
-        )
-        if refused is None and not self._disk.has_room():
-            # Audited by the watch: a sender that keeps trying is no news.
-            _send_rejection(association, DISK_LOW)
-            return
-        refused = refused or self._take_place(association)
-        if refused is None:
-            proposed = request.presentation_context_definition_list
-            storage = may_store(
-                self._settings, calling_ae=request.calling_ae_title, ip=association.requestor.address
-            )
-            association.acceptor.supported_contexts = supported_contexts(proposed, storage=storage)
-            return
-        association.requestor.ae_title = request.calling_ae_title
-        self._audit_rejection(association, refused.reason)
-        _send_rejection(association, refused)
-
-    def _take_place(self, association: Any) -> Rejection | None:
-        """Count associations, of all and of one host under whatever AE titles it calls.
-
-        pynetdicom's own limit counts connections, those that never ask for an association too.
-        """
-        host = association.requestor.address
-        if not self._places_of_host.take(host):
-            return TOO_MANY_OF_HOST
-        if not self._places.take(None):
-            self._places_of_host.give_back(host)
-            return TOO_MANY
-        self._admitted.add(association)
-        return None
-
-    def _give_place_back(self, association: Any) -> None:
-        if association in self._admitted:
-            self._admitted.discard(association)
-            self._places.give_back(None)
-            self._places_of_host.give_back(association.requestor.address)
-
-    def _audit_rejection(self, association: Any, reason: str) -> None:
-        called_ae = printable(association.requestor.primitive.called_ae_title)
-        self._tally.note(reason, **_peer(association), called_ae=called_ae)
-        self._tally.settle()
+            self._trail.record("association.aborted", "failure", **peer_of(association), detail=detail)
 
     def _on_sop_common(self, event: evt.Event) -> dict[UID, SOPClassCommonExtendedNegotiation]:
         """Name the service of each class (PS3.7 D.3.3.6): pynetdicom knows no retired or private ones."""
@@ -189,7 +109,7 @@ class StorageSCP:
                 {printable(context.abstract_syntax) for context in association.rejected_contexts}
             ),
         }
-        self._trail.record("association.opened", **_peer(association), detail=detail)
+        self._trail.record("association.opened", **peer_of(association), detail=detail)
 
     def _on_message(self, event: evt.Event) -> None:
         """Make sure that pynetdicom can answer a C-STORE request, whatever its UIDs are."""
@@ -213,7 +133,7 @@ class StorageSCP:
             self._audit_refusal(event, error)
             return _status(STATUS_OF[type(error)], error)
         except Exception as error:
-            log.exception("c-store failed", **_peer(association))
+            log.exception("c-store failed", **peer_of(association))
             return _status(PROCESSING_FAILURE, error)
         finally:
             spool.discard()
@@ -224,7 +144,7 @@ class StorageSCP:
         received = event.request.DataSet.finish()
         if event.request.AffectedSOPClassUID != event.context.abstract_syntax:
             raise IdentityMismatch
-        peer = _peer(event.assoc)
+        peer = peer_of(event.assoc)
         outcome = self._ingest.receive(
             received,
             sop_class_uid=event.request.AffectedSOPClassUID,
@@ -240,7 +160,7 @@ class StorageSCP:
         write(
             "instance.refused",
             "refused",
-            **_peer(event.assoc),
+            **peer_of(event.assoc),
             sop_instance_uid=None if uid == NO_UID else str(uid),
             detail={
                 "status": f"0x{STATUS_OF[type(error)]:04X}",
@@ -248,18 +168,6 @@ class StorageSCP:
                 "sop_class_uid": printable(event.context.abstract_syntax),
             },
         )
-
-
-def _send_rejection(association: Any, why: Rejection) -> None:
-    association.acse.send_reject(why.result, why.source, why.diagnostic)
-    association.kill()
-
-
-def _peer(association: Any) -> dict[str, str]:
-    return {
-        "peer_ae": printable(association.requestor.ae_title, 16),
-        "peer_ip": str(association.requestor.address),
-    }
 
 
 def _storage_item(sop_class: UID) -> SOPClassCommonExtendedNegotiation:
