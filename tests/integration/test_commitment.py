@@ -416,7 +416,7 @@ def test_what_is_owed_to_one_peer_is_bounded(
 
 
 def test_a_flood_of_answers_is_served_in_turn(world: World, node: Node) -> None:
-    """A peer that sends answers without waiting for responses gets no thread for each, and disturbs nobody."""
+    """A peer that sends answers without waiting for responses gets no thread for each."""
     context = build_context(commitment.SOP_CLASS, ImplicitVRLittleEndian)
     with association(node.port, context) as opened, world.database.transaction() as session:
         session.execute(text("SELECT 1"))  # from here on nobody else can write
