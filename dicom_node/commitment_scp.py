@@ -31,7 +31,6 @@ SUCCESS = 0x0000
 UNKNOWN_TRANSACTION = 0x0110  # Processing failure
 NO_SUCH_INSTANCE = 0x0112
 NO_SUCH_EVENT_TYPE = 0x0113
-NO_SUCH_CLASS = 0x0118
 NO_SUCH_ACTION = 0x0123
 STATUS_OF: dict[type[Exception], int] = {
     StoreUnavailable: 0x0213,  # Resource limitation
@@ -57,7 +56,7 @@ def answer_status(
     event: evt.Event, database: Database, settings: Settings, *, sender: Sender, now: datetime
 ) -> int:
     """Take the answer that an N-EVENT-REPORT request brings; return the status for it."""
-    if (refusal := _misaddressed(event, event.request.AffectedSOPInstanceUID)) is not None:
+    if (refusal := _misaddressed(event.request.AffectedSOPInstanceUID)) is not None:
         return refusal
     if event.request.EventTypeID not in {commitment.ALL_KEPT, commitment.SOME_FAILED}:
         return NO_SUCH_EVENT_TYPE
@@ -107,7 +106,7 @@ class CommitmentSCP:
         return answer_status(event, self._database, self._settings, sender=sender, now=now), None
 
     def _on_request(self, event: evt.Event) -> tuple[int, None]:
-        status = _misaddressed(event, event.request.RequestedSOPInstanceUID)
+        status = _misaddressed(event.request.RequestedSOPInstanceUID)
         if status is None and event.action_type != commitment.REQUEST:
             status = NO_SUCH_ACTION
         try:
@@ -183,9 +182,7 @@ def _event_report(association: Any, context_id: int, event_type: int, ds: Datase
     return message
 
 
-def _misaddressed(event: evt.Event, instance: str) -> int | None:
-    if event.context.abstract_syntax != commitment.SOP_CLASS:
-        return NO_SUCH_CLASS
+def _misaddressed(instance: str) -> int | None:
     return None if instance == commitment.SOP_INSTANCE else NO_SUCH_INSTANCE
 
 

@@ -38,8 +38,7 @@ class Scanner:
         """Send a request; return the status of the response."""
         instance = uids.get("instance", commitment.SOP_INSTANCE)
         sop_class = uids.get("sop_class", commitment.SOP_CLASS)
-        meta = uids.get("context", commitment.SOP_CLASS)
-        answer, _ = opened.send_n_action(request, action, sop_class, instance, meta_uid=meta)
+        answer, _ = opened.send_n_action(request, action, sop_class, instance, meta_uid=commitment.SOP_CLASS)
         status: int | None = answer.get("Status")
         return status
 

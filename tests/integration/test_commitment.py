@@ -364,7 +364,6 @@ def test_a_scanner_that_is_gone_for_good(node: Node, scanner: Scanner) -> None:
         ({"ReferencedSOPSequence": None}, {}, 0x0115),
         ({}, {"instance": "1.2.3"}, 0x0112),
         ({}, {"action": 2}, 0x0123),
-        ({}, {"context": UltrasoundImageStorage}, 0x0118),
     ],
 )
 def test_bad_requests(

@@ -74,7 +74,7 @@ def test_answers_as_scp() -> None:
 def test_answers_to_storage_commitment() -> None:
     """Each status that an N-ACTION or N-EVENT-REPORT may get, and how many references are taken."""
     said = {int(row[0], 16) for row in rows("### N-ACTION and N-EVENT-REPORT status as SCP")}
-    misaddressed = {commitment_scp.NO_SUCH_INSTANCE, commitment_scp.NO_SUCH_CLASS}
+    misaddressed = {commitment_scp.NO_SUCH_INSTANCE}
     unknown = {commitment_scp.NO_SUCH_EVENT_TYPE, commitment_scp.NO_SUCH_ACTION}
     unknown |= {commitment_scp.UNKNOWN_TRANSACTION}
 
