@@ -1,5 +1,5 @@
-"""How long the long tests run: ECHONODE_TEST_SCALE multiplies their rounds, cases and objects."""
+"""How long the long tests run: TEST_SCALE multiplies their rounds, cases and objects."""
 
 import os
 
-SCALE = int(os.environ.get("ECHONODE_TEST_SCALE", "1"))
+SCALE = int(os.environ.get("TEST_SCALE", "1"))

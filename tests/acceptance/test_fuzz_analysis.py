@@ -1,6 +1,6 @@
 """Ten thousand hostile files: each ends in a finding, none in an exception, and none tells a name.
 
-ECHONODE_TEST_SCALE multiplies the number of cases.
+TEST_SCALE multiplies the number of cases.
 """
 
 import os

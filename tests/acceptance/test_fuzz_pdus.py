@@ -1,6 +1,6 @@
 """Thousands of broken PDUs thrown at a live receiver process: it lives, and nothing is left of them.
 
-`ECHONODE_TEST_SCALE` multiplies the cases, `ECHONODE_TEST_SEED` makes other ones.
+`TEST_SCALE` multiplies the cases, `TEST_SEED` makes other ones.
 """
 
 import os
@@ -39,7 +39,7 @@ from hypothesis import strategies as st
 from receivers import Process, process, settings_for, wait_for
 from scale import SCALE
 
-SEED = int(os.environ.get("ECHONODE_TEST_SEED", "1"))
+SEED = int(os.environ.get("TEST_SEED", "1"))
 MUTATED, DRAWN = 9_000 * SCALE, 1_000 * SCALE
 SENDERS = 8
 BATCH = 20

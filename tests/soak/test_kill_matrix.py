@@ -1,6 +1,6 @@
 """Kill matrix: kill -9 of receiver, worker or both, over and over, while DCMTK pushes studies.
 
-200 rounds; ECHONODE_TEST_SCALE=10 makes it 2,000. Half of the kills come at named moments between two
+200 rounds; TEST_SCALE=10 makes it 2,000. Half of the kills come at named moments between two
 steps that must not be parted, the others at random times.
 """
 

@@ -1,4 +1,4 @@
-"""Soak: a thousand instances over a hundred associations; ECHONODE_TEST_SCALE=10 makes it ten times that."""
+"""Soak: a thousand instances over a hundred associations; TEST_SCALE=10 makes it ten times that."""
 
 from collections.abc import Iterator
 from contextlib import closing
