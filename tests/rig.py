@@ -1,12 +1,13 @@
 """A node in real processes, for acceptance tests: its folder, its settings, its scanner, its rows."""
 
+import itertools
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from store.verification import Flaw, verify
 TESTS = Path(__file__).parent
 ROLE = TESTS / "role.py"
 PATIENCE_S = 30.0
+FIRST_PORT, PORTS_EACH, SHARES = 12_000, 2_000, 10
+"""Of each of the processes that run tests side by side."""
 
 
 def wait_for(condition: Callable[[], Any], what: str, *, limit_s: float = PATIENCE_S) -> Any:
@@ -38,11 +41,24 @@ def wait_for(condition: Callable[[], Any], what: str, *, limit_s: float = PATIEN
     raise AssertionError(f"still waiting after {limit_s} s: {what}")
 
 
+def _ports() -> Iterator[int]:
+    """Yield ports of this process's share, below those that outgoing connections get."""
+    share = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % SHARES
+    first = FIRST_PORT + share * PORTS_EACH
+    start = os.getpid() % PORTS_EACH
+    yield from itertools.cycle([*range(first + start, first + PORTS_EACH), *range(first, first + start)])
+
+
+PORTS = _ports()
+
+
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on, and that nobody else will be given soon."""
+    while True:
+        port = next(PORTS)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 class Rig:

@@ -28,6 +28,7 @@ from receivers import (
     status_of_answer,
     wait_for,
 )
+from rig import free_port
 
 STUDY = builders.STUDY_UID
 
@@ -36,13 +37,6 @@ def image(number: int = 1, rows: int = 64) -> Dataset:
     """Return an ultrasound image of `rows` x 640 x 3 bytes."""
     pixels = np.random.default_rng(number).integers(0, 256, (rows, 640, 3), dtype=np.uint8)
     return builders.us_image(pixels, InstanceNumber=number)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_receiver_loads_no_networks(tmp_path: Path) -> None:
