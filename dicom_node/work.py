@@ -142,8 +142,9 @@ def see_through(job: Job, pipeline: Pipeline, policy: Policy, *, stop: Event) ->
         stop.wait(policy.retry_s)
         settle(pipeline, partial(jobs.hand_back, job=job), stop=stop)
     except Exception as error:
-        log.exception("job.failed", study=job.study_uid, attempt=job.attempts)
-        settle(pipeline, partial(retry_or_bury, job=job, error=place_of(error), policy=policy), stop=stop)
+        place = place_of(error)
+        log.exception("job.failed", study=job.study_uid, attempt=job.attempts, place=place)
+        settle(pipeline, partial(retry_or_bury, job=job, error=place, policy=policy), stop=stop)
 
 
 def settle(pipeline: Pipeline, move: Callable[..., None], *, stop: Event) -> None:

@@ -47,7 +47,7 @@ def test_listening_again_and_reporting_after_a_kill(rig: Rig, pacs: Pacs) -> Non
     for pid in [*children_of(first), first.pid]:
         kill(pid)
     first.wait()
-    assert not rig.listening()
+    wait_for(lambda: not rig.listening(), "the killed receiver is gone")
 
     began = time.monotonic()
     rig.start(*command)
