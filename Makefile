@@ -7,8 +7,9 @@ BIN := .venv/bin
 demo: .venv/installed
 	@$(BIN)/echonode demo
 
+# Two at a time: most tests wait for processes. Passive: idle threads of torch must not burn the other's core.
 test: lint
-	$(BIN)/pytest
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist worksteal
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
