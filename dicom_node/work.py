@@ -75,8 +75,9 @@ def _run(settings: Settings, load_steps: LoadSteps, stop: Event, resources: Exit
     resources.enter_context(last_checkpoint(checkpointer, utc_now))
     resources.enter_context(on_duty(pipeline, settings.job))
     scheduler = sweeps.scheduler(outbox, audit_sweeps(settings, database, utc_now, checkpointer))
-    scheduler.start()
+    scheduler.start()  # what is due for delivery need not wait for the networks
     resources.callback(scheduler.shutdown)
+    note_model(pipeline)
     while not stop.is_set():
         if not work_once(pipeline, settings.job, stop=stop):
             stop.wait(IDLE_S)
@@ -101,13 +102,24 @@ def only_worker(data_dir: Path) -> Iterator[None]:
 @contextmanager
 def on_duty(pipeline: Pipeline, policy: Policy) -> Iterator[None]:
     """Record start and end of the worker; at the start, queue again what a crashed one left behind."""
-    detail = {"role": "worker", "version": __version__, "model_sha256": pipeline.steps.model.sha256}
+    detail = {"role": "worker", "version": __version__}
     with pipeline.database.transaction() as session:
         audit.record(session, "node.started", at=pipeline.clock(), detail=detail)
         jobs.requeue_running(session, now=pipeline.clock(), max_attempts=policy.max_attempts)
     yield
     with pipeline.database.transaction() as session:
         audit.record(session, "node.stopped", at=pipeline.clock(), detail=detail)
+
+
+def note_model(pipeline: Pipeline) -> None:
+    """Wait until the networks are loaded, and record which they are.
+
+    Raises:
+        AnalystError: they cannot be loaded.
+    """
+    detail = vars(pipeline.steps.model)
+    with pipeline.database.transaction() as session:
+        audit.record(session, "model.loaded", at=pipeline.clock(), detail=detail)
 
 
 def work_once(pipeline: Pipeline, policy: Policy, *, stop: Event) -> bool:

@@ -3,7 +3,7 @@
 `record` writes inside the caller's transaction, so an event and the change it tells of are durable
 together or not at all. Write transactions are serial (BEGIN IMMEDIATE), hence so is the chain.
 
-Events: node.started node.stopped association.opened association.rejected association.closed
+Events: node.started node.stopped model.loaded association.opened association.rejected association.closed
 association.aborted clock.set_back conflict.file_removed database.restored disk.low disk.recovered
 instance.file_removed instance.received instance.duplicate instance.conflict instance.refused
 instance.adopted instance.measured instance.not_measured study.receiving study.ready study.processing

@@ -151,12 +151,20 @@ class Rig:
         """Return how many objects were delivered."""
         return self.deliveries()[DeliveryState.DELIVERED]
 
-    def unfinished(self) -> int:
-        """Return how many studies are not concluded and how many objects not kept by a PACS, together."""
-        studies = "SELECT count(*) FROM studies WHERE state NOT IN ('DONE', 'FAILED')"
+    def open_studies(self) -> int:
+        """Return how many studies are not concluded."""
+        query = "SELECT count(*) FROM studies WHERE state NOT IN ('DONE', 'FAILED')"
         with self.database.read() as session:
-            waiting = deliveries.counts(session)
-            return int(session.scalar(text(studies)) or 0) + waiting["PENDING"] + waiting["SENT"]
+            return int(session.scalar(text(query)) or 0)
+
+    def undelivered(self) -> int:
+        """Return how many objects are not yet kept by the PACS they are for."""
+        waiting = self.deliveries()
+        return waiting["PENDING"] + waiting["SENT"]
+
+    def unfinished(self) -> int:
+        """Return how much is left to do; 0: nothing."""
+        return self.open_studies() + self.undelivered()
 
     def _toml(self, destinations: Sequence[Destination], job_attempts: int, peers: Sequence[Peer]) -> str:
         lines = ["[node]", 'host = "127.0.0.1"', f"port = {self.port}", f'data_dir = "{self.folder}/data"']

@@ -153,7 +153,7 @@ def test_the_analysis_leaves_all_else_to_its_worker(rig: Rig) -> None:
     """A stop signal that it gets, too, does not stop it; neither database nor lock are open in it."""
     process = worker(rig)
     take_in(rig, "slow", "slow")
-    wait_for(lambda: rig.events("node.started"), "the worker is ready")
+    wait_for(lambda: rig.events("model.loaded"), "the worker is ready")
     analyst = analyst_of(process)
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(analyst, number)

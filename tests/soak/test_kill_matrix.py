@@ -27,12 +27,14 @@ pytestmark = [needs_dcmtk, pytest.mark.timeout(600 * SCALE)]
 
 ROUNDS = 200 * SCALE
 IMAGES_PER_STUDY = 3
-LONGEST_LIFE_S = {"receive": 0.4, "work": 1.2}
+LONGEST_LIFE_S = {"receive": 0.4, "work": 2.5}
 """Random kills come within this time after a start: long enough to get something done."""
-MOMENT_PATIENCE_S = 3.0
+MOMENT_PATIENCE_S = 4.0
 """After this long a process that has not come to its named moment is killed where it is."""
-MOST_WAITING = 400
-"""Studies and deliveries; while there are more the scanner waits, lest the end take minutes."""
+OBJECTS_PER_STUDY = 2 * 2 * IMAGES_PER_STUDY
+"""Two results of each image go to two destinations."""
+MOST_WAITING = 300
+"""Objects; while more are to be delivered the scanner waits, lest the end take minutes."""
 MOMENTS = {"receive": RECEIVER_MOMENTS, "work": WORKER_MOMENTS + ASKING_MOMENTS}
 SETTLED_S = 120.0
 
@@ -92,7 +94,7 @@ def push_until(done: threading.Event, scanner: Pusher, rig: Rig) -> None:
     """Send study after study; whatever is not acknowledged is sent again."""
     study = 0
     while not done.is_set():
-        if rig.unfinished() > MOST_WAITING:
+        if rig.open_studies() * OBJECTS_PER_STUDY + rig.undelivered() > MOST_WAITING:
             done.wait(0.1)
             continue
         for number in range(IMAGES_PER_STUDY):
