@@ -9,7 +9,8 @@ demo: .venv/installed
 
 # Two at a time: most tests wait for processes. Passive: idle threads of torch must not burn the other's core.
 test: lint
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist worksteal
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist worksteal -m "not alone"
+	$(BIN)/pytest -m alone tests/acceptance
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """Receivers and the worker as child processes: a dead one is started again, a stop drains them all."""
 
+import os
 import subprocess
 import sys
 import time
@@ -24,13 +25,19 @@ from store.errors import StoreError, StoreUnavailable
 log = structlog.get_logger()
 
 POLL_S = 0.1
+WORKER = "worker"
+WORKER_NICENESS = 5
+"""Receiving comes before measuring: networks that load must not keep a scanner waiting."""
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.2, 10.0
 STEADY_S = 60.0
 
 
 def run_supervisor(settings: Settings, config_path: Path | None) -> int:
     """Run all roles of the node until told to stop; return the exit code."""
-    children = [Child(role, command) for role, command in commands(settings, config_path).items()]
+    children = [
+        Child(role, command, niceness=WORKER_NICENESS if role == WORKER else 0)
+        for role, command in commands(settings, config_path).items()
+    ]
     try:
         with node_runs(settings.node.data_dir), closing(Database(settings.store_url)) as database:
             for child in children:
@@ -55,7 +62,7 @@ def commands(settings: Settings, config_path: Path | None) -> Mapping[str, Seque
         f"receiver {number}": [*program, "receive", *options]
         for number in range(1, settings.node.receivers + 1)
     }
-    return {**receivers, "worker": [*program, "work", *options]}
+    return {**receivers, WORKER: [*program, "work", *options]}
 
 
 class Child:
@@ -67,9 +74,10 @@ class Child:
     whole process group is not taken for a second one.
     """
 
-    def __init__(self, role: str, command: Sequence[str]) -> None:
+    def __init__(self, role: str, command: Sequence[str], *, niceness: int = 0) -> None:
         self.role = role
         self._command = command
+        self._niceness = niceness
         self._process: subprocess.Popen[bytes] | None = None
         self._started_s = self._due_s = 0.0
         self.delay_s = 0.0
@@ -79,6 +87,8 @@ class Child:
         if self._process is None:
             if now_s >= self._due_s:
                 self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE)  # noqa: S603 - our own
+                if self._niceness:
+                    os.setpriority(os.PRIO_PROCESS, self._process.pid, self._niceness)
                 self._started_s = now_s
             return None
         exit_code = self._process.poll()

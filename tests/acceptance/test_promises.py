@@ -38,6 +38,7 @@ def rig(tmp_path: Path, pacs: Pacs) -> Iterator[Rig]:
         yield made
 
 
+@pytest.mark.alone
 def test_listening_again_and_reporting_after_a_kill(rig: Rig, pacs: Pacs) -> None:
     """All killed after the acknowledgement: listening in 5 s, the result within quiet time + 30 s."""
     command = ("-m", "dicom_node.cli", "serve", "--config", str(rig.config))
