@@ -19,13 +19,6 @@ RESULTS_PER_IMAGE = 2
 
 
 @pytest.fixture
-def pacs() -> Iterator[Pacs]:
-    """Start a PACS."""
-    with Pacs() as running:
-        yield running
-
-
-@pytest.fixture
 def rig(tmp_path: Path, pacs: Pacs) -> Iterator[Rig]:
     """Return a node that delivers to the PACS, not started."""
     # The tests kill the worker more often than bad luck would: not to be taken for a poisonous image.

@@ -19,13 +19,6 @@ from dicom_node.settings import Destination, Node, Settings
 
 
 @pytest.fixture
-def pacs() -> Iterator[Pacs]:
-    """Start a PACS."""
-    with Pacs() as running:
-        yield running
-
-
-@pytest.fixture
 def rig(tmp_path: Path, pacs: Pacs) -> Iterator[Rig]:
     """Return a node that delivers to the PACS, not started."""
     made = Rig(tmp_path, [pacs.destination])

@@ -3,7 +3,6 @@
 import gc
 import socket
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,6 @@ from dicom_node.settings import Destination, Settings
 from dicom_node.sweeps import scheduler
 from store import audit
 from store.database import Database
-
-
-@pytest.fixture
-def pacs() -> Iterator[Pacs]:
-    """Start a PACS."""
-    with Pacs() as running:
-        yield running
 
 
 def test_delivers_in_order_and_once(tmp_path: Path, pacs: Pacs) -> None:

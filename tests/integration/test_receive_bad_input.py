@@ -6,7 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import builders
@@ -274,26 +274,14 @@ def test_disk_that_takes_no_more_of_a_file(tmp_path: Path) -> None:
         assert len(node.files()) == 2
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Yield the mount point of a disk of 4 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-def test_full_disk(small_disk: Path) -> None:
+def test_full_disk(small_disk: Callable[[int], Path]) -> None:
     """A full disk gives 0xA700 and loses nothing; with room again the same image is stored."""
-    first, second = image(1), big_image(2, rows=960)
-    filler = small_disk / "filler"
-    with receiver(small_disk / "node", disk={"soft_free_mb": 1, "hard_free_mb": 1}) as node:
+    first, second, disk = image(1), big_image(2, rows=960), small_disk(4)
+    filler = disk / "filler"
+    with receiver(disk / "node", disk={"soft_free_mb": 1, "hard_free_mb": 1}) as node:
         assert push(node.port, first) == [0x0000]
         with filler.open("wb") as file:
-            room = os.statvfs(small_disk)
+            room = os.statvfs(disk)
             os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_bsize - 1_300_000)
         assert push(node.port, second) == [0xA700]
         assert len([name for name in node.files() if name.startswith("incoming")]) == 0

@@ -24,13 +24,6 @@ SETTLED_S = 120.0 * SCALE
 
 
 @pytest.fixture
-def pacs() -> Iterator[Pacs]:
-    """Start a PACS that counts."""
-    with Pacs() as running:
-        yield running
-
-
-@pytest.fixture
 def rig(tmp_path: Path, pacs: Pacs) -> Iterator[Rig]:
     """Return a node that delivers to the PACS, not started."""
     with closing(Rig(tmp_path, [pacs.destination])) as made:

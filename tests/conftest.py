@@ -1,0 +1,35 @@
+"""What tests of every kind start with; a file that needs another kind of it defines its own."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pacs import Pacs
+
+SmallDisk = Callable[[int], Path]
+
+
+@pytest.fixture
+def pacs() -> Iterator[Pacs]:
+    """Start a PACS that counts."""
+    with Pacs() as running:
+        yield running
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """Return what mounts a disk of so many megabytes, once, and says where."""
+    path = tmp_path / "disk"
+
+    def mount(size_mb: int) -> Path:
+        path.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "tmpfs", str(path)]
+        if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
+            pytest.skip("mounting a small disk needs root")
+        return path
+
+    yield mount
+    if path.is_mount():
+        subprocess.run(["umount", "-l", str(path)], check=True)
