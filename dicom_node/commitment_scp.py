@@ -16,9 +16,9 @@ from pynetdicom.dsutils import encode
 
 from dicom_node import commitment
 from dicom_node.commitment_answers import Sender, our_answer, take_answer
+from dicom_node.door import peer_of
 from dicom_node.errors import TooManyReferences, Unparsable
 from dicom_node.header import PARSER_ERRORS
-from dicom_node.logs import printable
 from dicom_node.settings import Settings
 from dicom_node.trail import Trail
 from store import commitments
@@ -115,9 +115,8 @@ class CommitmentSCP:
                 return SUCCESS, None
         except tuple(STATUS_OF) as error:
             status = STATUS_OF[type(error)]
-        sender = _sender(event)
-        peer = {"peer_ae": sender.ae_title, "peer_ip": sender.ip}
-        self._trail.defer("commitment.refused", "refused", **peer, detail={"status": f"0x{status:04X}"})
+        detail = {"status": f"0x{status:04X}"}
+        self._trail.defer("commitment.refused", "refused", **peer_of(event.assoc), detail=detail)
         return status, None
 
     def _accept(self, event: evt.Event) -> None:
@@ -195,8 +194,8 @@ def _data_set(event: evt.Event, name: str) -> Dataset:
 
 
 def _sender(event: evt.Event) -> Sender:
-    requestor = event.assoc.requestor
-    return Sender(ae_title=printable(requestor.ae_title, 16).strip(), ip=str(requestor.address))
+    peer = peer_of(event.assoc)
+    return Sender(ae_title=peer["peer_ae"].strip(), ip=peer["peer_ip"])
 
 
 def _uid_or_none(value: object) -> UID:
