@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydicom.uid import generate_uid
 
-from store.durable import publish
+from store.files.fsync import publish
 
 _FILE_NAME = "installation_uid"
 

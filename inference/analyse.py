@@ -9,20 +9,20 @@ from pydicom import Dataset
 from torch import nn
 from torchvision.models.detection import FasterRCNN
 
-from inference.cycles import detect, load_detector
-from inference.device import pick_device, use_all_cores
 from inference.errors import InferenceError, NoCycle
-from inference.gates import Located, decided, left_ventricles, plausible
-from inference.intervals import Residuals, with_intervals
-from inference.landmarks import build_landmark_net, locate
-from inference.limits import limits_for
-from inference.patient import UNKNOWN, Patient, patient_of
-from inference.pixels import frames_to_analyse, strip
-from inference.preprocess import CROP_INPUT
-from inference.quality import agreeing, check_rate, crosses_gap
-from inference.regions import mmode_regions
+from inference.image.patient import UNKNOWN, Patient, patient_of
+from inference.image.pixels import frames_to_analyse, strip
+from inference.image.regions import mmode_regions
+from inference.measure.acceptance import Located, decided, left_ventricles, plausible
+from inference.measure.clinical_limits import limits_for
+from inference.measure.intervals import Residuals, with_intervals
+from inference.measure.plausibility import agreeing, check_rate, crosses_gap
+from inference.networks.detector import detect, load_detector
+from inference.networks.device import pick_device, use_all_cores
+from inference.networks.landmarks import build_landmark_net, locate
+from inference.networks.preprocessing import CROP_INPUT
+from inference.networks.weights import SHIPPED, identity, load_weights
 from inference.types import CycleBox, MModeRegion, MModeStrip, ModelIdentity, StripResult
-from inference.weights import SHIPPED, identity, load_weights
 
 MOST_CYCLES = 6
 """More beats than this add time, not knowledge."""

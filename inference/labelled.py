@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import LowAgreement
-from inference.measure import measure
-from inference.quality import agreeing
+from inference.measure.formulas import measure
+from inference.measure.plausibility import agreeing
 from inference.types import (
     Calibration,
     CycleBox,

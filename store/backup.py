@@ -8,9 +8,9 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from store.database import complaints
-from store.durable import sync
+from store.db.database import complaints
 from store.errors import StoreError, StoreUnavailable
+from store.files.fsync import sync
 
 COMPANIONS = ("-wal", "-shm")
 NEEDED = {"alembic_version", "audit_events", "instances", "studies"}

@@ -6,11 +6,11 @@ import measured_strips
 from pydicom import Dataset
 
 from dicom_node.settings import Settings
-from dicom_node.steps import Steps
+from dicom_node.study.image_analyzer import Steps
 from inference.errors import InferenceError
-from inference.patient import patient_of
-from inference.pixels import frames_to_analyse, strip
-from inference.regions import mmode_regions
+from inference.image.patient import patient_of
+from inference.image.pixels import frames_to_analyse, strip
+from inference.image.regions import mmode_regions
 from inference.types import MModeRegion, ModelIdentity, StripResult
 
 MODEL = ModelIdentity(name="decoding", version="1", sha256="d" * 64)
@@ -18,7 +18,7 @@ MODEL = ModelIdentity(name="decoding", version="1", sha256="d" * 64)
 
 def steps(settings: Settings) -> Steps:  # noqa: ARG001 - the signature of `load_steps`
     """Return these steps."""
-    from dicom_node.report import build_results  # noqa: PLC0415 - highdicom is slow to load
+    from dicom_node.report.build import build_results  # noqa: PLC0415 - highdicom is slow to load
 
     return Steps(analyse=analyse, build_results=build_results, model=MODEL)
 

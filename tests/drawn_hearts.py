@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from inference.analyse import Model
-from inference.intervals import Residuals
-from inference.landmarks import LandmarkSamples
+from inference.measure.intervals import Residuals
+from inference.networks.landmarks import LandmarkSamples
 from inference.types import Calibration, CycleBox, MModeRegion, MModeStrip, ModelIdentity
 
 CALIBRATION = Calibration(cm_per_px_y=0.025, s_per_px_x=0.005)

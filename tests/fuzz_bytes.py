@@ -16,10 +16,10 @@ import hostile_files  # brings pydicom, whose dictionaries take a minute to inst
 with atheris.instrument_imports(include=["dicom_node", "inference"]):
     import decoding
 
-    from dicom_node import logs
     from dicom_node.errors import Unparsable
-    from dicom_node.findings import examine
-    from dicom_node.header import read_header
+    from dicom_node.network.header import read_header
+    from dicom_node.process import logs
+    from dicom_node.study.image_result import examine
     from store.errors import InvalidUID
 
 

@@ -10,17 +10,18 @@ import standin
 from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
 
-from dicom_node.ingest import Ingest, Sender
 from dicom_node.installation import installation_uid
-from dicom_node.pipeline import Pipeline
-from dicom_node.retention import Keeper, tidy
+from dicom_node.receive.ingest import Ingest, Sender
+from dicom_node.report.plan import Wanted
+from dicom_node.roles.schedule import complete_studies
+from dicom_node.roles.worker import work_once
 from dicom_node.settings import Job, Retention, Settings, Study
-from dicom_node.sweeps import complete_studies
-from dicom_node.wanted import Wanted
-from dicom_node.work import work_once
-from store import audit, deliveries, instances
-from store.database import Database
-from store.files import FileStore
+from dicom_node.storage.retention import Keeper, tidy
+from dicom_node.study.pipeline import Pipeline
+from store.audit import audit_log as audit
+from store.db.database import Database
+from store.files.file_store import FileStore
+from store.rows import deliveries, instances
 
 DAY = timedelta(days=1)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from inference.measure import measure
+from inference.measure.formulas import measure
 from inference.types import (
     Calibration,
     CycleBox,

@@ -24,12 +24,13 @@ from pynetdicom.dsutils import encode
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import PresentationContext, build_context
 
-from dicom_node.receive import Receiver
+from dicom_node.roles.receiver import Receiver
 from dicom_node.settings import Destination, Settings
-from store import audit, instances
-from store.audit import AuditEvent
-from store.database import Database
-from store.instances import Instance
+from store.audit import audit_log as audit
+from store.audit.audit_log import AuditEvent
+from store.db.database import Database
+from store.rows import instances
+from store.rows.instances import Instance
 
 RUN = """
 import sys

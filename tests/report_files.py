@@ -11,10 +11,10 @@ from pydicom import Dataset, dcmread
 from reported import built
 from reported import source as still
 
-from dicom_node.report import Predecessor, ReportObject
-from dicom_node.wanted import Wanted
+from dicom_node.report.objects import Predecessor, ReportObject
+from dicom_node.report.plan import Wanted
 from inference.types import StripResult
-from store.results import Kind
+from store.rows.results import Kind
 
 TYPE_2_AND_UNUSUAL = (
     "PatientBirthDate",

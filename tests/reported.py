@@ -10,10 +10,11 @@ import measured_strips
 import numpy as np
 from pydicom import Dataset, dcmread
 
-from dicom_node.report import ReportObject, build_results
-from dicom_node.wanted import Wanted
+from dicom_node.report.build import build_results
+from dicom_node.report.objects import ReportObject
+from dicom_node.report.plan import Wanted
 from inference.types import StripResult
-from store.results import Kind
+from store.rows.results import Kind
 
 AT = datetime(2026, 1, 2, 23, 30, 15, 250000, tzinfo=UTC)
 OBSERVER = "2.25.424242"

@@ -15,14 +15,15 @@ import builders
 from pydicom.dataset import FileDataset
 from sqlalchemy import text
 
-from dicom_node.ingest import Ingest, Sender
-from dicom_node.scu import Accepted, store
+from dicom_node.network.scu import Accepted, store
+from dicom_node.receive.ingest import Ingest, Sender
 from dicom_node.settings import Destination, Peer
-from store import audit, deliveries, instances
-from store.database import Database
-from store.files import FileStore
-from store.states import DeliveryState
-from store.verification import Flaw, verify
+from store.audit import audit_log as audit
+from store.audit.verification import Flaw, verify
+from store.db.database import Database
+from store.db.states import DeliveryState
+from store.files.file_store import FileStore
+from store.rows import deliveries, instances
 
 TESTS = Path(__file__).parent
 ROLE = TESTS / "role.py"

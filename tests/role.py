@@ -17,12 +17,12 @@ from typing import Any
 
 import standin
 
-from dicom_node import logs
-from dicom_node.receive import run_receiver
-from dicom_node.serve import Child, supervise
+from dicom_node.process import logs
+from dicom_node.roles.receiver import run_receiver
+from dicom_node.roles.supervisor import Child, supervise
+from dicom_node.roles.worker import run_worker
 from dicom_node.settings import Settings
-from dicom_node.work import run_worker
-from store.database import Database
+from store.db.database import Database
 
 
 def arm(moment: str, marker: Path) -> None:

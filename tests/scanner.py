@@ -10,7 +10,7 @@ from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 from receivers import association
 
-from dicom_node import commitment
+from dicom_node.network import commitment_messages as commitment
 from dicom_node.settings import Peer
 
 

@@ -19,13 +19,13 @@ import numpy as np
 from pydicom import Dataset, dcmwrite
 
 from dicom_node.identity import derived_uid
-from dicom_node.products import Predecessor, ReportObject
+from dicom_node.report.objects import Predecessor, ReportObject
+from dicom_node.report.plan import Wanted
 from dicom_node.settings import Settings
-from dicom_node.steps import Steps
-from dicom_node.wanted import Wanted
+from dicom_node.study.image_analyzer import Steps
 from inference.errors import NoCycle, WeightsMismatch
 from inference.types import ModelIdentity, StripResult, Value
-from store.results import Kind
+from store.rows.results import Kind
 
 MODEL = ModelIdentity(name="stand-in", version="1", sha256="5" * 64)
 

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import builders
 
-from dicom_node.commitment_scu import ask_due
-from dicom_node.delivery import Outbox, deliver_due
+from dicom_node.commitment.scu import ask_due
+from dicom_node.delivery.outbox import Outbox, deliver_due
 from dicom_node.settings import Delivery, Destination, Node, Peer, Settings
-from store import audit, deliveries, results
-from store.database import Database
-from store.files import FileStore
-from store.instances import NewInstance, register
-from store.results import NewResult
-from store.states import InstanceState
+from store.audit import audit_log as audit
+from store.db.database import Database
+from store.db.states import InstanceState
+from store.files.file_store import FileStore
+from store.rows import deliveries, results
+from store.rows.instances import NewInstance, register
+from store.rows.results import NewResult
 
 
 class World:

@@ -17,8 +17,8 @@ from dicom_node.identity import (
     derived_uid,
 )
 from dicom_node.report import codes
+from dicom_node.report.plan import Wanted
 from dicom_node.report.source import INHERITED
-from dicom_node.wanted import Wanted
 from inference.types import ModelIdentity
 
 

@@ -13,9 +13,9 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
-from dicom_node.products import UnreportableSource
 from dicom_node.report.legal import is_legal, shortened
-from inference.attributes import MALFORMED
+from dicom_node.report.objects import UnreportableSource
+from inference.image.attributes import MALFORMED
 
 log = structlog.get_logger()
 

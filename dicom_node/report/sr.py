@@ -9,9 +9,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, SimplifiedAdultEchoSRStorage
 
 from dicom_node.identity import CODING_SCHEME_DESIGNATOR, CODING_SCHEME_UID, MANUFACTURER
-from dicom_node.products import Predecessor
 from dicom_node.report.header import Production, reference, result_header
 from dicom_node.report.legal import is_legal
+from dicom_node.report.objects import Predecessor
 from dicom_node.report.quantities import QUANTITIES, known
 from dicom_node.report.snomed import use_retired_codes
 from dicom_node.report.tid1500 import measurement_report

@@ -23,7 +23,7 @@ from dicom_node.report import codes, items
 from dicom_node.report.header import Production
 from dicom_node.report.refusals import refusal_of
 from dicom_node.report.reported import Reported, reported
-from inference.patient import patient_of
+from inference.image.patient import patient_of
 from inference.types import StripResult
 
 INTERVAL: Final = "uncertainty ranges are the 95 % interval of each value"

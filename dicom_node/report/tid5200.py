@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 from dicom_node.report import codes, items
 from dicom_node.report.header import Production
 from dicom_node.report.reported import Reported, of_each_beat, reported
-from inference.patient import patient_of
+from inference.image.patient import patient_of
 from inference.types import StripResult
 
 

@@ -12,7 +12,7 @@ from dicom_node.report import codes, items
 from dicom_node.report.header import Production
 from dicom_node.report.quantities import LV_MASS_INDEX
 from dicom_node.report.reported import Reported, reported
-from inference.patient import patient_of
+from inference.image.patient import patient_of
 from inference.types import StripResult
 
 PRE_COORDINATED: Final[Mapping[str, Code]] = {

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torchvision.ops import nms
 
 from inference.analyse import Model
-from inference.cycles import detect
+from inference.networks.detector import detect
 from inference.types import Calibration, CycleBox, MModeRegion, MModeStrip
 
 BEAT_S = 0.8

@@ -10,8 +10,8 @@ from multiprocessing import get_context
 import torch
 
 from inference.analyse import Model, load_model, verdict
-from inference.cycles import detect
 from inference.labelled import LEFT_VENTRICLE, CycleTruth, LabelledStrip, mean_values
+from inference.networks.detector import detect
 from inference.types import CycleBox, StripResult
 
 Source = Callable[[], LabelledStrip]

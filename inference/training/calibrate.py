@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from inference.intervals import means
 from inference.labelled import LEFT_VENTRICLE
+from inference.measure.intervals import means
+from inference.networks.preprocessing import CROP_INPUT, DETECTOR_INPUT
+from inference.networks.weights import WeightsRecord, load_weights, write_record
 from inference.phantom.lookalikes import LOOKALIKES
-from inference.preprocess import CROP_INPUT, DETECTOR_INPUT
 from inference.training.data import VALIDATION_SEEDS
 from inference.training.residuals import Answer, fit_residuals
 from inference.training.thresholds import Thresholds, choose, least_certainty, measured_share
 from inference.training.verdicts import Named, Seen, see_all
-from inference.weights import WeightsRecord, load_weights, write_record
 
 FIRST_SEED = VALIDATION_SEEDS + 500_000
 """Apart from those that training validates on: its best checkpoint was chosen by them."""

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from inference.device import pick_device
+from inference.networks.device import pick_device
 from inference.training.optimise import Task, optimise
 from inference.training.recipe import Recipe
 from inference.training.stream import Batches, loader

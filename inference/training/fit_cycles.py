@@ -11,16 +11,16 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 from torchvision.ops import box_iou
 
-from inference.cycles import build_detector, detect, load_detector, seed_boxes
-from inference.device import use_all_cores
 from inference.labelled import LabelledStrip
-from inference.preprocess import DETECTOR_INPUT, detector_image, whiten
+from inference.networks.detector import build_detector, detect, load_detector, seed_boxes
+from inference.networks.device import use_all_cores
+from inference.networks.preprocessing import DETECTOR_INPUT, detector_image, whiten
+from inference.networks.weights import WeightsRecord, save_weights
 from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS, phantoms, real_strips
 from inference.training.fit import fit, in_batches
 from inference.training.recipe import Recipe
 from inference.training.sampling import depth_window, time_window, vary
 from inference.training.stream import Batches
-from inference.weights import WeightsRecord, save_weights
 
 LEARNING_RATE = 8e-4
 REUSE = 1.5

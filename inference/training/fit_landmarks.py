@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from inference.device import use_all_cores
 from inference.labelled import CycleTruth, LabelledStrip, cycle_values
-from inference.landmarks import LANDMARK_ORDER, build_landmark_net, locate, with_context
-from inference.measure import measure
-from inference.preprocess import CROP_INPUT, CROP_SIZE_PX, Box, crop, to_unit, whiten
+from inference.measure.formulas import measure
+from inference.networks.device import use_all_cores
+from inference.networks.landmarks import LANDMARK_ORDER, build_landmark_net, locate, with_context
+from inference.networks.preprocessing import CROP_INPUT, CROP_SIZE_PX, Box, crop, to_unit, whiten
+from inference.networks.weights import WeightsRecord, load_weights, save_weights
 from inference.training.data import VALIDATION_SEEDS, all_cycles, phantoms, points, real_strips
 from inference.training.fit import fit, in_batches
 from inference.training.losses import Targets, landmark_loss
@@ -23,7 +24,6 @@ from inference.training.recipe import Recipe
 from inference.training.sampling import range_extended_crop, shaken, vary
 from inference.training.stream import Batches
 from inference.types import CycleBox
-from inference.weights import WeightsRecord, load_weights, save_weights
 
 LEARNING_RATE = 1.5e-3
 REUSE = 6.0

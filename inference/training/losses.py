@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
 
-from inference.networks import Reading, peak
+from inference.networks.landmark_network import Reading, peak
 
 ALONG, ACROSS = 0.25, 1.0
 """Weight of errors along time and along depth: only depth becomes centimetres."""

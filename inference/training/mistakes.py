@@ -13,12 +13,12 @@ import torch
 from torchvision.models.detection import FasterRCNN
 
 from inference.analyse import MOST_CYCLES
-from inference.cycles import detect, load_detector
 from inference.labelled import LabelledStrip
-from inference.landmarks import shifted
-from inference.preprocess import DETECTOR_INPUT, Box
+from inference.networks.detector import detect, load_detector
+from inference.networks.landmarks import shifted
+from inference.networks.preprocessing import DETECTOR_INPUT, Box
+from inference.networks.weights import load_weights
 from inference.training.sampling import elsewhere, shaken
-from inference.weights import load_weights
 
 ANYWHERE = 0.2
 """Share of boxes that are drawn without asking the detector."""

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from inference.device import training_precision
+from inference.networks.device import training_precision
 from inference.training.progress import Log, reporting
 
 Batch = TypeVar("Batch")

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from inference.labelled import LabelledStrip
+from inference.networks.weights import WeightsRecord
 from inference.training.stream import Mix
-from inference.weights import WeightsRecord
 
 RESUMED = 1_000_003
 

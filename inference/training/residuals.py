@@ -7,7 +7,17 @@ from math import ceil
 import numpy as np
 from scipy.optimize import minimize
 
-from inference.intervals import QUANTITIES, Array, Residuals, deviations, means, reach, sample, sizes, spreads
+from inference.measure.intervals import (
+    QUANTITIES,
+    Array,
+    Residuals,
+    deviations,
+    means,
+    reach,
+    sample,
+    sizes,
+    spreads,
+)
 from inference.types import CycleMeasurement
 
 LEAST_STRIPS = 40

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from inference.landmarks import shifted
-from inference.preprocess import Box, to_unit
+from inference.networks.landmarks import shifted
+from inference.networks.preprocessing import Box, to_unit
 
 CONDITION_HALF_LENGTH = 0.25
 """The sampling-condition region is the middle half of the cycle (patent [0113])."""

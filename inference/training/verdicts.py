@@ -11,12 +11,12 @@ import torch
 from rich.progress import track
 
 from inference.analyse import Model, load_model, locate_all, probable_cycles
-from inference.cycles import detect
 from inference.errors import Implausible, LowAgreement, NoCycle
-from inference.gates import admitted, measured_cycle
 from inference.labelled import LEFT_VENTRICLE, LabelledStrip, mean_values
+from inference.measure.acceptance import admitted, measured_cycle
+from inference.measure.plausibility import agreeing
+from inference.networks.detector import detect
 from inference.phantom.strip import make_phantom
-from inference.quality import agreeing
 from inference.types import CycleMeasurement
 
 FLOOR = 0.05

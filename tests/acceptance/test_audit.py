@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rig import PATIENCE_S, Rig, wait_for
 
-from store import audit
+from store.audit import audit_log as audit
 
 OLD_STUDY = "1.2.3.4"
 
@@ -33,7 +33,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 def echonode(rig: Rig, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command about the node."""
-    program = [sys.executable, "-m", "dicom_node.cli", *command, "--config", str(rig.config)]
+    program = [sys.executable, "-m", "dicom_node.cli.app", *command, "--config", str(rig.config)]
     return subprocess.run(program, capture_output=True, text=True, check=False)
 
 

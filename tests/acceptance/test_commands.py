@@ -25,7 +25,7 @@ REASONS = {
 
 def echonode(*words: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """One run of the command."""
-    command = [sys.executable, "-m", "dicom_node.cli", *map(str, words)]
+    command = [sys.executable, "-m", "dicom_node.cli.app", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
 
 

@@ -13,15 +13,15 @@ from pydicom.uid import generate_uid
 from rig import PATIENCE_S, Rig, wait_for
 from scanner import Scanner, question
 
-from store import commitments
-from store.states import ReportState
+from store.db.states import ReportState
+from store.rows import commitments
 
 RESULTS_PER_IMAGE = 2
 
 ASKING, ANSWERING = ASKING_MOMENTS[:2], ASKING_MOMENTS[2:]
 BEING_ASKED = [
-    "dicom_node.commitment_scp:CommitmentSCP._accept",  # nothing is written
-    "dicom_node.commitment_scp:CommitmentSCP._accept:after",  # written, the scanner has no response
+    "dicom_node.commitment.scp:CommitmentSCP._accept",  # nothing is written
+    "dicom_node.commitment.scp:CommitmentSCP._accept:after",  # written, the scanner has no response
 ]
 
 

@@ -13,7 +13,7 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
 from rig import PATIENCE_S, Rig, children_of, kill, wait_for
 
-from store.states import InstanceState
+from store.db.states import InstanceState
 
 RESULTS_PER_IMAGE = 2
 
@@ -96,7 +96,7 @@ def test_three_crashes_bury_the_job(tmp_path: Path) -> None:
     rig.ingest(image(1))
     for number in range(3):
         marker = str(rig.folder / f"died {number}")
-        victim = rig.role("work", DIE_AT="dicom_node.work:run_job", DIED_ONCE=marker)
+        victim = rig.role("work", DIE_AT="dicom_node.roles.worker:run_job", DIED_ONCE=marker)
         assert victim.wait(timeout=PATIENCE_S) == -signal.SIGKILL
 
     rig.role("work")

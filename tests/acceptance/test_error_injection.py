@@ -22,8 +22,8 @@ from pydicom.uid import UltrasoundImageStorage
 from receivers import Node, association, contexts_of, encoded, receiver, store_raw
 from rig import Rig, wait_for
 
-from store.database import Database
-from store.states import InstanceState
+from store.db.database import Database
+from store.db.states import InstanceState
 
 pytestmark = needs_dcmtk
 Fault = Callable[[Node, FileDataset], AbstractContextManager[None]]
@@ -70,7 +70,7 @@ def test_a_configuration_that_cannot_be_read(tmp_path: Path) -> None:
     config = tmp_path / "echonode.toml"
     config.write_text('[node]\nport = "eleven"\n')
 
-    command = [sys.executable, "-m", "dicom_node.cli", "serve", "--config", str(config)]
+    command = [sys.executable, "-m", "dicom_node.cli.app", "serve", "--config", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 2

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(240)
 
 def evaluate(*words: str | Path) -> subprocess.CompletedProcess[str]:
     """One run of the command."""
-    command = [sys.executable, "-m", "dicom_node.cli", "evaluate", "--device", "cpu", *map(str, words)]
+    command = [sys.executable, "-m", "dicom_node.cli.app", "evaluate", "--device", "cpu", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
 
 

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from rig import TESTS
 from scale import SCALE
 
-from dicom_node.analyst import Analyst
 from dicom_node.errors import AnalysisStopped
-from dicom_node.findings import Finding
-from dicom_node.products import UnreportableSource
+from dicom_node.report.objects import UnreportableSource
 from dicom_node.settings import Job, Settings
+from dicom_node.study.image_result import Finding
+from dicom_node.study.sandbox.analyst import Analyst
 
 CASES, REPORTED_CASES = 400 * SCALE, 200 * SCALE
 RUNS = {"header": 5_000 * SCALE, "pixels": 3_200 * SCALE}

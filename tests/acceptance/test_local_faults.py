@@ -18,9 +18,9 @@ from pydicom.uid import generate_uid
 from receivers import Node, Process, process, receiver, settings_for
 from scale import SCALE
 
-from dicom_node.receive import Receiver
+from dicom_node.roles.receiver import Receiver
 from dicom_node.settings import Store
-from store.database import Database
+from store.db.database import Database
 from store.errors import StoreUnavailable
 
 MEGABYTE = 2**20
@@ -231,7 +231,7 @@ def test_a_damaged_database_is_restored(tmp_path: Path) -> None:
 
 def echonode(*words: object) -> subprocess.CompletedProcess[str]:
     """Run the command from this source tree."""
-    command = [sys.executable, "-m", "dicom_node.cli", *map(str, words)]
+    command = [sys.executable, "-m", "dicom_node.cli.app", *map(str, words)]
     root = Path(__file__).parents[2]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=60)
 

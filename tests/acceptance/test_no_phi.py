@@ -21,9 +21,9 @@ from pydicom.uid import UltrasoundImageStorage, generate_uid
 from pynetdicom import build_context
 from rig import Rig, wait_for
 
-from dicom_node.audit_log import Filter, print_events
+from dicom_node.audit.query import Filter, print_events
 from dicom_node.settings import Settings
-from store.files import FileStore
+from store.files.file_store import FileStore
 
 MARKER = "Zxqv"
 """In every text that could name a patient; short, because names are cut in many places."""
@@ -109,8 +109,8 @@ def said(rig: Rig) -> dict[str, str]:
             texts[f"table {table}"] = "\n".join(map(repr, rows))
     for path in rig.folder.glob("data/echonode.db*"):
         texts[path.name] = path.read_bytes().decode("latin-1")  # free pages too
-    if importlib.util.find_spec("dicom_node.metrics") is not None:
-        registry = importlib.import_module("dicom_node.metrics").registry
+    if importlib.util.find_spec("dicom_node.monitoring.metrics") is not None:
+        registry = importlib.import_module("dicom_node.monitoring.metrics").registry
         files = FileStore(rig.folder / "data")
         texts["metrics"] = generate_latest(registry(settings, rig.database, files)).decode()
     return texts

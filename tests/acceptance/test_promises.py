@@ -12,10 +12,10 @@ from pusher import image, needs_dcmtk, storescu
 from rig import Rig, children_of, kill, wait_for
 
 from dicom_node import identity
-from dicom_node.demo.study import LV_SEED
+from dicom_node.tools.demo.study import LV_SEED
 from inference.phantom.dicom import as_dataset
 from inference.phantom.strip import make_phantom
-from store.states import InstanceState
+from store.db.states import InstanceState
 
 pytestmark = [needs_dcmtk, pytest.mark.timeout(300)]
 
@@ -34,7 +34,7 @@ def rig(tmp_path: Path, pacs: Pacs) -> Iterator[Rig]:
 @pytest.mark.alone
 def test_listening_again_and_reporting_after_a_kill(rig: Rig, pacs: Pacs) -> None:
     """All killed after the acknowledgement: listening in 5 s, the result within quiet time + 30 s."""
-    command = ("-m", "dicom_node.cli", "serve", "--config", str(rig.config))
+    command = ("-m", "dicom_node.cli.app", "serve", "--config", str(rig.config))
     first = rig.start(*command)
     wait_for(rig.listening, "the node listens")
     assert rig.send(as_dataset(make_phantom(LV_SEED, "LV")))

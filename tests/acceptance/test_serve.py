@@ -13,8 +13,8 @@ from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage
 from pynetdicom import AE
 from rig import PATIENCE_S, Rig, children_of, kill, wait_for
 
-from dicom_node.scu import Accepted, echo
-from dicom_node.serve import commands, next_delay_s
+from dicom_node.network.scu import Accepted, echo
+from dicom_node.roles.supervisor import commands, next_delay_s
 from dicom_node.settings import Destination, Node, Settings
 
 
@@ -139,7 +139,7 @@ def test_a_second_worker_says_why_it_cannot_run(rig: Rig) -> None:
 
 def test_the_command_receives(rig: Rig) -> None:
     """`echonode serve` itself answers a C-ECHO, whatever becomes of its worker, and stops at a SIGTERM."""
-    supervisor = rig.start("-m", "dicom_node.cli", "serve", "--config", str(rig.config))
+    supervisor = rig.start("-m", "dicom_node.cli.app", "serve", "--config", str(rig.config))
     wait_for(rig.listening, "the receiver listens")
 
     assert echo(node_of(rig), calling_ae="SCANNER") == Accepted(status=0)

@@ -27,7 +27,7 @@ def test_a_busy_web_port_does_not_keep_the_node_from_receiving(tmp_path: Path) -
     with rig.config.open("a") as config:
         config.write(f"\n[web]\nport = {port}\n")
     with socket.create_server(("127.0.0.1", port)):
-        supervisor = rig.start("-m", "dicom_node.cli", "serve", "--config", str(rig.config))
+        supervisor = rig.start("-m", "dicom_node.cli.app", "serve", "--config", str(rig.config))
         wait_for(rig.listening, "the receiver listens")
         (event,) = wait_for(lambda: rig.events("web.cannot_listen"), "the trouble is audited")
         assert event.outcome == "failure"

@@ -11,10 +11,10 @@ from orthanc import Orthanc, running_orthanc
 from pydicom import Dataset, dcmread
 from rig import PATIENCE_S, Rig, children_of, kill, wait_for
 
-from dicom_node.demo.study import LV_SEED
+from dicom_node.tools.demo.study import LV_SEED
 from inference.phantom.dicom import as_dataset, phantom_uid
 from inference.phantom.strip import make_phantom
-from store.states import DeliveryState
+from store.db.states import DeliveryState
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -36,7 +36,7 @@ def node(tmp_path: Path, orthanc: Orthanc) -> Iterator[Rig]:
     """The real supervisor with its real children."""
     (tmp_path / "node").mkdir()
     with closing(Rig(tmp_path / "node", [orthanc.destination])) as made:
-        made.start("-m", "dicom_node.cli", "serve", "--config", str(made.config))
+        made.start("-m", "dicom_node.cli.app", "serve", "--config", str(made.config))
         wait_for(made.listening, "the node listens")
         yield made
 

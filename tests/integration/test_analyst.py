@@ -14,10 +14,10 @@ import pytest
 import standin
 from rig import Rig, children_of, kill, wait_for
 
-from dicom_node.analyst import Analyst
 from dicom_node.errors import AnalystError
 from dicom_node.settings import Settings
-from store.states import InstanceState
+from dicom_node.study.sandbox.analyst import Analyst
+from store.db.states import InstanceState
 
 STUDY = str(builders.STUDY_UID)
 MEASURED = (InstanceState.MEASURED, None)

@@ -9,11 +9,11 @@ from pacs import Pacs
 from receivers import wait_for
 from rig import free_port
 
-from dicom_node.delivery import Outbox
+from dicom_node.delivery.outbox import Outbox
+from dicom_node.roles.schedule import scheduler
 from dicom_node.settings import Delivery, Destination, Settings, Study
-from dicom_node.sweeps import scheduler
-from store import studies
-from store.states import StudyState
+from store.db.states import StudyState
+from store.rows import studies
 
 
 def test_nothing_waits_an_hour_longer(tmp_path: Path) -> None:

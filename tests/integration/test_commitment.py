@@ -20,11 +20,13 @@ from scanner import Scanner, question
 from sqlalchemy import text
 from world import World
 
-from dicom_node import commitment, commitment_scp, commitment_scu
-from dicom_node.commitment_scu import MOST_ASKS, report_due
-from dicom_node.delivery import park_homeless
-from store import commitments
-from store.states import DeliveryState
+from dicom_node.commitment import scp as commitment_scp
+from dicom_node.commitment import scu as commitment_scu
+from dicom_node.commitment.scu import MOST_ASKS, report_due
+from dicom_node.delivery.outbox import park_homeless
+from dicom_node.network import commitment_messages as commitment
+from store.db.states import DeliveryState
+from store.rows import commitments
 
 HOUR = timedelta(hours=1)
 

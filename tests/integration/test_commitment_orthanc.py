@@ -12,9 +12,9 @@ from receivers import Node, receiver
 from rig import free_port, wait_for
 from world import World
 
-from dicom_node import commitment_scp
-from dicom_node.commitment_scu import report_due
-from dicom_node.scu import Accepted, store
+from dicom_node.commitment import scp as commitment_scp
+from dicom_node.commitment.scu import report_due
+from dicom_node.network.scu import Accepted, store
 from dicom_node.settings import Peer
 
 

@@ -13,12 +13,12 @@ from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 from rig import free_port, wait_for
 from world import World
 
-from dicom_node.delivery import Outbox, park_homeless
-from dicom_node.scu import Accepted, Refused, Unreachable, Unsupported, echo
+from dicom_node.delivery.outbox import Outbox, park_homeless
+from dicom_node.network.scu import Accepted, Refused, Unreachable, Unsupported, echo
+from dicom_node.roles.schedule import scheduler
 from dicom_node.settings import Destination, Settings
-from dicom_node.sweeps import scheduler
-from store import audit
-from store.database import Database
+from store.audit import audit_log as audit
+from store.db.database import Database
 
 
 def test_delivers_in_order_and_once(tmp_path: Path, pacs: Pacs) -> None:

@@ -39,7 +39,7 @@ from pynetdicom.sop_class import Verification
 from receivers import Process, process, settings_for, wait_for
 
 from dicom_node.settings import Settings
-from store.audit import AuditEvent
+from store.audit.audit_log import AuditEvent
 
 MEGABYTE = 1_000_000
 

@@ -14,7 +14,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 from report_files import strip, written
 from reported import source as still
 
-from dicom_node.scu import Accepted, store
+from dicom_node.network.scu import Accepted, store
 
 PATIENTS: list[tuple[Any, str, str]] = [
     ("GB18030", "Zhang^San=张^三", "张"),

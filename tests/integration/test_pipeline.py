@@ -17,19 +17,20 @@ from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.uid import UltrasoundImageStorage
 
 from dicom_node.installation import installation_uid
-from dicom_node.pipeline import Pipeline, run_job
-from dicom_node.products import UnreportableSource
+from dicom_node.report.objects import UnreportableSource
+from dicom_node.report.plan import Wanted
+from dicom_node.roles.schedule import complete_studies
+from dicom_node.roles.worker import AlreadyRunning, only_worker, work_once
 from dicom_node.settings import Job as JobPolicy
 from dicom_node.settings import Study as StudyPolicy
-from dicom_node.sweeps import complete_studies
-from dicom_node.wanted import Wanted
-from dicom_node.work import AlreadyRunning, only_worker, work_once
-from store import audit, instances, jobs, results, studies
-from store.database import Database
+from dicom_node.study.pipeline import Pipeline, run_job
+from store.audit import audit_log as audit
+from store.db.database import Database
+from store.db.states import InstanceState, StudyState
 from store.errors import StoreUnavailable
-from store.files import FileStore
-from store.instances import NewInstance
-from store.states import InstanceState, StudyState
+from store.files.file_store import FileStore
+from store.rows import instances, jobs, results, studies
+from store.rows.instances import NewInstance
 
 STUDY = str(builders.STUDY_UID)
 

@@ -15,7 +15,7 @@ from orthanc import Orthanc, running_orthanc
 from pydicom import dcmread
 from rig import PATIENCE_S, Rig, wait_for
 
-from dicom_node.demo.verdict import numbers
+from dicom_node.tools.demo.verdict import numbers
 from inference.analyse import Model, analyse, load_model
 
 pytestmark = pytest.mark.timeout(240)
@@ -53,7 +53,7 @@ def test_the_ge_picture_comes_back_measured(
     source = save(real_image("lv_ge_commons.jpg"), tmp_path / "ge.dcm")
     (tmp_path / "node").mkdir()
     with closing(Rig(tmp_path / "node", [orthanc.destination])) as node:
-        node.start("-m", "dicom_node.cli", "serve", "--config", str(node.config))
+        node.start("-m", "dicom_node.cli.app", "serve", "--config", str(node.config))
         wait_for(node.listening, "the node listens")
         storescu(source, node.port)
         files = wait_for(

@@ -31,7 +31,7 @@ from receivers import (
 
 from dicom_node import identity
 from dicom_node.errors import CannotListen
-from dicom_node.receive import Receiver
+from dicom_node.roles.receiver import Receiver
 
 STUDY = builders.STUDY_UID
 

@@ -29,7 +29,7 @@ from receivers import (
     wait_for,
 )
 
-from store.database import Database
+from store.db.database import Database
 
 STUDY = builders.STUDY_UID
 US = UltrasoundImageStorage

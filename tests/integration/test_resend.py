@@ -8,7 +8,7 @@ from pacs import Pacs
 from typer.testing import CliRunner
 from world import World
 
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 
 
 @pytest.mark.parametrize(("words", "again"), [(["--dead"], 2), (["1.2.3.2"], 1), (["9.9"], 0)])

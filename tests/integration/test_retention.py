@@ -13,12 +13,12 @@ import pytest
 from house import DAY, House, study_uid
 from sqlalchemy import text
 
-from dicom_node.retention import reason_to_go
 from dicom_node.settings import Disk, Retention, Settings
-from store import deliveries, studies
+from dicom_node.storage.retention import reason_to_go
+from store.db.states import InstanceState, StudyState
 from store.errors import FilesGone, IllegalMove
-from store.holdings import Holding
-from store.states import InstanceState, StudyState
+from store.rows import deliveries, studies
+from store.rows.retention_candidates import Holding
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TESTS = Path(__file__).parents[1]
@@ -32,7 +32,7 @@ from dicom_node.settings import Settings
 from store.database import Database
 from store.files import FileStore
 folder = Path(sys.argv[1])
-role.arm("store.holdings:mark_gone" + sys.argv[2], folder / ("died" + sys.argv[2]))
+role.arm("store.rows.retention_candidates:mark_gone" + sys.argv[2], folder / ("died" + sys.argv[2]))
 settings = Settings(node={"data_dir": folder})
 clock = lambda: datetime.now(UTC) + timedelta(days=31)
 tidy(Keeper(settings=settings, database=Database(settings.store_url), files=FileStore(folder), clock=clock))
@@ -179,7 +179,7 @@ def test_a_low_disk_takes_the_oldest_until_there_is_room(house: House) -> None:
 
 def test_a_large_study_goes_in_batches(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """More files than one transaction removes: all go, and the rows count them all."""
-    monkeypatch.setattr("dicom_node.retention.BATCH", 3)
+    monkeypatch.setattr("dicom_node.storage.retention.BATCH", 3)
     house.finish(1, images=7)
     house.later = 31 * DAY
     house.tidy()

@@ -19,13 +19,13 @@ from receivers import wait_for
 from rig import free_port
 from scale import SCALE
 
-from dicom_node import syslog_export
-from dicom_node.audit_message import KINDS
-from dicom_node.audit_sweeps import seal_old
+from dicom_node.audit import syslog as syslog_export
+from dicom_node.audit.dicom_message import KINDS
+from dicom_node.audit.sweeps import seal_old
+from dicom_node.audit.syslog import BATCH, SyslogExporter, lag_s
 from dicom_node.settings import Settings
-from dicom_node.syslog_export import BATCH, SyslogExporter, lag_s
-from store import audit
-from store.database import Database
+from store.audit import audit_log as audit
+from store.db.database import Database
 
 SERVER = Path(__file__).parents[1] / "syslog_server.py"
 NOW = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)

@@ -18,10 +18,11 @@ from pydicom.uid import UltrasoundImageStorage
 from receivers import Node, Process, process, receiver, settings_for, wait_for
 from rig import free_port
 
-from dicom_node import certificates, checkup
 from dicom_node.errors import SettingsError
-from dicom_node.receive import Receiver
-from dicom_node.scu import Accepted, Unreachable, echo, store
+from dicom_node.monitoring import certificates
+from dicom_node.monitoring import preflight as checkup
+from dicom_node.network.scu import Accepted, Unreachable, echo, store
+from dicom_node.roles.receiver import Receiver
 from dicom_node.settings import TLS, Destination, Settings
 
 needs_dcmtk = pytest.mark.skipif(shutil.which("echoscu") is None, reason="DCMTK is not installed")

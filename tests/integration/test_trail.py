@@ -9,11 +9,11 @@ import builders
 import pytest
 from receivers import Node, association, contexts_of, push, receiver, wait_for
 
-from dicom_node import trail
-from dicom_node.trail import Trail
-from store import audit
-from store.database import Database
-from store.verification import verify
+from dicom_node.audit import recorder as trail
+from dicom_node.audit.recorder import Trail
+from store.audit import audit_log as audit
+from store.audit.verification import verify
+from store.db.database import Database
 
 IMPATIENT_S = 0.2
 

@@ -18,12 +18,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from receivers import wait_for
 from sqlalchemy import insert
 
+from dicom_node.monitoring.web import server
+from dicom_node.monitoring.web.password import Password, PasswordUnusable
+from dicom_node.roles.web import WebService
+from dicom_node.roles.worker import only_worker
 from dicom_node.settings import Settings
-from dicom_node.web import Password, WebService, server
-from dicom_node.web.password import PasswordUnusable
-from dicom_node.work import only_worker
-from store.database import Database
-from store.schema import deliveries, jobs, results, studies
+from store.db.database import Database
+from store.db.schema import deliveries, jobs, results, studies
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is tested
 
@@ -188,7 +189,7 @@ def test_a_password_file_that_will_not_do(
 
 def test_a_busy_port_is_tried_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trouble is told once; the port is opened as soon as it is free."""
-    monkeypatch.setattr("dicom_node.web.service.RETRY_S", 0.05)
+    monkeypatch.setattr("dicom_node.roles.web.RETRY_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with web(database, port=port) as service:

@@ -20,8 +20,8 @@ from pusher import Pusher, image, needs_dcmtk
 from rig import Rig, wait_for
 from scale import SCALE
 
-from store import results
-from store.states import InstanceState
+from store.db.states import InstanceState
+from store.rows import results
 
 pytestmark = [needs_dcmtk, pytest.mark.timeout(600 * SCALE)]
 

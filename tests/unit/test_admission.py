@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.admission import CALLED_AE_UNKNOWN, CALLING_AE_UNKNOWN, HOST_UNKNOWN, Rejection, rejection
+from dicom_node.receive.access import (
+    CALLED_AE_UNKNOWN,
+    CALLING_AE_UNKNOWN,
+    HOST_UNKNOWN,
+    Rejection,
+    rejection,
+)
 from dicom_node.settings import Settings
 
 PEERS = [

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from dicom_node.audit_message import KINDS
-from store import audit
+from dicom_node.audit.dicom_message import KINDS
+from store.audit import audit_log as audit
 
 DOCUMENT = (Path(__file__).parents[2] / "deploy" / "audit.md").read_text(encoding="utf-8")
 

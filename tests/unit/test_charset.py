@@ -7,7 +7,7 @@ import builders
 import pytest
 from pydicom import Dataset, dcmread
 
-from dicom_node.charset import charset_is_missing
+from dicom_node.report.charset import charset_is_missing
 from dicom_node.report.source import normalised_header
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node import checkpoints
-from dicom_node.audit_key import BadKey, signing_key
-from dicom_node.audit_verify import verify_trail, write_checkpoint
-from dicom_node.checkpoints import Checkpointer, CheckpointFailed, append, checkpoint_file
+from dicom_node.audit import checkpoints
+from dicom_node.audit.checkpoints import Checkpointer, CheckpointFailed, append, checkpoint_file
+from dicom_node.audit.signing_key import BadKey, signing_key
+from dicom_node.audit.verify import verify_trail, write_checkpoint
 from dicom_node.settings import Settings
-from store import audit
-from store.chain import digest
-from store.database import Database
-from store.guards import GUARDS
+from store.audit import audit_log as audit
+from store.audit.chain import digest
+from store.audit.triggers import GUARDS
+from store.db.database import Database
 
 NOW = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node import checkup
+from dicom_node.monitoring import preflight as checkup
 from dicom_node.settings import Disk, Settings, Web
-from store import mounts
+from store.files import filesystems as mounts
 
 
 def settings(folder: Path, **sections: object) -> Settings:

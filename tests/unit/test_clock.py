@@ -9,13 +9,13 @@ import pytest
 from midlife import without_triggers
 from sqlalchemy import insert, select
 
-from dicom_node.clock import ClockWatch
+from dicom_node.roles.clock_watch import ClockWatch
+from dicom_node.roles.schedule import Sweep, Sweeper
 from dicom_node.settings import Settings
-from dicom_node.sweeps import Sweep, Sweeper
-from store import audit
-from store.database import Database
+from store.audit import audit_log as audit
+from store.db.database import Database
+from store.db.schema import deliveries, jobs, results, studies
 from store.errors import StoreUnavailable
-from store.schema import deliveries, jobs, results, studies
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dicom_node.completion import is_complete
 from dicom_node.settings import Study as Policy
-from store.states import StudyState
-from store.studies import Study
+from dicom_node.study.completion import is_complete
+from store.db.states import StudyState
+from store.rows.studies import Study
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 POLICY = Policy(quiet_seconds=30, ceiling_seconds=900)

@@ -11,21 +11,24 @@ from pydicom.uid import (
 )
 from pynetdicom.sop_class import Verification
 
-from dicom_node import admission, commitment, commitment_scp, guard
-from dicom_node.commitment_answers import PERMANENT
-from dicom_node.delivery import is_permanent
+from dicom_node.commitment import scp as commitment_scp
+from dicom_node.commitment.answers import PERMANENT
+from dicom_node.delivery.outbox import is_permanent
 from dicom_node.identity import CODING_SCHEME_UID, IMPLEMENTATION_CLASS_UID
-from dicom_node.receive import REQUEST_TIMEOUT_S
+from dicom_node.network import commitment_messages as commitment
+from dicom_node.network.presentation_contexts import TRANSFER_SYNTAXES, ULTRASOUND_CLASSES
+from dicom_node.network.scu import Accepted, Refused, classified
+from dicom_node.receive import access as admission
+from dicom_node.receive import upper_layer as guard
+from dicom_node.receive.dimse import MAX_COMMAND_BYTES
+from dicom_node.receive.storage_scp import PROCESSING_FAILURE, STATUS_OF, SUCCESS
 from dicom_node.report.presentation import SERIES_NUMBER as GRAPHICS_SERIES
 from dicom_node.report.quantities import LV_MASS_INDEX, QUANTITIES
 from dicom_node.report.refusals import REFUSALS
 from dicom_node.report.secondary_capture import SERIES_NUMBER as OVERLAY_SERIES
 from dicom_node.report.sr import DOCUMENTS
-from dicom_node.scp import PROCESSING_FAILURE, STATUS_OF, SUCCESS
-from dicom_node.scu import Accepted, Refused, classified
+from dicom_node.roles.receiver import REQUEST_TIMEOUT_S
 from dicom_node.settings import Node, SRTemplate
-from dicom_node.spool import MAX_COMMAND_BYTES
-from dicom_node.storage_classes import TRANSFER_SYNTAXES, ULTRASOUND_CLASSES
 
 STATEMENT = (Path(__file__).parents[2] / "deploy" / "conformance.md").read_text(encoding="utf-8")
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from dicom_node.cli import app
-from inference.landmarks import LANDMARK_ORDER
+from dicom_node.cli.app import app
+from inference.networks.landmarks import LANDMARK_ORDER
 from inference.training.datasets.read import read_dataset
 
 

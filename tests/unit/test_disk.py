@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.disk import MEGABYTE, DiskWatch, is_low
+from dicom_node.audit.recorder import Trail
 from dicom_node.settings import Disk
-from dicom_node.trail import Trail
-from store import audit
-from store.database import Database
+from dicom_node.storage.disk import MEGABYTE, DiskWatch, is_low
+from store.audit import audit_log as audit
+from store.db.database import Database
 from store.errors import StoreUnavailable
-from store.files import FileStore
+from store.files.file_store import FileStore
 
 POLICY = Disk(soft_free_mb=100, hard_free_mb=10)
 

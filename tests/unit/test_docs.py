@@ -5,7 +5,7 @@ from pathlib import Path
 
 from typer.main import get_command
 
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 from dicom_node.settings import Settings
 from inference import errors
 

@@ -16,11 +16,11 @@ from hostile_files import UNDEFINED, element, images, replaced
 from pydicom.encaps import encapsulate
 
 from dicom_node.errors import Unparsable
-from dicom_node.findings import Finding, examine
-from dicom_node.header import read_header
-from dicom_node.offline import run_measure
-from inference import reading
-from inference.palette import MAX_ENTRIES, check_length
+from dicom_node.network.header import read_header
+from dicom_node.study.image_result import Finding, examine
+from dicom_node.tools.measure import run_measure
+from inference.image import reading
+from inference.image.palette import MAX_ENTRIES, check_length
 from store.errors import InvalidUID
 
 ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, UNDEFINED)
@@ -176,8 +176,8 @@ def test_a_deflated_bomb_is_too_large(
 
     with sparingly():
         assert look(bomb).reason == "too_large"
-    monkeypatch.setattr("dicom_node.offline.load_model", lambda *_: decoding)
-    monkeypatch.setattr("dicom_node.offline.analyse", lambda ds, _: decoding.analyse(ds))
+    monkeypatch.setattr("dicom_node.tools.measure.load_model", lambda *_: decoding)
+    monkeypatch.setattr("dicom_node.tools.measure.analyse", lambda ds, _: decoding.analyse(ds))
     monkeypatch.setattr(decoding, "identity", decoding.MODEL, raising=False)
     assert run_measure([bomb, fine], as_json=True, overlays=None, weights="", device="cpu") == 0
     assert '"too_large"' in capsys.readouterr().out

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dicom_node.logs import printable
+from dicom_node.process.logs import printable
 
 LOG = """
 import logging, structlog, warnings

@@ -2,7 +2,7 @@
 
 import threading
 
-from dicom_node.quota import Quota
+from dicom_node.receive.quota import Quota
 
 
 def test_places_are_counted_by_key() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dicom_node.retry import is_overdue, next_attempt
+from dicom_node.delivery.backoff import is_overdue, next_attempt
 from dicom_node.settings import Delivery as Policy
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

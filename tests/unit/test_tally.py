@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.tally import INTERVAL_S, MAX_KINDS, Tally
-from dicom_node.trail import Trail
-from store import audit
-from store.audit import AuditEvent
-from store.database import Database
+from dicom_node.audit.recorder import Trail
+from dicom_node.receive.rejection_log import INTERVAL_S, MAX_KINDS, Tally
+from store.audit import audit_log as audit
+from store.audit.audit_log import AuditEvent
+from store.db.database import Database
 
 
 class Clock:

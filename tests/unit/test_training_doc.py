@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from typer.main import get_command
 
-from dicom_node.cli import app
-from inference.landmarks import LANDMARK_ORDER
+from dicom_node.cli.app import app
+from inference.networks.landmarks import LANDMARK_ORDER
 from inference.training.datasets.schema import SKELETON
 from inference.training.imports.placement import read_table
 

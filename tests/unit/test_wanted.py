@@ -2,8 +2,8 @@
 
 import pytest
 
+from dicom_node.report.plan import Wanted
 from dicom_node.settings import Destination, Settings
-from dicom_node.wanted import Wanted
 
 
 def destination(name: str, **options: object) -> Destination:

@@ -13,7 +13,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from inference.labelled import LEFT_VENTRICLE, CycleTruth, LabelledStrip
-from inference.landmarks import LANDMARK_ORDER
+from inference.networks.landmarks import LANDMARK_ORDER
 from inference.training.datasets.errors import InvalidDataset
 from inference.training.datasets.rules import faults
 from inference.training.datasets.schema import ANNOTATIONS, HALF_PX, IMAGES, WALLS, Document, ImageRecord

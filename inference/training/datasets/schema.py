@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from inference.labelled import CycleTruth
-from inference.landmarks import LANDMARK_ORDER, as_landmarks
+from inference.networks.landmarks import LANDMARK_ORDER, as_landmarks
 from inference.types import Calibration
 
 ANNOTATIONS = "annotations.json"

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from inference.measure import measure
+from inference.measure.formulas import measure
 from inference.training.datasets.read import StripsOnDisk
 from inference.types import LENGTHS
 

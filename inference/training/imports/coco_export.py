@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from inference.landmarks import LANDMARK_ORDER
-from inference.preprocess import Box
+from inference.networks.landmarks import LANDMARK_ORDER
+from inference.networks.preprocessing import Box
 from inference.training.datasets.errors import InvalidDataset
 from inference.training.imports.tracings import TracedPicture, Tracing
 

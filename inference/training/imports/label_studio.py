@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from inference.landmarks import LANDMARK_ORDER
+from inference.networks.landmarks import LANDMARK_ORDER
 from inference.training.datasets.errors import InvalidDataset
 from inference.training.imports.tracings import TracedPicture, Tracing
 

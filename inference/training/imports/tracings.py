@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.labelled import LEFT_VENTRICLE, CycleTruth, LabelledStrip
-from inference.landmarks import as_landmarks
-from inference.preprocess import Box
+from inference.networks.landmarks import as_landmarks
+from inference.networks.preprocessing import Box
 from inference.training.datasets.errors import InvalidDataset
 from inference.training.datasets.rules import faults
 from inference.training.datasets.schema import HALF_PX

@@ -9,7 +9,7 @@ from scipy.ndimage import binary_closing, gaussian_filter1d, label, median_filte
 from scipy.signal import find_peaks
 
 from inference.labelled import CycleTruth
-from inference.landmarks import as_landmarks
+from inference.networks.landmarks import as_landmarks
 from inference.phantom.strip import WALL_MARGIN
 from inference.phantom.ventricle import CYCLE_LEAD
 from inference.training.imports.masks import Mask

@@ -11,15 +11,15 @@ import pytest
 from measured_strips import cycle
 
 from inference.analyse import load_model
-from inference.intervals import QUANTITIES, Residuals, with_intervals
-from inference.measure import derived
+from inference.measure.formulas import derived
+from inference.measure.intervals import QUANTITIES, Residuals, with_intervals
+from inference.networks.weights import SHIPPED
 from inference.training import residuals as fitting
 from inference.training.calibrate import Plan, calibrate, errors, gate_figures, named_phantoms
 from inference.training.residuals import Answer, fit_residuals
 from inference.training.thresholds import HESITANT, MOST_FALSE, choose, judged, least_certainty
 from inference.training.verdicts import Beat, Seen
 from inference.types import LENGTHS, CycleMeasurement
-from inference.weights import SHIPPED
 
 BEAT = cycle()
 PLAN = Plan(strips=8, lookalikes=18, workers=1)

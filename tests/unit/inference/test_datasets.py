@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from inference.labelled import CycleTruth, LabelledStrip
-from inference.landmarks import LANDMARK_ORDER
+from inference.networks.landmarks import LANDMARK_ORDER
 from inference.training.datasets.errors import InvalidDataset
 from inference.training.datasets.read import read_dataset
 from inference.training.datasets.write import write_dataset

@@ -34,8 +34,8 @@ from inference.evaluation.pictures import read_pictures
 from inference.evaluation.printed import PictureScore, beats_without_calipers, compare, picture_targets
 from inference.evaluation.sample import Plan, Range, heart_sources, in_clinical_range, lookalike_sources
 from inference.evaluation.targets import targets
+from inference.image.regions import mmode_regions
 from inference.phantom.lookalikes import LOOKALIKES
-from inference.regions import mmode_regions
 from inference.types import Calibration, CycleBox, Value
 
 A, B = (0.0, 0.0, 10.0, 10.0), (20.0, 0.0, 30.0, 10.0)

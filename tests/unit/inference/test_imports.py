@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference.labelled import LabelledStrip
-from inference.landmarks import LANDMARK_ORDER
+from inference.networks.landmarks import LANDMARK_ORDER
 from inference.training.datasets.errors import InvalidDataset
 from inference.training.datasets.read import read_dataset
 from inference.training.datasets.write import write_dataset

@@ -8,7 +8,8 @@ import pytest
 from measured_strips import cycle
 from pydantic import ValidationError
 
-from inference.intervals import (
+from inference.measure.formulas import derived
+from inference.measure.intervals import (
     QUANTITIES,
     Residuals,
     deviations,
@@ -19,7 +20,6 @@ from inference.intervals import (
     spreads,
     with_intervals,
 )
-from inference.measure import derived
 from inference.types import LENGTHS, CycleMeasurement
 
 BEATS = [cycle(40.0 + 165 * number, length_px=160 + 2 * number) for number in range(3)]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.measure import derived, lengths_cm, lv_mass_g, measure, teichholz_ml
+from inference.measure.formulas import derived, lengths_cm, lv_mass_g, measure, teichholz_ml
 from inference.types import Calibration, Landmarks
 
 TRUTH = Path(__file__).parents[4] / "shared" / "real" / "truth.json"

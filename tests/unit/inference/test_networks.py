@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.cycles import SeedBoxes, build_detector, detect, seed_boxes
-from inference.landmarks import HEADS, LANDMARK_ORDER, RESAMPLED, build_landmark_net, locate
-from inference.networks import RegressionNet, meeting_points, peak, widest_and_narrowest
+from inference.networks.detector import SeedBoxes, build_detector, detect, seed_boxes
+from inference.networks.landmark_network import RegressionNet, meeting_points, peak, widest_and_narrowest
+from inference.networks.landmarks import HEADS, LANDMARK_ORDER, RESAMPLED, build_landmark_net, locate
+from inference.networks.preprocessing import CROP_SIZE_PX, to_unit
 from inference.phantom.strip import make_phantom
-from inference.preprocess import CROP_SIZE_PX, to_unit
 from inference.training.sampling import range_extended_crop, time_window
 from inference.types import CycleBox
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from pydicom import Dataset
 
-from inference.limits import ANY_HEART, body_surfaces_m2, limits_for
-from inference.patient import UNKNOWN, Patient, patient_of
+from inference.image.patient import UNKNOWN, Patient, patient_of
+from inference.measure.clinical_limits import ANY_HEART, body_surfaces_m2, limits_for
 
 
 def dataset(**attributes: object) -> Dataset:

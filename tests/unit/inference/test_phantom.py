@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from inference.image.pixels import strip
+from inference.image.regions import mmode_regions
 from inference.labelled import mean_values
-from inference.measure import lengths_cm
+from inference.measure.formulas import lengths_cm
+from inference.measure.plausibility import check_cycle
 from inference.phantom.dicom import as_dataset, strip_origin, truth_document
 from inference.phantom.lookalikes import LOOKALIKES, WEIGHTS
 from inference.phantom.muscle import LEAST_STEP_dB, SEEN_dB
@@ -14,9 +17,6 @@ from inference.phantom.render import LEAST_SHOWN, MOST_SHOWN, background, expose
 from inference.phantom.scene import Layer, Scene, brightest_dB, dimmest_dB
 from inference.phantom.strip import make_phantom, timeline
 from inference.phantom.ventricle import left_ventricle
-from inference.pixels import strip
-from inference.quality import check_cycle
-from inference.regions import mmode_regions
 from inference.training.data import TEST_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS
 
 

@@ -5,13 +5,13 @@ import pytest
 from PIL import ImageDraw
 from pydicom.dataset import Dataset
 
+from inference.image.pixels import strip
+from inference.image.regions import mmode_regions
 from inference.phantom.console import screen
 from inference.phantom.dicom import as_dataset, strip_origin
 from inference.phantom.layouts import LAYOUTS, layout_of, placement
 from inference.phantom.region_items import region_items
 from inference.phantom.strip import make_phantom
-from inference.pixels import strip
-from inference.regions import mmode_regions
 
 SEEDS = range(12)
 

@@ -33,8 +33,8 @@ from pydicom.uid import (
 )
 
 from inference.errors import InferenceError, NoPixelData, PixelDataError, TooLarge
-from inference.pixels import frame_rgb, frames_to_analyse, strip
-from inference.regions import mmode_regions
+from inference.image.pixels import frame_rgb, frames_to_analyse, strip
+from inference.image.regions import mmode_regions
 
 GRAY = builders.texture(64, 96)
 RGB = np.stack([GRAY, GRAY[::-1], GRAY[:, ::-1]], axis=-1)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.preprocess import (
+from inference.networks.preprocessing import (
     CROP_SIZE_PX,
     DETECTOR_HEIGHT_PX,
     crop,

@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 
 from inference.errors import Implausible, LowAgreement
-from inference.measure import lengths_cm
+from inference.measure.formulas import lengths_cm
+from inference.measure.plausibility import (
+    agreeing,
+    check_cycle,
+    check_rate,
+    check_spread,
+    crosses_gap,
+    in_rhythm,
+)
 from inference.phantom.strip import make_phantom
-from inference.quality import agreeing, check_cycle, check_rate, check_spread, crosses_gap, in_rhythm
 from inference.types import LENGTHS, CycleBox, CycleMeasurement, Landmarks
 
 

@@ -6,10 +6,10 @@ from drawn_hearts import Heart, boxes_of, changed, draw, readers, strip_of
 
 from inference.analyse import analyse_strip
 from inference.errors import NoCycle
-from inference.gates import Located, left_ventricles
-from inference.landmarks import LandmarkSamples
-from inference.patient import UNKNOWN, Patient
-from inference.quality import GAP_PX, crosses_gap
+from inference.image.patient import UNKNOWN, Patient
+from inference.measure.acceptance import Located, left_ventricles
+from inference.measure.plausibility import GAP_PX, crosses_gap
+from inference.networks.landmarks import LandmarkSamples
 from inference.types import CycleBox, StripResult
 
 

@@ -18,8 +18,8 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import EnhancedUSVolumeStorage, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 
 from inference.errors import InferenceError, NoMModeRegion, NotUltrasound, TooLarge, Uncalibrated
-from inference.pixels import strip
-from inference.regions import mmode_regions
+from inference.image.pixels import strip
+from inference.image.regions import mmode_regions
 
 ROWS, COLUMNS = 100, 160
 SEQUENCE = 0x00186011

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torchvision.ops import box_iou
 
 from inference.analyse import MOST_CYCLES
-from inference.landmarks import build_landmark_net
-from inference.networks import Reading
+from inference.networks.landmark_network import Reading
+from inference.networks.landmarks import build_landmark_net
+from inference.networks.preprocessing import CROP_SIZE_PX
+from inference.networks.weights import SHIPPED
 from inference.phantom.strip import make_phantom
-from inference.preprocess import CROP_SIZE_PX
 from inference.training import fit_cycles, fit_landmarks, optimise
 from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS
 from inference.training.losses import Targets, landmark_loss, two_cell_entropy
@@ -25,7 +26,6 @@ from inference.training.mistakes import Mistakes
 from inference.training.optimise import Task
 from inference.training.sampling import depth_window, shaken, vary
 from inference.training.stream import Batches, Mix, drawn
-from inference.weights import SHIPPED
 
 CPU = torch.device("cpu")
 HEART = make_phantom(1, "LV")

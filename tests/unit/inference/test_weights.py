@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from inference.errors import WeightsMismatch
-from inference.weights import identity, load_weights, save_weights
+from inference.networks.weights import identity, load_weights, save_weights
 
 INPUTS = {"height_px": 128.0}
 

@@ -9,7 +9,7 @@ import pytest
 from reported import AT, OBSERVER, built, clip, code, numbers, read, source, walk
 
 from dicom_node.identity import IMPLEMENTATION_CLASS_UID, derived_uid, is_own
-from dicom_node.report import Predecessor
+from dicom_node.report.objects import Predecessor
 from dicom_node.report.quantities import QUANTITIES
 
 SR_CLASS, SC_CLASS = "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.7"

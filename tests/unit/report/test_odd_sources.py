@@ -19,9 +19,9 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 from reported import built, source, wanted
 
-from dicom_node.report import UnreportableSource
+from dicom_node.report.objects import UnreportableSource
 from dicom_node.report.source import TYPE_2
-from store.results import Kind
+from store.rows.results import Kind
 
 NO_VALIDATOR_KNOWS = "1.2.840.10008.5.1.4.1.1.88.72"
 """Simplified Adult Echo SR: dciodvfy has no such object."""

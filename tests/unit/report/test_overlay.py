@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dicom_node.report import draw_overlay
 from dicom_node.report.beats import DIASTOLE, SYSTOLE, Style, columns
 from dicom_node.report.canvas import Canvas
 from dicom_node.report.labels import draw_labels
 from dicom_node.report.layout import Box, Cost
+from dicom_node.report.overlay import draw_overlay
 from dicom_node.report.panel import DISCLAIMER, panels
 from dicom_node.report.quantities import BY_KEY
 from inference.types import StripResult

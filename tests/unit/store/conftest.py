@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from store import instances, jobs, results, studies
-from store.database import Database
-from store.instances import NewInstance
-from store.jobs import Job
-from store.results import NewResult
-from store.states import InstanceState, StudyState
+from store.db.database import Database
+from store.db.states import InstanceState, StudyState
+from store.rows import instances, jobs, results, studies
+from store.rows.instances import NewInstance
+from store.rows.jobs import Job
+from store.rows.results import NewResult
 
 NOW = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)
 STUDY = "1.2.826.1"

@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from store import audit
-from store.database import Database
-from store.verification import verify
+from store.audit import audit_log as audit
+from store.audit.verification import verify
+from store.db.database import Database
 
 WRITER = """
 import sys

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from store import backup, instances
-from store.database import Database
+from store import backup
+from store.audit.verification import verify
+from store.db.database import Database
 from store.errors import StoreError, StoreUnavailable
-from store.verification import verify
+from store.rows import instances
 
 STUDY = "1.2.826.1"
 

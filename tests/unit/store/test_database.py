@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import create_engine, insert, text
 from sqlalchemy.exc import IntegrityError
 
-from store import studies
-from store.database import Database
+from store.db.database import Database
+from store.db.schema import metadata
 from store.errors import NotFound, StoreError, StoreUnavailable
-from store.schema import metadata
+from store.rows import studies
 
 UPGRADE = """
 import sys

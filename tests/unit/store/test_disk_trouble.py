@@ -12,10 +12,10 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from store import instances
-from store.database import Database
-from store.files import FileStore
-from store.verification import verify
+from store.audit.verification import verify
+from store.db.database import Database
+from store.files.file_store import FileStore
+from store.rows import instances
 
 ROOT = Path(__file__).parents[3]
 STUDY = "1.2.826.1"

@@ -13,7 +13,7 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from store.errors import InvalidUID, StoreError, StoreUnavailable
-from store.files import FileStore, check_uid
+from store.files.file_store import FileStore, check_uid
 
 STUDY, SOP = "1.2.826.1", "1.2.826.1.7"
 HOSTILE = [

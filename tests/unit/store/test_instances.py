@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from store import audit, instances, studies
-from store.database import Database
+from store.audit import audit_log as audit
+from store.db.database import Database
+from store.db.states import InstanceState, StudyState
 from store.errors import IllegalMove, InvalidUID, NotFound
-from store.instances import Instance, NewInstance
-from store.states import InstanceState, StudyState
+from store.rows import instances, studies
+from store.rows.instances import Instance, NewInstance
 
 SECOND = timedelta(seconds=1)
 

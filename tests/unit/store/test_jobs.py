@@ -9,12 +9,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from store import audit, instances, jobs, studies
-from store.database import Database
+from store.audit import audit_log as audit
+from store.db.database import Database
+from store.db.states import JobState, StudyState
 from store.errors import IllegalMove, NotFound
-from store.instances import NewInstance
-from store.jobs import Job
-from store.states import JobState, StudyState
+from store.rows import instances, jobs, studies
+from store.rows.instances import NewInstance
+from store.rows.jobs import Job
 
 Make = Callable[..., Job]
 LATER = timedelta(minutes=1)

@@ -15,10 +15,10 @@ from alembic.script import ScriptDirectory
 from midlife import without_triggers
 from sqlalchemy import create_engine, event
 
-from store import audit
-from store.database import MIGRATIONS, Database
+from store.audit import audit_log as audit
+from store.audit.verification import verify
+from store.db.database import MIGRATIONS, Database
 from store.errors import StoreError
-from store.verification import verify
 
 AT = "2026-11-22T20:20:00.000000Z"
 STUDIES = {"1.2": "DONE", "1.3": "RECEIVING", "1.4": "FAILED", "1.5": "PROCESSING"}

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from store import mounts
-from store.database import Database
+from store.db.database import Database
 from store.errors import StoreError
+from store.files import filesystems as mounts
 
 LINE = "36 35 98:0 / {point} rw,noatime shared:1 - {kind} {source} rw"
 

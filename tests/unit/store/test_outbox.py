@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from store import audit, deliveries, results
-from store.database import Database
-from store.deliveries import Delivery
+from store.audit import audit_log as audit
+from store.db.database import Database
+from store.db.states import DeliveryState
 from store.errors import IllegalMove, NotFound
-from store.results import NewResult
-from store.states import DeliveryState
+from store.rows import deliveries, results
+from store.rows.deliveries import Delivery
+from store.rows.results import NewResult
 
 LATER = timedelta(minutes=1)
 Add = Callable[..., bool]

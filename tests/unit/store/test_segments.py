@@ -14,13 +14,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from store import audit, segments
-from store.chain import Flaw
-from store.database import Database
+from store.audit import audit_log as audit
+from store.audit import segments
+from store.audit.chain import Flaw
+from store.audit.sealing import UnsoundRows, seal
+from store.audit.segments import SegmentUnreadable
+from store.audit.verification import Checkpoint, verify
+from store.db.database import Database
 from store.errors import StoreUnavailable
-from store.sealing import UnsoundRows, seal
-from store.segments import SegmentUnreadable
-from store.verification import Checkpoint, verify
 
 NOW = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]

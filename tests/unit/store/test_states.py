@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from store.errors import IllegalMove
-from store.states import (
+from store.db.states import (
     FIRST_STATES,
     LEGAL_MOVES,
     DeliveryState,
@@ -22,6 +21,7 @@ from store.states import (
     StudyState,
     check_move,
 )
+from store.errors import IllegalMove
 
 LEGAL = {
     InstanceState: """RECEIVED>MEASURED RECEIVED>NOT_MEASURED MEASURED>MEASURED MEASURED>NOT_MEASURED

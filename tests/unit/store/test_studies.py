@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from store import audit, jobs, studies
-from store.database import Database
+from store.audit import audit_log as audit
+from store.db.database import Database
+from store.db.states import JobState, StudyState
 from store.errors import IllegalMove, NotFound
-from store.states import JobState, StudyState
+from store.rows import jobs, studies
 
 FINISHED = {StudyState.DONE, StudyState.FAILED}
 

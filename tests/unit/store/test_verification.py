@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from scale import SCALE
 
-from store import audit
-from store.chain import GENESIS, digest
-from store.database import Database
-from store.guards import GUARDS
-from store.verification import Checkpoint, verify
+from store.audit import audit_log as audit
+from store.audit.chain import GENESIS, digest
+from store.audit.triggers import GUARDS
+from store.audit.verification import Checkpoint, verify
+from store.db.database import Database
 
 ROWS = 9
 ROOT = Path(__file__).parents[3]

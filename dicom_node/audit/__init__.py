@@ -1,0 +1,1 @@
+"""The audit log as the node uses it: recording, reading, verifying, signing, exporting."""

@@ -1,0 +1,111 @@
+"""`echonode audit`: what happened, for people and for programs."""
+
+import csv
+import getpass
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from dicom_node.settings import Settings
+from store.audit import audit_log as audit
+from store.audit.audit_log import AuditEvent
+from store.db.database import Database
+from store.errors import StoreUnavailable
+
+COLUMNS = ("id", "at", "event", "outcome", "peer_ae", "peer_ip", "study_uid", "sop_instance_uid", "detail")
+LONG_WINDED = ("model_sha256", "sha256", "source_sop_instance_uid")
+"""Details that --json and --csv show in full and a line for people leaves out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which events are wanted; None means any."""
+
+    study_uid: str | None = None
+    since: datetime | None = None
+    event: str | None = None
+    outcome: str | None = None
+    limit: int | None = None
+
+
+def print_events(settings: Settings, wanted: Filter, how: str) -> int:
+    """Prints matching events as `table`, `json` or `csv`.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    since = wanted.since.replace(tzinfo=wanted.since.tzinfo or UTC) if wanted.since else None
+    with closing(Database(settings.store_url)) as database:
+        with database.read() as session:
+            asked = asdict(wanted) | {"since": since}
+            found = audit.events(session, **asked, sealed=segments_folder(settings))
+        record_reading(database, wanted, len(found))
+    {"table": as_lines, "json": as_json, "csv": as_csv}[how](found)
+    return 0
+
+
+def record_reading(database: Database, wanted: Filter, found: int) -> None:
+    """Say in the log who read it (PS3.15 A.5.3.2); reading must not fail because that cannot be written."""
+    asked = {key: str(value) for key, value in asdict(wanted).items() if value is not None}
+    detail = {"by": reader(), "asked": asked, "found": found}
+    try:
+        with database.transaction() as session:
+            audit.record(session, "audit.read", at=datetime.now(UTC), detail=detail)
+    except StoreUnavailable as error:
+        typer.echo(f"that the log was read is not on record: {error}", err=True)
+
+
+def reader() -> str:
+    """Return the name of the user who runs this process, or the number of one without a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def segments_folder(settings: Settings) -> Path:
+    """Where sealed rows are kept."""
+    return settings.node.data_dir / "audit"
+
+
+def cells(event: AuditEvent) -> dict[str, object]:
+    """One event as plain values in the order of `COLUMNS`."""
+    return {name: getattr(event, name) for name in COLUMNS} | {"at": event.at.isoformat()}
+
+
+def as_lines(found: Sequence[AuditEvent]) -> None:
+    """One line per event for people, as wide as the terminal."""
+    print_lines(Console(), found)
+
+
+def print_lines(console: Console, found: Sequence[AuditEvent]) -> None:
+    """One line each: id, time (UTC), event, outcome, last digits of study and instance, who, detail."""
+    for event in found:
+        study, instance = (f"…{uid[-6:]}" if uid else "" for uid in (event.study_uid, event.sop_instance_uid))
+        who = " ".join(part for part in (event.peer_ae, event.peer_ip) if part)
+        detail = ", ".join(f"{key} {value}" for key, value in event.detail.items() if key not in LONG_WINDED)
+        what = f"{event.event:<21} {event.outcome:<7} {study:<7} {instance:<7} {who}"
+        line = f"{event.id:>5} {event.at:%Y-%m-%d %H:%M:%S} {what} {detail}"
+        console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
+
+
+def as_json(found: Sequence[AuditEvent]) -> None:
+    """One JSON array."""
+    print(json.dumps([cells(event) for event in found], indent=2))  # noqa: T201 - the document
+
+
+def as_csv(found: Sequence[AuditEvent]) -> None:
+    """A header line and one line per event; `detail` as JSON."""
+    writer = csv.writer(sys.stdout)
+    writer.writerow(COLUMNS)
+    for event in found:
+        row = cells(event) | {"detail": json.dumps(event.detail)}
+        writer.writerow([row[name] for name in COLUMNS])

@@ -1,0 +1,112 @@
+"""Audit messages to a syslog server over TLS (RFC 5425): the audit table is the queue, a cursor says how far.
+
+Syslog has no acknowledgement. So each batch is a TLS session of its own, ended in order: the server's
+answer to our close_notify says that it has read everything before, and only then the cursor moves. A
+server that is killed meanwhile gets the batch again: at least once, never not at all.
+"""
+
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from dicom_node.audit.dicom_message import frame
+from dicom_node.settings import Settings
+from store.audit import export_cursor as exports
+from store.audit.audit_log import AuditEvent
+from store.db.database import Database
+
+NAME = "syslog"
+BATCH = 500
+BATCHES_PER_SWEEP = 20
+TIMEOUT_S = 10.0
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=5)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(kw_only=True)
+class SyslogExporter:
+    """Sends what waits; while the server is away it is tried again after 5 s, doubling up to 5 minutes."""
+
+    settings: Settings
+    database: Database
+    _wait: timedelta = timedelta(0)
+    _due: datetime | None = None
+
+    def sweep(self, now: datetime) -> int:
+        """Send the rows that wait; return how many. A dead server costs one timeout, nothing else."""
+        if not self.settings.audit.syslog_host or self._must_wait(now):
+            return 0
+        sent = 0
+        try:
+            while sent < BATCH * BATCHES_PER_SWEEP and (batch := self._waiting()):
+                self._send(batch)
+                sent += len(batch)
+        except OSError as error:
+            self._wait = min(max(2 * self._wait, FIRST_WAIT), LONGEST_WAIT)
+            self._due = now + self._wait
+            again_s = self._wait.total_seconds()
+            log.error("syslog.unreachable", error=str(error), again_in_s=again_s)  # noqa: TRY400 - one line
+        else:
+            self._wait, self._due = timedelta(0), None
+        return sent
+
+    def _must_wait(self, now: datetime) -> bool:
+        # A clock that was set back must not prolong the wait.
+        return self._due is not None and timedelta(0) < self._due - now <= LONGEST_WAIT
+
+    def _waiting(self) -> list[AuditEvent]:
+        with self.database.read() as session:
+            return exports.waiting(session, NAME, limit=BATCH)
+
+    def _send(self, batch: Sequence[AuditEvent]) -> None:
+        ae_title = self.settings.node.ae_title
+        frames = [made for event in batch if (made := frame(event, ae_title=ae_title)) is not None]
+        if frames:
+            send(self.settings, frames)
+        with self.database.transaction() as session:
+            exports.advance(session, NAME, batch[-1].id)
+
+
+def lag_s(database: Database, *, now: datetime) -> float:
+    """Return the age in seconds of the oldest row that the syslog server does not have; 0 when it has all.
+
+    Raises:
+        StoreUnavailable: the database cannot be read.
+    """
+    with database.read() as session:
+        oldest = exports.oldest_waiting(session, NAME)
+    return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+
+
+def send(settings: Settings, frames: Sequence[bytes]) -> None:
+    """Send frames in one TLS session and see it ended in order.
+
+    Raises:
+        OSError: no connection, a certificate that is not trusted, or no orderly end; nothing may
+            have arrived, or everything.
+    """
+    address = (settings.audit.syslog_host, settings.audit.syslog_port)
+    context = _context(settings)
+    with (
+        socket.create_connection(address, timeout=TIMEOUT_S) as plain,
+        context.wrap_socket(plain, server_hostname=address[0]) as tls,
+    ):
+        tls.sendall(b"".join(frames))
+        try:
+            tls.unwrap().close()
+        except ssl.SSLEOFError:
+            # Some servers close without a word (against RFC 5425 4.4); a dead one takes no new connection.
+            socket.create_connection(address, timeout=TIMEOUT_S).close()
+
+
+def _context(settings: Settings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.audit.syslog_ca or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.tls.certificate:
+        context.load_cert_chain(settings.tls.certificate, settings.tls.private_key)
+    return context

@@ -1,0 +1,91 @@
+"""`echonode audit verify` and `audit checkpoint`: the bodies of the commands."""
+
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from dicom_node.audit import checkpoints
+from dicom_node.audit.checkpoints import Testimony, checkpoint_file
+from dicom_node.audit.query import segments_folder
+from dicom_node.audit.signing_key import PUBLIC, public_pem, read_public_key
+from dicom_node.errors import NodeError
+from dicom_node.installation import installation_uid
+from dicom_node.settings import Settings
+from store.audit import audit_log as audit
+from store.audit.chain import Flaw
+from store.audit.verification import verify
+from store.db.database import Database
+
+SILENT = Testimony(checkpoints=[], flaws=[])
+
+
+def verify_trail(settings: Settings, *, file: Path | None = None, public_key: Path | None = None) -> int:
+    """Prints one sentence per finding; 0 when there is none.
+
+    Args:
+        settings: the node's.
+        file: the checkpoints to compare with; None: the node's own, if it is there.
+        public_key: the key they are signed with; None: the node's own.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    try:
+        testimony = testimony_of(settings, file, public_key)
+    except (NodeError, OSError) as error:
+        typer.echo(f"the checkpoints cannot be read: {error}")
+        return 1
+    with closing(Database(settings.store_url)) as database, database.read() as session:
+        flaws = verify(session, sealed=segments_folder(settings), checkpoints=testimony.checkpoints)
+    for flaw in (*testimony.flaws, *flaws):
+        typer.echo(flaw.sentence)
+    if flaws or testimony.flaws:
+        typer.echo("the audit chain is broken")
+        return 1
+    typer.echo(f"the audit chain is sound, compared with {len(testimony.checkpoints)} checkpoints")
+    return 0
+
+
+def testimony_of(settings: Settings, file: Path | None, public_key: Path | None) -> Testimony:
+    """Read the checkpoints: those named, else the node's own, else none.
+
+    Raises:
+        BadKey: there are checkpoints and no key to check them with.
+        OSError: the file cannot be read.
+    """
+    own_key = settings.node.data_dir / PUBLIC
+    file = file or checkpoint_file(settings)
+    if not file.exists():
+        return SILENT
+    key = read_public_key(public_key or own_key)
+    found = checkpoints.read(file, key, installation=installation_uid(settings.node.data_dir))
+    if public_key is not None and own_key.exists() and own_key.read_bytes() != public_pem(key):
+        sentence = f"the key {own_key} is another than {public_key}: it was replaced"
+        found.flaws.insert(0, Flaw(kind="checkpoint", row=0, sentence=sentence))
+    return found
+
+
+def write_checkpoint(settings: Settings) -> int:
+    """Prints the signed line and appends it to the file; 1 when it could not be written there.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    now = datetime.now(UTC)
+    with closing(Database(settings.store_url)) as database:
+        try:
+            line = checkpoints.take(database, settings.node.data_dir, now=now)
+            if line is None:
+                typer.echo("there are no rows yet", err=True)
+                return 1
+            typer.echo(line)
+            checkpoints.append(checkpoint_file(settings), line)
+        except NodeError as error:
+            typer.echo(str(error), err=True)
+            return 1
+        with database.transaction() as session:
+            detail = {"file": str(checkpoint_file(settings)), "by": "command"}
+            audit.record(session, "audit.checkpoint", at=now, detail=detail)
+    return 0

@@ -1,0 +1,217 @@
+"""The commands. Bodies live elsewhere and are imported when called: torch takes seconds to load."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from dicom_node import __version__
+from dicom_node.cli.audit import audit_app
+from dicom_node.cli.dataset import dataset_app, invalid_is_exit_one
+from dicom_node.cli.train import train_app
+from dicom_node.errors import NodeError, SettingsError
+from dicom_node.settings import Settings
+from store.errors import StoreError
+
+app = typer.Typer(help="A DICOM node that measures the left ventricle in M-mode echo.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
+app.add_typer(train_app, name="train")
+app.add_typer(dataset_app, name="dataset")
+
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML); none: defaults.")]
+WatchStdin = Annotated[bool, typer.Option("--watch-stdin", hidden=True)]
+Weights = Annotated[str, typer.Option(help="Weights folder; empty: the shipped ones.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+
+def main() -> None:
+    """Entry point of the `echonode` command."""
+    try:
+        app()
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(2)
+    except (NodeError, StoreError) as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def version(*, show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Show the version."""
+    if show:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def serve(config: Config = None) -> None:
+    """Run the receiver and the worker under one supervisor."""
+    from dicom_node.process.logs import configure
+    from dicom_node.roles.supervisor import run_supervisor
+
+    configure()
+    raise typer.Exit(run_supervisor(Settings.load(config), config))
+
+
+@app.command()
+def receive(config: Config = None, *, watch_stdin: WatchStdin = False) -> None:
+    """Run the receiver alone: C-ECHO and C-STORE, no networks loaded."""
+    from dicom_node.process.logs import configure
+    from dicom_node.roles.receiver import run_receiver
+
+    configure()
+    raise typer.Exit(run_receiver(Settings.load(config), watch_stdin=watch_stdin))
+
+
+@app.command()
+def work(config: Config = None, *, watch_stdin: WatchStdin = False) -> None:
+    """Run the worker alone: analysis, reports, delivery."""
+    from dicom_node.process.logs import configure
+    from dicom_node.roles.worker import run_worker
+
+    configure()
+    raise typer.Exit(run_worker(Settings.load(config), watch_stdin=watch_stdin))
+
+
+@app.command()
+def check(config: Config = None) -> None:
+    """Check settings, disk, database, weights, and C-ECHO to every destination."""
+    from dicom_node.monitoring.preflight import run_checks
+    from dicom_node.process.logs import quiet_libraries
+
+    quiet_libraries()
+    raise typer.Exit(run_checks(Settings.load(config)))
+
+
+@app.command()
+def demo() -> None:
+    """Push a phantom study through a node of its own to a PACS of its own, and show what comes out."""
+    from dicom_node.tools.demo.run import run_demo
+
+    raise typer.Exit(run_demo())
+
+
+@app.command()
+def measure(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.", exists=True)],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    overlay: Annotated[Path | None, typer.Option(help="Write overlays as PNG into this folder.")] = None,
+    weights: Weights = "",
+    device: Device = "auto",
+) -> None:
+    """Measure files offline: no network, no database."""
+    from dicom_node.process.logs import quiet_libraries
+    from dicom_node.tools.measure import run_measure
+
+    quiet_libraries()
+    raise typer.Exit(run_measure(paths, as_json=as_json, overlays=overlay, weights=weights, device=device))
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    *,
+    count: Annotated[int, typer.Option(min=1)] = 1,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    kind: Annotated[
+        str | None, typer.Option(help="LV, or a look-alike such as mitral, aorta, TAPSE.")
+    ] = None,
+    as_dataset: Annotated[
+        bool, typer.Option("--as-dataset", help="A training data set instead of DICOM files.")
+    ] = False,
+) -> None:
+    """Write phantom images (DICOM) with their truth beside them (JSON)."""
+    if as_dataset:
+        from dicom_node.tools.datasets import phantoms_as_dataset
+
+        with invalid_is_exit_one():
+            phantoms_as_dataset(out, count=count, seed=seed, kind=kind)
+        return
+    from dicom_node.tools.phantoms import write_phantoms
+
+    for path in write_phantoms(out, count=count, seed=seed, kind=kind):
+        typer.echo(str(path))
+
+
+@app.command()
+def evaluate(
+    *,
+    count: Annotated[int, typer.Option(min=0, help="Left ventricles.")] = 200,
+    lookalikes: Annotated[int, typer.Option(min=0, help="Strips of anything else, all kinds in turn.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Offset into the test seeds.")] = 0,
+    hearts: Annotated[
+        Literal["clinical", "full"], typer.Option("--range", help="Left ventricles of clinical size, or all.")
+    ] = "clinical",
+    data: Annotated[Path | None, typer.Option(help="Data set (COCO) to judge instead of phantoms.")] = None,
+    against: Annotated[
+        Literal["printed"] | None, typer.Option(help="Score real pictures against what is printed on them.")
+    ] = None,
+    real: Annotated[Path, typer.Option(help="Folder of real pictures.")] = Path("../shared/real"),
+    out: Annotated[Path | None, typer.Option(help="Folder for report.html, report.json, pictures.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    weights: Weights = "",
+    device: Device = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+) -> None:
+    """Measure strips of known truth and compare: phantoms of unseen seeds, or a data set."""
+    from dicom_node.tools.evaluate import Wishes, run_evaluate
+    from inference.evaluation.judged import Machine
+    from inference.evaluation.sample import Plan, Range
+
+    plan = Plan(count=count, lookalikes=lookalikes, seed=seed, range=Range(hearts))
+    machine = Machine(weights=weights, device=device, workers=workers)
+    wishes = Wishes(data=data, pictures=real if against else None, out=out, as_json=as_json)
+    raise typer.Exit(run_evaluate(plan, machine, wishes))
+
+
+@app.command()
+def replay(study_uid: str, config: Config = None) -> None:
+    """Analyse a study again, as a new revision."""
+    from dicom_node.tools.replay import replay_study
+
+    raise typer.Exit(replay_study(Settings.load(config), study_uid))
+
+
+@app.command()
+def resend(
+    study_uid: Annotated[str | None, typer.Argument(help="Study Instance UID.")] = None,
+    *,
+    dead: Annotated[bool, typer.Option("--dead", help="Everything that is parked.")] = False,
+    config: Config = None,
+) -> None:
+    """Send what was parked (DEAD) again, as after a wrong AE title was put right."""
+    from dicom_node.tools.replay import resend_parked
+
+    if (study_uid is None) is not dead:
+        raise typer.BadParameter("give either a study or --dead")
+    raise typer.Exit(resend_parked(Settings.load(config), study_uid))
+
+
+@app.command()
+def backup(
+    *,
+    out: Annotated[Path, typer.Option(help="File for the copy.", dir_okay=False)],
+    config: Config = None,
+) -> None:
+    """Write a verified copy of the database while the node runs."""
+    from dicom_node.storage.backup import back_up
+
+    raise typer.Exit(back_up(Settings.load(config), out))
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.", exists=True, dir_okay=False)],
+    config: Config = None,
+) -> None:
+    """Put a backup in the place of the database; the node must not run."""
+    from dicom_node.storage.backup import restore as put_back
+
+    raise typer.Exit(put_back(Settings.load(config), source))
+
+
+if __name__ == "__main__":
+    main()

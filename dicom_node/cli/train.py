@@ -1,0 +1,139 @@
+"""`echonode train …`: both networks and their calibration. Bodies live in `inference.training`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from dicom_node.cli.dataset import invalid_is_exit_one
+
+train_app = typer.Typer(help="Train one of the two networks, or calibrate both.", no_args_is_help=True)
+
+VERSION = "2026.15"
+"""Of the shipped weights."""
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Out = Annotated[Path, typer.Option(help="Folder for weights and record.")]
+Head = Annotated[Literal["tracing", "regression"], typer.Option(help="How landmarks are found.")]
+Steps = Annotated[int, typer.Option(min=2, help="Batches to train on.")]
+Batch = Annotated[int, typer.Option(min=1, help="Examples of one batch.")]
+Data = Annotated[list[Path] | None, typer.Option(help="Data set of real tracings; may be repeated.")]
+DataWeight = Annotated[float, typer.Option(min=0, max=1, help="Share of examples from --data.")]
+Phantoms = Annotated[int, typer.Option(min=0, help="Different phantoms at most; 0: always new ones.")]
+FirstPhantom = Annotated[int, typer.Option(min=0, help="Number of the first phantom.")]
+Update = Annotated[Path | None, typer.Option(help="Weights folder to go on from with new data.")]
+LearningRate = Annotated[float | None, typer.Option(help="Highest one; none: that of a new network.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that make examples.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
+HeldOut = Annotated[int, typer.Option(help="Phantoms to validate on.")]
+Version = Annotated[str, typer.Option(help="Version written into the record.")]
+
+
+@train_app.command("cycles")
+def train_cycles(
+    out: Out,
+    *,
+    steps: Steps = 3600,
+    batch: Batch = 8,
+    seed: int = 1,
+    held_out: HeldOut = 400,
+    version: Version = VERSION,
+    data: Data = None,
+    data_weight: DataWeight = 0.5,
+    phantoms: Phantoms = 0,
+    first_phantom: FirstPhantom = 0,
+    update: Update = None,
+    learning_rate: LearningRate = None,
+    workers: Workers = 1,
+    device: Device = "auto",
+    resume: Resume = False,
+) -> None:
+    """Train the cycle detector; the defaults are how the shipped weights were made."""
+    from inference.training.fit_cycles import train_cycles as train
+    from inference.training.recipe import Recipe
+
+    recipe = Recipe(
+        steps=steps,
+        batch=batch,
+        seed=seed,
+        held_out=held_out,
+        version=version,
+        data=tuple(data or ()),
+        data_weight=data_weight,
+        phantoms=phantoms,
+        first_phantom=first_phantom,
+        update=update,
+        learning_rate=learning_rate,
+        workers=workers,
+        device=device,
+        resume=resume,
+    )
+    with invalid_is_exit_one():
+        typer.echo(train(out, recipe).model_dump_json())
+
+
+@train_app.command("landmarks")
+def train_landmarks(
+    out: Out,
+    *,
+    detector: Annotated[
+        Path | None,
+        typer.Option(help="Weights folder of the detector whose mistakes are shown; none: boxes anywhere."),
+    ] = None,
+    head: Annotated[
+        Literal["tracing", "regression"], typer.Option(help="How landmarks are found.")
+    ] = "tracing",
+    steps: Steps = 3800,
+    batch: Batch = 32,
+    seed: int = 1,
+    held_out: HeldOut = 300,
+    version: Version = VERSION,
+    data: Data = None,
+    data_weight: DataWeight = 0.5,
+    phantoms: Phantoms = 0,
+    first_phantom: FirstPhantom = 0,
+    update: Update = None,
+    learning_rate: LearningRate = None,
+    workers: Workers = 1,
+    device: Device = "auto",
+    resume: Resume = False,
+) -> None:
+    """Train the landmark network; the defaults are how the shipped weights were made."""
+    from inference.training.fit_landmarks import train_landmarks as train
+    from inference.training.recipe import Recipe
+
+    recipe = Recipe(
+        steps=steps,
+        batch=batch,
+        seed=seed,
+        held_out=held_out,
+        version=version,
+        data=tuple(data or ()),
+        data_weight=data_weight,
+        phantoms=phantoms,
+        first_phantom=first_phantom,
+        update=update,
+        detector=detector,
+        learning_rate=learning_rate,
+        workers=workers,
+        device=device,
+        resume=resume,
+    )
+    with invalid_is_exit_one():
+        typer.echo(train(out, recipe, head).model_dump_json())
+
+
+@train_app.command("calibrate")
+def train_calibrate(
+    out: Out,
+    *,
+    strips: Annotated[int, typer.Option(min=1, help="Left ventricles.")] = 600,
+    lookalikes: Annotated[int, typer.Option(min=1, help="Strips of all other kinds together.")] = 1000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+) -> None:
+    """Choose both thresholds and fit the intervals on phantoms; needs both networks in the folder."""
+    from inference.training.calibrate import Plan, calibrate
+
+    plan = Plan(strips=strips, lookalikes=lookalikes, workers=workers)
+    for record in calibrate(out, plan):
+        typer.echo(record.model_dump_json())

@@ -1,0 +1,59 @@
+"""How long our certificates are still good for, and whether the key is ours alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+
+from dicom_node.errors import SettingsError
+from dicom_node.network.tls import check_private_key
+from dicom_node.settings import TLS
+
+WARN_BEFORE = timedelta(days=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expiry:
+    """When the first certificate in a file expires (UTC)."""
+
+    key: str
+    """Which setting of `[tls]`: `certificate` or `ca`."""
+    at: datetime
+
+
+def expiries(tls: TLS) -> Iterator[Expiry]:
+    """Read the certificates that are set.
+
+    Raises:
+        SettingsError: a file is missing or holds no certificate.
+    """
+    for key in ("certificate", "ca"):
+        path = getattr(tls, key)
+        if path:
+            yield Expiry(key=key, at=min(each.not_valid_after_utc for each in _read(key, path)))
+
+
+def verdict(tls: TLS, *, now: datetime) -> tuple[str, str]:
+    """Return `ok`, `warning` or `failed` with the sentence for it."""
+    try:
+        if tls.private_key:
+            check_private_key(tls.private_key)
+        found = list(expiries(tls))
+    except SettingsError as error:
+        return "failed", str(error)
+    if not found:
+        return "ok", "not used"
+    detail = ", ".join(f"{each.key} good until {each.at:%Y-%m-%d}" for each in found)
+    first = min(each.at for each in found)
+    if first <= now:
+        return "failed", f"expired: {detail}"
+    return ("warning" if first <= now + WARN_BEFORE else "ok"), detail
+
+
+def _read(key: str, path: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"tls.{key}: {path}: {getattr(error, 'strerror', None) or error}") from error

@@ -1,0 +1,53 @@
+"""Is the node able to do its work right now?"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqlalchemy import text
+
+from dicom_node.process.locks import WORKER_LOCK, is_locked
+from dicom_node.settings import Settings
+from dicom_node.storage.disk import is_low
+from store.db.database import Database
+from store.errors import StoreUnavailable
+from store.files.file_store import FileStore
+
+OK = "ok"
+TCP_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+LISTENING = re.compile(r"^ *\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F:]+ 0A ", re.MULTILINE)
+
+
+def health(settings: Settings, database: Database, files: FileStore) -> Mapping[str, str]:
+    """Return "ok", or what is wrong in a few words, for each thing that must work."""
+    return {
+        "database": _database(database),
+        "disk": _disk(settings, files),
+        "worker": OK if is_locked(settings.node.data_dir / WORKER_LOCK) else "not running",
+        "receiver": OK if _listens(settings.node.port) else "not listening",
+    }
+
+
+def _database(database: Database) -> str:
+    try:
+        with database.read() as session:
+            session.execute(text("SELECT version_num FROM alembic_version"))
+    except StoreUnavailable:
+        return "not available"
+    return OK
+
+
+def _disk(settings: Settings, files: FileStore) -> str:
+    try:
+        free_bytes = files.free_bytes()
+    except StoreUnavailable:
+        return "not available"
+    return "low" if is_low(free_bytes, was_low=False, policy=settings.disk) else OK
+
+
+def _listens(port: int) -> bool:
+    """Look into the kernel's table: a connection would be noise in the receiver's log. Port 0: True."""
+    if port == 0:
+        return True
+    tables = [path.read_text(encoding="ascii") for path in TCP_TABLES if path.exists()]
+    return any(int(found, 16) == port for table in tables for found in LISTENING.findall(table))

@@ -1,0 +1,1 @@
+"""DICOM messages and associations towards one peer."""

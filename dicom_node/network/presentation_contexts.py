@@ -1,0 +1,64 @@
+"""Which SOP classes and transfer syntaxes the node takes, and which classes it analyses."""
+
+from collections.abc import Iterable
+
+from pydicom.uid import UID, AllTransferSyntaxes
+from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.service_class import ServiceClass, StorageServiceClass
+from pynetdicom.sop_class import Verification, uid_to_service_class
+
+from dicom_node.network import commitment_messages as commitment
+
+ULTRASOUND_CLASSES = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.6.1",  # Ultrasound Image
+        "1.2.840.10008.5.1.4.1.1.3.1",  # Ultrasound Multi-frame Image
+        "1.2.840.10008.5.1.4.1.1.6.2",  # Enhanced US Volume
+        "1.2.840.10008.5.1.4.1.1.6",  # Ultrasound Image, retired; carts still send it
+        "1.2.840.10008.5.1.4.1.1.3",  # Ultrasound Multi-frame Image, retired
+    }
+)
+"""The classes whose images are analysed."""
+
+COMPOSITE_STORAGE_ARC = "1.2.840.10008.5.1.4.1.1."
+TRANSFER_SYNTAXES = tuple(AllTransferSyntaxes)
+
+
+def is_storage(sop_class: UID) -> bool:
+    """Tell whether a proposed abstract syntax is taken as a storage class.
+
+    All known ones are, and so are retired ones and private ones: an echo study brings them along,
+    and a scanner that is refused one may give up the association.
+    """
+    service = uid_to_service_class(sop_class)
+    if service is ServiceClass:
+        return bool(sop_class.is_private) or sop_class.startswith(COMPOSITE_STORAGE_ARC)
+    return bool(service is StorageServiceClass)
+
+
+def supported_contexts(
+    proposed: Iterable[PresentationContext], *, storage: bool = True
+) -> list[PresentationContext]:
+    """Return what is supported of a proposal: every storage class, with the sender's known syntaxes.
+
+    Carts propose one class in several contexts, with a syntax or two each; pynetdicom wants one
+    entry per class, so that holds them all. A context with no known syntax is rejected. Without
+    `storage` only the classes are left that bring no objects.
+    """
+    supported = [build_context(Verification, list(TRANSFER_SYNTAXES)), _storage_commitment()]
+    if not storage:
+        return supported
+    syntaxes: dict[UID, list[UID]] = {}
+    for context in proposed:
+        if is_storage(context.abstract_syntax):
+            known = syntaxes.setdefault(context.abstract_syntax, [])
+            known += [uid for uid in context.transfer_syntax if uid in TRANSFER_SYNTAXES and uid not in known]
+    supported += [build_context(uid, known or list(TRANSFER_SYNTAXES)) for uid, known in syntaxes.items()]
+    return supported
+
+
+def _storage_commitment() -> PresentationContext:
+    """Return the context in which a scanner asks us, or, with its roles turned round, a PACS answers us."""
+    context = build_context(commitment.SOP_CLASS, commitment.SYNTAXES)
+    context.scu_role = context.scp_role = True
+    return context

@@ -1,0 +1,230 @@
+"""Incoming data sets go to disk fragment by fragment, so that memory does not grow with their size.
+
+pynetdicom has a chunked mode too, but there a full disk or a malformed UID aborts the association;
+the sender shall get a status (PS3.4 B.2.3) and go on with its next object.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import FileMetaDataset
+from pynetdicom import evt
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_messages import C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ, DIMSEMessage
+from pynetdicom.dimse_primitives import C_CANCEL, C_STORE, N_EVENT_REPORT
+from pynetdicom.dsutils import encode_file_meta
+
+from dicom_node.errors import ProtocolViolation, Unparsable
+from dicom_node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.process.logs import printable
+from store.errors import InvalidUID, StoreError, StoreUnavailable
+from store.files.file_store import check_uid
+
+IN_MEMORY = (N_ACTION_RQ, N_EVENT_REPORT_RQ)
+MAX_IN_MEMORY_BYTES = 2 << 20
+"""Ten thousand references of storage commitment, at up to 168 bytes each, and some more."""
+ROOM_STEP_BYTES = 4 << 20
+"""How much is written between two looks at the room on the disk."""
+MAX_COMMAND_BYTES = 64 * 1024
+"""Of a command set, which is a few hundred bytes in earnest."""
+
+
+class Spool(BytesIO):
+    """The data set of one message: pynetdicom writes fragments, they land in a DICOM file.
+
+    Trouble does not surface in `write`, which runs in pynetdicom's network thread, but in `finish`.
+    """
+
+    def __init__(
+        self,
+        message: Any,
+        association: Any,
+        folder: Path,
+        *,
+        require_room: Callable[[], None],
+        max_bytes: int,
+    ) -> None:
+        super().__init__()
+        self._require_room = require_room
+        self._unchecked_bytes = 0
+        self._message = message
+        self._association = association
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._received_bytes = 0
+        self._descriptor: int | None = None
+        self._path: Path | None = None
+        self._trouble: StoreError | None = None
+        self._overflown = False
+
+    def write(self, fragment: Any) -> int:
+        """Append a fragment to the file; the first one opens it. Only a C-STORE request has a file.
+
+        Raises:
+            ProtocolViolation: the data set grows beyond all limits. There is no status for that: the
+                sender would listen to none before its last fragment, which may never come.
+        """
+        self._received_bytes += len(fragment)
+        if self._received_bytes > self._max_bytes:
+            raise ProtocolViolation(f"a data set of more than {self._max_bytes} bytes")
+        if isinstance(self._message, IN_MEMORY):
+            self._remember(fragment)
+        elif isinstance(self._message, C_STORE_RQ) and self._trouble is None:
+            try:
+                self._append(fragment)
+            except OSError as error:
+                self._trouble = StoreUnavailable(f"{error.strerror}: incoming")
+                self.discard()
+            except StoreUnavailable as error:
+                self._trouble = error
+                self.discard()
+            except InvalidUID as error:
+                self._trouble = error
+        return len(fragment)
+
+    def finish(self) -> Path:
+        """Close the file and return its path; the caller moves it away or calls `discard`.
+
+        Raises:
+            StoreUnavailable: the disk did not take it.
+            InvalidUID: the request named no valid SOP class or instance; nothing was written.
+            Unparsable: there was no data set.
+        """
+        self._close()
+        if self._trouble is not None:
+            raise self._trouble
+        if self._path is None:
+            raise Unparsable("the request came without a data set")
+        return self._path
+
+    @property
+    def has_file(self) -> bool:
+        """Whether a file was opened and not yet discarded."""
+        return self._path is not None
+
+    def discard(self) -> bool:
+        """Remove the file if it is still there; says whether it was."""
+        self._close()
+        path, self._path = self._path, None
+        existed = path is not None and path.exists()
+        if path is not None:
+            path.unlink(missing_ok=True)
+        return existed
+
+    def _remember(self, fragment: bytes) -> None:
+        """Keep what storage commitment brings; too much becomes nothing at all, never a part."""
+        self._overflown |= self.tell() + len(fragment) > MAX_IN_MEMORY_BYTES
+        if self._overflown:
+            self.seek(0)
+            self.truncate()
+        else:
+            super().write(fragment)
+
+    def _append(self, fragment: bytes) -> None:
+        self._unchecked_bytes += len(fragment)
+        if self._descriptor is None or self._unchecked_bytes >= ROOM_STEP_BYTES:
+            self._require_room()
+            self._unchecked_bytes = 0
+        if self._descriptor is None:
+            meta = self._file_meta()
+            self._descriptor, name = tempfile.mkstemp(suffix=".part", dir=self._folder)
+            self._path = Path(name)
+            _write_all(self._descriptor, bytes(128) + b"DICM" + encode_file_meta(meta))
+        _write_all(self._descriptor, fragment)
+
+    def _file_meta(self) -> FileMetaDataset:
+        command = self._message.command_set
+        syntaxes = {
+            context.context_id: context.transfer_syntax[0] for context in self._association.accepted_contexts
+        }
+        meta = FileMetaDataset()
+        meta.FileMetaInformationVersion = b"\x00\x01"
+        meta.MediaStorageSOPClassUID = check_uid(str(command.get("AffectedSOPClassUID") or ""))
+        meta.MediaStorageSOPInstanceUID = check_uid(str(command.get("AffectedSOPInstanceUID") or ""))
+        meta.TransferSyntaxUID = syntaxes[self._message.context_id]
+        meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+        meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+        meta.SourceApplicationEntityTitle = printable(self._association.requestor.ae_title, 16).replace(
+            "\\", "?"
+        )
+        return meta
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class SpoolingProvider(DIMSEServiceProvider):
+    """The DIMSE provider of one association, with a spool under every message."""
+
+    def __init__(
+        self, association: Any, folder: Path, *, require_room: Callable[[], None], max_object_bytes: int
+    ) -> None:
+        super().__init__(association)
+        self._require_room = require_room
+        self.message: DIMSEMessage | None = None
+        self._folder = folder
+        self._max_object_bytes = max_object_bytes
+        self._spools: list[Spool] = []
+
+    def receive_primitive(self, primitive: Any) -> None:
+        """Take a P-DATA indication (PS3.8 7.6); a message that cannot be read ends the association."""
+        message = self.message = self.message or self._new_message()
+        try:
+            if message.decode_msg(primitive, self.assoc):
+                self.message = None
+                evt.trigger(self.assoc, evt.EVT_DIMSE_RECV, {"message": message})
+                self._queue(message.context_id, message.message_to_primitive())
+            elif message.encoded_command_set.tell() > MAX_COMMAND_BYTES:
+                raise ProtocolViolation(f"a command of more than {MAX_COMMAND_BYTES} bytes")  # noqa: TRY301
+        except ProtocolViolation as violation:
+            self.dul.give_up(str(violation))
+        except Exception as error:  # noqa: BLE001 - hostile bytes raise whatever they like in the library
+            self.dul.give_up(f"undecodable message: {type(error).__name__}")
+
+    def _queue(self, context_id: int, message: Any) -> None:
+        # C-CANCEL is for operations of several answers, of which we serve none (PS3.7 9.3.2.3).
+        if isinstance(message, C_CANCEL):
+            return
+        # Only an N-EVENT-REPORT may be asked by us as acceptor, and so be answered.
+        if not message.is_valid_request and not isinstance(message, N_EVENT_REPORT):
+            raise ProtocolViolation("an incomplete request, or an answer to nothing")
+        # A C-STORE of another class than its context's gets a status, see scp.py.
+        if message.is_valid_request and not isinstance(message, C_STORE):
+            contexts = {each.context_id: each.abstract_syntax for each in self.assoc.accepted_contexts}
+            if _sop_class(message) != contexts.get(context_id):
+                raise ProtocolViolation("a request for another SOP class than its context is for")
+        # Our parent would serve each N-EVENT-REPORT in a new thread at once, however many come.
+        self.msg_queue.put((context_id, message))
+
+    def _new_message(self) -> DIMSEMessage:
+        message = DIMSEMessage()
+        message.data_set = spool = Spool(
+            message,
+            self.assoc,
+            self._folder,
+            require_room=self._require_room,
+            max_bytes=self._max_object_bytes,
+        )
+        self._spools = [*(known for known in self._spools if known.has_file), spool]
+        return message
+
+    def discard_unserved(self) -> int:
+        """Remove the files of requests that were never answered; returns how many there were."""
+        return sum([spool.discard() for spool in self._spools])
+
+
+def _sop_class(message: Any) -> Any:
+    """Return the class that a request is about; some name it as affected, some as requested (PS3.7 9, 10)."""
+    return getattr(message, "AffectedSOPClassUID", None) or getattr(message, "RequestedSOPClassUID", None)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

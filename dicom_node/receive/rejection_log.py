@@ -1,0 +1,78 @@
+"""Audit rows that any machine on the network can cause: bounded, and still none of them silent."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from dicom_node.audit.recorder import Trail
+
+INTERVAL_S = 60.0
+TICK_S = 1.0
+MAX_KINDS = 1000
+"""More than these at once, from as many addresses, are counted together under no address."""
+
+
+@dataclass
+class _Kind:
+    """One reason from one address, since its last row."""
+
+    due_s: float
+    count: int = 0
+    latest: dict[str, Any] = field(default_factory=dict)
+
+
+class Tally:
+    """`association.rejected`, by address and reason: the first at once, then one row a minute with a count.
+
+    `note` never waits for the database, so it may be called while connections are accepted.
+    """
+
+    def __init__(self, trail: Trail, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._trail = trail
+        self._clock = clock
+        self._kinds: dict[tuple[str | None, str], _Kind] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tally", daemon=True)
+
+    def start(self) -> None:
+        """Write in the background what is due."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what was counted, due or not, and end."""
+        self._stop.set()
+        self._thread.join()
+        self.settle(everything=True)
+
+    def note(self, reason: str, *, peer_ip: str, peer_ae: str | None = None, **detail: str) -> None:
+        """Count a rejection; its row follows with `settle`, and holds the latest `peer_ae` and `detail`."""
+        with self._lock:
+            known = (peer_ip, reason) in self._kinds or len(self._kinds) < MAX_KINDS
+            key = (peer_ip if known else None, reason)
+            kind = self._kinds.setdefault(key, _Kind(due_s=self._clock()))
+            kind.count += 1
+            kind.latest = {"peer_ae": peer_ae, "detail": detail}
+
+    def settle(self, *, everything: bool = False) -> None:
+        """Write the rows that are due; forget who has been quiet for an interval."""
+        now_s = self._clock()
+        rows = []
+        with self._lock:
+            for (peer_ip, reason), kind in list(self._kinds.items()):
+                if kind.due_s > now_s and not everything:
+                    continue
+                if kind.count:
+                    detail = {"reason": reason, **kind.latest["detail"], "count": kind.count}
+                    rows.append({"peer_ip": peer_ip, "peer_ae": kind.latest["peer_ae"], "detail": detail})
+                    kind.count, kind.due_s = 0, now_s + INTERVAL_S
+                else:
+                    del self._kinds[peer_ip, reason]
+        for row in rows:
+            self._trail.record("association.rejected", "refused", **row)
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK_S):
+            self.settle()

@@ -1,0 +1,185 @@
+"""The association side: C-ECHO, C-STORE. Errors become DIMSE status codes here, nowhere else.
+
+(Admission is in `door`; storage commitment has its handlers, and its status codes, in `commitment_scp`.)
+"""
+
+from typing import Any
+
+import structlog
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom import evt
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
+from pynetdicom.sop_class import Verification
+
+from dicom_node.audit.recorder import Trail
+from dicom_node.commitment.scp import NO_UID, CommitmentSCP
+from dicom_node.errors import IdentityMismatch, Unparsable
+from dicom_node.network.commitment_messages import SOP_CLASS
+from dicom_node.process.logs import printable
+from dicom_node.receive.admission import Door, peer_of
+from dicom_node.receive.ingest import Ingest, Sender
+from store.errors import InvalidUID, StoreUnavailable
+from store.files.file_store import check_uid
+
+SUCCESS = 0x0000
+PROCESSING_FAILURE = 0x0110
+STATUS_OF: dict[type[Exception], int] = {
+    StoreUnavailable: 0xA700,  # Refused: Out of Resources; the sender keeps its copy and tries again
+    InvalidUID: 0xA900,  # Error: Data Set does not match SOP Class; here for any UID that is none
+    IdentityMismatch: 0xA900,
+    Unparsable: 0xC001,  # Error: Cannot understand (0xC000 to 0xCFFF)
+}
+"""C-STORE status codes of PS3.4 B.2.3."""
+
+STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
+NO_STORAGE = {Verification, SOP_CLASS}
+"""The other classes we offer."""
+MAX_COMMENT = 64  # Error Comment is LO (PS3.7 C)
+
+log = structlog.get_logger(__name__)
+
+
+class StorageSCP:
+    """Handlers of all events of all associations of one receiver process."""
+
+    def __init__(self, *, door: Door, ingest: Ingest, trail: Trail, commitment: CommitmentSCP) -> None:
+        self._door = door
+        self._commitment = commitment
+        self._ingest = ingest
+        self._trail = trail
+        self._open: set[Any] = set()
+        self._storing: set[Any] = set()
+
+    @property
+    def handlers(self) -> list[tuple[Any, Any]]:
+        """What pynetdicom calls, and when."""
+        return [
+            (evt.EVT_REQUESTED, lambda event: self._door.answer(event.assoc)),
+            (evt.EVT_SOP_COMMON, self._on_sop_common),
+            (evt.EVT_ESTABLISHED, self._on_established),
+            (evt.EVT_DIMSE_RECV, self._on_message),
+            (evt.EVT_C_ECHO, lambda _: SUCCESS),
+            (evt.EVT_C_STORE, self._on_store),
+            *self._commitment.handlers,
+        ]
+
+    @property
+    def open_associations(self) -> frozenset[Any]:
+        """The associations that were accepted and have not ended."""
+        return frozenset(self._open)
+
+    @property
+    def is_storing(self) -> bool:
+        """Whether a C-STORE is being kept right now."""
+        return bool(self._storing)
+
+    def on_end(self, association: Any) -> None:
+        """Clean up after an association or the attempt at one, however it ended."""
+        abandoned = association.dimse.discard_unserved()
+        upper_layer = association.dul
+        self._door.left(association)
+        if association not in self._open:
+            return
+        self._open.discard(association)
+        if association.is_released:
+            self._trail.record("association.closed", **peer_of(association), detail={})
+        else:
+            idle = "nothing came for too long" if upper_layer.idle_timer_expired() else "ended by this node"
+            reason = upper_layer.ending or idle
+            detail = {"objects_cut_off": abandoned, "reason": reason}
+            self._trail.record("association.aborted", "failure", **peer_of(association), detail=detail)
+
+    def _on_sop_common(self, event: evt.Event) -> dict[UID, SOPClassCommonExtendedNegotiation]:
+        """Name the service of each class (PS3.7 D.3.3.6): pynetdicom knows no retired or private ones."""
+        items = {}
+        for context in event.assoc.acceptor.supported_contexts:
+            items[context.abstract_syntax] = _storage_item(context.abstract_syntax)
+        for other in NO_STORAGE:
+            items.pop(other)
+        return {**items, NO_UID: _storage_item(NO_UID)}
+
+    def _on_established(self, event: evt.Event) -> None:
+        association = event.assoc
+        self._open.add(association)
+        detail = {
+            "contexts": len(association.accepted_contexts),
+            "contexts_rejected": sorted(
+                {printable(context.abstract_syntax) for context in association.rejected_contexts}
+            ),
+        }
+        self._trail.record("association.opened", **peer_of(association), detail=detail)
+
+    def _on_message(self, event: evt.Event) -> None:
+        """Make sure that pynetdicom can answer a C-STORE request, whatever its UIDs are."""
+        if not isinstance(event.message, C_STORE_RQ):
+            return
+        command = event.message.command_set
+        classes = {context.abstract_syntax for context in event.assoc.accepted_contexts}
+        if str(command.get("AffectedSOPClassUID") or "") not in classes - NO_STORAGE:
+            command.AffectedSOPClassUID = NO_UID
+        try:
+            check_uid(str(command.get("AffectedSOPInstanceUID") or ""))
+        except InvalidUID:
+            command.AffectedSOPInstanceUID = NO_UID
+
+    def _on_store(self, event: evt.Event) -> Dataset:
+        association, spool = event.assoc, event.request.DataSet
+        self._storing.add(association)
+        try:
+            self._store(event)
+        except tuple(STATUS_OF) as error:
+            self._audit_refusal(event, error)
+            return _status(STATUS_OF[type(error)], error)
+        except Exception as error:
+            log.exception("c-store failed", **peer_of(association))
+            return _status(PROCESSING_FAILURE, error)
+        finally:
+            spool.discard()
+            self._storing.discard(association)
+        return _status(SUCCESS)
+
+    def _store(self, event: evt.Event) -> None:
+        received = event.request.DataSet.finish()
+        if event.request.AffectedSOPClassUID != event.context.abstract_syntax:
+            raise IdentityMismatch
+        peer = peer_of(event.assoc)
+        outcome = self._ingest.receive(
+            received,
+            sop_class_uid=event.request.AffectedSOPClassUID,
+            sop_instance_uid=event.request.AffectedSOPInstanceUID,
+            sender=Sender(ae_title=peer["peer_ae"], ip=peer["peer_ip"]),
+        )
+        log.info(outcome, **peer, sop_instance_uid=event.request.AffectedSOPInstanceUID)
+
+    def _audit_refusal(self, event: evt.Event, error: Exception) -> None:
+        uid = event.request.AffectedSOPInstanceUID
+        # Waiting for a database that is not there would keep the sender waiting twice.
+        write = self._trail.defer if isinstance(error, StoreUnavailable) else self._trail.record
+        write(
+            "instance.refused",
+            "refused",
+            **peer_of(event.assoc),
+            sop_instance_uid=None if uid == NO_UID else str(uid),
+            detail={
+                "status": f"0x{STATUS_OF[type(error)]:04X}",
+                "reason": printable(error, 200),
+                "sop_class_uid": printable(event.context.abstract_syntax),
+            },
+        )
+
+
+def _storage_item(sop_class: UID) -> SOPClassCommonExtendedNegotiation:
+    item = SOPClassCommonExtendedNegotiation()
+    item.sop_class_uid = sop_class
+    item.service_class_uid = UID(STORAGE_SERVICE_CLASS)
+    return item
+
+
+def _status(code: int, error: Exception | None = None) -> Dataset:
+    status = Dataset()
+    status.Status = code
+    if error is not None:
+        status.ErrorComment = printable(type(error).__doc__, MAX_COMMENT)
+    return status

@@ -1,0 +1,53 @@
+"""`echonode backup` and `echonode restore`."""
+
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from dicom_node import __version__
+from dicom_node.process.locks import node_stands_still
+from dicom_node.settings import Settings
+from store import backup
+from store.audit import audit_log as audit
+from store.db.database import Database
+
+
+def back_up(settings: Settings, target: Path) -> int:
+    """Write a verified copy of the database, while the node runs.
+
+    Raises:
+        StoreError: there is no database, it is damaged, or the disk is full.
+    """
+    with closing(Database(settings.store_url)) as database:
+        size_bytes = backup.backup(database.path, target)
+    _say(f"{size_bytes / 2**20:.1f} MB in {target}")
+    return 0
+
+
+def restore(settings: Settings, source: Path) -> int:
+    """Put a backup in the place of the database. The next start gives rows to what came since.
+
+    Raises:
+        NodeError: the node runs.
+        StoreError: `source` is no sound backup, or the disk is full.
+    """
+    now = datetime.now(UTC)
+    with node_stands_still(settings.node.data_dir), closing(Database(settings.store_url)) as database:
+        former = backup.restore(source, database.path, now=now)
+        database.upgrade()
+        with database.transaction() as session:
+            newest = audit.events(session, limit=1)
+            detail = {
+                "version": __version__,
+                "backup_until": newest[0].at.isoformat() if newest else None,
+                "former_database": former and former.name,
+            }
+            audit.record(session, "database.restored", at=now, detail=detail)
+    _say(f"restored from {source}" + (f"; the former database is {former}" if former else ""))
+    return 0
+
+
+def _say(sentence: str) -> None:
+    Console().print(sentence, soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,1 @@
+"""`echonode demo`: the whole way once, on one machine, with nothing prepared."""

@@ -1,0 +1,138 @@
+"""`echonode measure`: files in, numbers out, without network or database."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from pydicom import Dataset
+from rich.console import Console
+from rich.table import Table
+
+from inference.analyse import analyse, load_model, refusal
+from inference.errors import TooLarge, WeightsMismatch
+from inference.image.reading import UNREADABLE, read_image
+from inference.types import LENGTHS, CycleMeasurement, Landmarks, ModelIdentity, StripResult
+
+MAGIC = b"DICM"
+
+
+def run_measure(
+    paths: Sequence[Path], *, as_json: bool, overlays: Path | None, weights: str, device: str
+) -> int:
+    """Measures and prints; 0 when every file was processed, 1 when one could not be read."""
+    try:
+        with Console(stderr=True).status("loading the networks"):
+            model = load_model(weights, device)
+    except WeightsMismatch as error:
+        Console(stderr=True).print(str(error))
+        return 1
+    images, unreadable = [], 0
+    for path in dicom_files(paths):
+        try:
+            dataset = read_image(path)
+        except TooLarge as error:
+            images.append(image_entry(path, Dataset(), refusal(error)))
+            continue
+        except UNREADABLE as error:
+            Console(stderr=True).print(f"{path}: cannot be read: {type(error).__name__}")
+            unreadable += 1
+            continue
+        results = analyse(dataset, model)
+        images += [image_entry(path, dataset, result) for result in results]
+        if overlays is not None:
+            write_overlay(overlays, path, dataset, results, model.identity)
+    document = {"model": vars(model.identity), "images": images}
+    if as_json:
+        print(json.dumps(document, indent=2))  # noqa: T201 - the document
+    else:
+        print_table(images)
+    return 1 if unreadable else 0
+
+
+def dicom_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The named files, and every DICOM file inside the named folders."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        yield from (inside for inside in sorted(path.rglob("*")) if inside.is_file() and has_magic(inside))
+
+
+def has_magic(path: Path) -> bool:
+    """True when the file starts like a DICOM file (PS3.10 7.1)."""
+    with path.open("rb") as file:
+        return file.read(132)[128:] == MAGIC
+
+
+def image_entry(path: Path, dataset: Dataset, result: StripResult) -> Mapping[str, Any]:
+    """One entry of `images` in the document of `measure --json` (architecture.md)."""
+    entry: dict[str, Any] = {
+        "file": str(path),
+        "sop_instance_uid": str(dataset.get("SOPInstanceUID", "")),
+        "status": result.status,
+        "reason": result.reason,
+        "detail": result.detail,
+    }
+    if result.region is not None:
+        entry |= {
+            "frame": result.frame,
+            "region_px": list(result.region.xyxy_px),
+            "cm_per_px": result.region.calibration.cm_per_px_y,
+            "s_per_px": result.region.calibration.s_per_px_x,
+        }
+    if result.measured:
+        entry["cycles"] = [cycle_entry(cycle, index, result) for index, cycle in enumerate(result.cycles)]
+        entry["measurements"] = {
+            name: {"value": value.value, "ci95": list(value.ci95)}
+            for name, value in result.measurements.items()
+        }
+    return entry
+
+
+def cycle_entry(cycle: CycleMeasurement, index: int, result: StripResult) -> Mapping[str, Any]:
+    """One cycle: its box, landmarks and lengths; the most probable one is marked."""
+    return {
+        "box_px": list(cycle.box.xyxy),
+        "probability": cycle.box.probability,
+        "most_probable": index == result.chosen,
+        "averaged": index in result.used,
+        "landmarks_px": points(cycle.landmarks),
+        **{name: cycle.values[name] for name in (*LENGTHS, "EF_percent", "HR_bpm")},
+    }
+
+
+def points(landmarks: Landmarks) -> Mapping[str, Any]:
+    """Landmarks as JSON lists."""
+    phases = {"diastole": landmarks.diastole, "systole": landmarks.systole}
+    return {phase: [list(point) for point in four] for phase, four in phases.items()}
+
+
+def write_overlay(
+    folder: Path, path: Path, dataset: Dataset, results: Sequence[StripResult], model: ModelIdentity
+) -> None:
+    """One PNG per measured frame, named after the file."""
+    from dicom_node.report.overlay import draw_overlay  # noqa: PLC0415 - highdicom's package is slow to load
+    from inference.image.pixels import frame_rgb  # noqa: PLC0415 - as above
+
+    for frame in sorted({result.frame for result in results if result.measured}):
+        shown = [result for result in results if result.measured and result.frame == frame]
+        folder.mkdir(parents=True, exist_ok=True)
+        picture = Image.fromarray(draw_overlay(frame_rgb(dataset, frame), shown, model))
+        picture.save(folder / f"{path.stem}_{frame}.png")
+
+
+def print_table(images: Sequence[Mapping[str, Any]]) -> None:
+    """The document for people."""
+    headings = ("file", "status", *(name.removesuffix("_cm") for name in LENGTHS), "EF %", "HR")
+    table = Table(*headings, caption="lengths in cm; --json gives every number with its 95 % interval")
+    for image in images:
+        if image["status"] != "measured":
+            table.add_row(Path(image["file"]).name, image["reason"])
+            continue
+        values = {name: each["value"] for name, each in image["measurements"].items()}
+        lengths = [f"{values[name]:.2f}" for name in LENGTHS]
+        numbers = [*lengths, f"{values['EF_percent']:.0f}", f"{values['HR_bpm']:.0f}"]
+        table.add_row(Path(image["file"]).name, "measured", *numbers)
+    Console().print(table)

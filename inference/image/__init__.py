@@ -1,0 +1,1 @@
+"""One DICOM object becomes calibrated M-mode strips."""

@@ -1,0 +1,119 @@
+"""What a located cycle must pass before its numbers are believed, one gate after the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from inference.errors import Implausible, LowAgreement, NoCycle
+from inference.measure.clinical_limits import ANY_HEART, Limits
+from inference.measure.formulas import derived, lengths_cm, measure
+from inference.measure.plausibility import check_cycle, check_inside, check_spread
+from inference.networks.landmarks import LandmarkSamples, as_landmarks
+from inference.types import CycleBox, CycleMeasurement, MModeStrip
+
+CERTAIN = 1e-6
+"""No probability counts as nearer to 0 or 1."""
+STANDS_OUT = 0.5
+"""Least probability of a cycle that is measured, as a share of the most probable one's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Located:
+    """A detected cycle and where its landmarks are, before anything is believed of it."""
+
+    box: CycleBox
+    samples: LandmarkSamples
+
+
+def together(probabilities: Sequence[float]) -> float:
+    """One probability from several about the same thing: that of their mean log odds; 0 of none."""
+    if not probabilities:
+        return 0.0
+    p = np.clip(probabilities, CERTAIN, 1 - CERTAIN)
+    return float(1 / (1 + np.exp(-np.mean(np.log(p / (1 - p))))))
+
+
+def admitted(cycles: Sequence[tuple[float, float]], heart_threshold: float) -> list[int]:
+    """Which cycles of a strip, each as (probability, probability of a left ventricle), are measured: indices.
+
+    The landmark network sees one cycle at a time, but all are of one heart: together they decide about
+    the strip. Of a strip that passes, cycles are left out that would not pass alone, or that the
+    detector, beside better ones, hardly believes in.
+    """
+    if together([heart for _, heart in cycles]) < heart_threshold:
+        return []
+    best = max((probability for probability, _ in cycles), default=0.0)
+    return [
+        i
+        for i, (probability, heart) in enumerate(cycles)
+        if probability >= STANDS_OUT * best and heart >= heart_threshold
+    ]
+
+
+def left_ventricles(located: Sequence[Located], heart_threshold: float) -> list[Located]:
+    """The cycles of a strip that the landmark network, too, takes for a left ventricle's.
+
+    Raises:
+        NoCycle: none is admitted.
+    """
+    scores = [(one.box.probability, one.samples.heart_probability) for one in located]
+    hearts = [located[i] for i in admitted(scores, heart_threshold)]
+    if not hearts:
+        raise NoCycle(
+            f"cycle of probability {max(scores)[0]:.2f}, but of a left ventricle "
+            f"{together([heart for _, heart in scores]):.2f}, needed {heart_threshold:.2f} together and alone"
+        )
+    return hearts
+
+
+def decided(located: Sequence[Located], least_certainty: float) -> list[Located]:
+    """Cycles in which the landmark network does not hesitate between two borders.
+
+    Raises:
+        LowAgreement: it hesitates in every one.
+    """
+    sure = [one for one in located if one.samples.mean_certainty >= least_certainty]
+    if not sure:
+        best = max(one.samples.mean_certainty for one in located)
+        raise LowAgreement(
+            f"a border could be in two places: certainty {best:.2f}, needed {least_certainty:.2f}"
+        )
+    return sure
+
+
+def plausible(
+    strip: MModeStrip, located: Sequence[Located], limits: Limits = ANY_HEART
+) -> list[CycleMeasurement]:
+    """The cycles that can be a heart's, in order of time.
+
+    Raises:
+        Implausible, LowAgreement: none can; the message is that of the most probable one.
+    """
+    kept, complaints = [], []
+    for one in located:
+        try:
+            kept.append(measured_cycle(strip, one, limits))
+        except (Implausible, LowAgreement) as error:
+            complaints.append(error)
+    if not kept:
+        raise complaints[0]
+    return sorted(kept, key=lambda cycle: cycle.box.x0)
+
+
+def measured_cycle(strip: MModeStrip, one: Located, limits: Limits = ANY_HEART) -> CycleMeasurement:
+    """Numbers of one cycle from its average landmarks, and their deviation over the crops.
+
+    Raises:
+        Implausible, LowAgreement: see `quality`.
+    """
+    calibration, landmarks = strip.region.calibration, one.samples.mean
+    rr_s = (one.box.x1 - one.box.x0) * calibration.s_per_px_x
+    lengths = lengths_cm(landmarks, calibration)
+    check_inside(landmarks, one.box)
+    check_cycle(landmarks, lengths, rr_s=rr_s, s_per_px=calibration.s_per_px_x, limits=limits)
+    values = {**lengths, **derived(lengths, rr_s=rr_s)}
+    each = [measure(as_landmarks(points), calibration, rr_s=rr_s) for points in one.samples.points_px]
+    spread = {name: float(np.std([crop[name] for crop in each])) for name in values}
+    check_spread(spread, lengths, limits)
+    return CycleMeasurement(box=one.box, landmarks=landmarks, values=values, spread=spread)

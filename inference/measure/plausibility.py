@@ -1,0 +1,199 @@
+"""Plausibility and agreement: which cycles may be believed, and why not the others.
+
+The limits are those of `limits`: an ill heart is measured, an impossible one is refused.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.errors import Implausible, LowAgreement
+from inference.measure.clinical_limits import ANY_HEART, Limits, Range
+from inference.types import LENGTHS, CycleBox, CycleMeasurement, Landmarks
+
+COUNTED_TWICE = (0.5, 2.0)
+"""Devices count a tall T wave as a beat, or miss every other R wave."""
+COUNTED_TWICE_WITHIN = 1.15
+WALLS = tuple(name for name in LENGTHS if not name.startswith("LVID"))
+GAP_GRAY = 8
+GAP_PX = 3
+FRAME_SHARE = 0.08
+"""Of a cycle's columns that may be black at its ends."""
+
+
+def check_cycle(
+    landmarks: Landmarks,
+    lengths_cm: Mapping[str, float],
+    *,
+    rr_s: float,
+    s_per_px: float,
+    limits: Limits = ANY_HEART,
+) -> None:
+    """Passes a possible heart beat.
+
+    Raises:
+        Implausible: borders out of order, an impossible length, duration or motion; says which.
+    """
+    check_order(landmarks)
+    for name in LENGTHS:
+        _between(name, lengths_cm[name], getattr(limits, name))
+    _between("RR_s", rr_s, limits.RR_s)
+    delay_s = (_column_px(landmarks.systole) - _column_px(landmarks.diastole)) * s_per_px
+    _between("share of the beat from end diastole to end systole", delay_s / rr_s, limits.systole_share)
+    check_motion(landmarks, lengths_cm, limits)
+
+
+def check_order(landmarks: Landmarks) -> None:
+    """Passes borders that follow each other from top to bottom in both phases.
+
+    Raises:
+        Implausible: two borders meet or are swapped.
+    """
+    for phase, points in (("diastole", landmarks.diastole), ("systole", landmarks.systole)):
+        depths_px = [y for _, y in points]
+        if not np.all(np.diff(depths_px) > 0):
+            raise Implausible(f"the borders are out of order in {phase}")
+
+
+def check_motion(landmarks: Landmarks, lengths_cm: Mapping[str, float], limits: Limits = ANY_HEART) -> None:
+    """Passes what contracts: a narrower cavity, walls that do not vanish, and not the septum's work alone.
+
+    An aortic root or a left atrium between two walls that move together fails here.
+
+    Raises:
+        Implausible: systole is no contraction of this diastole.
+    """
+    d, s = lengths_cm["LVIDd_cm"], lengths_cm["LVIDs_cm"]
+    if s >= d:
+        raise Implausible("the cavity does not narrow in systole")
+    _between("FS_percent", 100 * (d - s) / d, limits.FS_percent)
+    walls = [lengths_cm[f"IVS{phase}_cm"] + lengths_cm[f"LVPW{phase}_cm"] for phase in "ds"]
+    _between("thickness of both walls in systole over diastole", walls[1] / walls[0], limits.thickening)
+    forward_px = landmarks.diastole[2][1] - landmarks.systole[2][1]
+    narrowing_px = (landmarks.diastole[2][1] - landmarks.diastole[1][1]) * (1 - s / d)
+    share = forward_px / narrowing_px
+    _between("share of the posterior wall in the narrowing", share, limits.posterior_share)
+
+
+def check_inside(landmarks: Landmarks, box: CycleBox) -> None:
+    """Passes phases that lie within the cycle they were looked for in.
+
+    Raises:
+        Implausible: a phase lies before or after the box.
+    """
+    for phase, points in (("end diastole", landmarks.diastole), ("end systole", landmarks.systole)):
+        if not box.x0 < _column_px(points) < box.x1:
+            raise Implausible(f"{phase} lies outside its cycle")
+
+
+def check_spread(
+    spread: Mapping[str, float], lengths_cm: Mapping[str, float], limits: Limits = ANY_HEART
+) -> None:
+    """Passes landmarks on which the resampled crops agree.
+
+    Raises:
+        LowAgreement: a length depends too much on how the crop was taken.
+    """
+    size_cm = lengths_cm["IVSd_cm"] + lengths_cm["LVIDd_cm"] + lengths_cm["LVPWd_cm"]
+    worst = max(LENGTHS, key=lambda name: spread[name])
+    if spread[worst] > limits.spread_share * size_cm:
+        raise LowAgreement(f"{worst} differs by {spread[worst]:.2f} cm from crop to crop")
+
+
+def check_rate(
+    cycles: Sequence[CycleMeasurement], heart_rate_bpm: float | None, limits: Limits = ANY_HEART
+) -> None:
+    """Passes a measured rate that the data set's HeartRate does not contradict.
+
+    HeartRate is one number, of one beat or an average, so the median or any single beat may match it. A
+    device that counts every beat twice or every other one is not contradicted: it is known to.
+
+    Raises:
+        Implausible: neither matches.
+    """
+    if heart_rate_bpm is None:
+        return
+    rates = [cycle.values["HR_bpm"] for cycle in cycles]
+    found = [float(np.median(rates)), *rates]
+    alike = any(_alike(rate, heart_rate_bpm, limits.rate_factor) for rate in found)
+    twice = any(_alike(found[0], times * heart_rate_bpm, COUNTED_TWICE_WITHIN) for times in COUNTED_TWICE)
+    if not alike and not twice:
+        raise Implausible(
+            f"HR_bpm {found[0]:.0f} contradicts the HeartRate {heart_rate_bpm:.0f} of the image"
+        )
+
+
+def _alike(one: float, other: float, factor: float) -> bool:
+    return 1 / factor <= one / other <= factor
+
+
+def _between(name: str, value: float, limits: Range) -> None:
+    low, high = limits
+    if not low <= value <= high:
+        raise Implausible(f"{name} {value:.2f} is not within {low:.2f}…{high:.2f}")
+
+
+def _column_px(points: Sequence[tuple[float, float]]) -> float:
+    return float(np.mean([x for x, _ in points]))
+
+
+def agreeing(cycles: Sequence[CycleMeasurement], limits: Limits = ANY_HEART) -> tuple[int, ...]:
+    """Indices of the cycles that agree with the median of all in rhythm, size, EF and walls; at least one.
+
+    Raises:
+        LowAgreement: fewer than half of the cycles of the main rhythm agree.
+    """
+    regular = in_rhythm(cycles, limits)
+    LVIDd = np.array([cycle.values["LVIDd_cm"] for cycle in cycles])
+    EF = np.array([cycle.values["EF_percent"] for cycle in cycles])
+    near_LVIDd = off_median(LVIDd, regular) <= limits.agree_LVIDd
+    near_EF = np.abs(EF - np.median(EF[regular])) <= limits.agree_EF_points
+    near = regular & near_LVIDd & near_EF
+    if 2 * near.sum() < regular.sum() or not near.any():
+        raise LowAgreement(
+            f"{near.sum()} of {regular.sum()} cycles agree: EF " + ", ".join(f"{e:.0f}" for e in EF[regular])
+        )
+    return tuple(int(i) for i in np.flatnonzero(with_like_walls(cycles, near, limits)))
+
+
+def with_like_walls(
+    cycles: Sequence[CycleMeasurement], kept: NDArray[np.bool_], limits: Limits
+) -> NDArray[np.bool_]:
+    """Which of the kept cycles have all four walls near their median; all of them when none has.
+
+    A line taken for a border in one beat alone changes a wall by much, LVIDd and EF by little.
+    """
+    walls_cm = np.array([[cycle.values[name] for name in WALLS] for cycle in cycles])
+    near = kept & (off_median(walls_cm, kept) <= limits.agree_wall).all(axis=1)
+    return near if near.any() else kept
+
+
+def off_median(values: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How far each cycle (first axis) is from the median of those `among`, as a share of it."""
+    return np.asarray(np.abs(values / np.median(values[among], axis=0) - 1))
+
+
+def in_rhythm(cycles: Sequence[CycleMeasurement], limits: Limits = ANY_HEART) -> NDArray[np.bool_]:
+    """Which cycles are neither premature nor after a pause; all of them when the rhythm is irregular.
+
+    A premature beat and the pause behind it say little about a heart in sinus rhythm; in atrial
+    fibrillation every beat is such a one, and their mean is what counts.
+    """
+    RR_s = np.array([60.0 / cycle.values["HR_bpm"] for cycle in cycles])
+    everyone = np.ones(len(cycles), dtype=np.bool_)
+    regular = off_median(RR_s, everyone) <= limits.regular_RR
+    return regular if 2 * regular.sum() > len(cycles) else everyone
+
+
+def crosses_gap(pixels: NDArray[np.uint8], x0_px: float, x1_px: float) -> bool:
+    """True when the black sweep bar, where new overwrites old, stands between two columns of a strip.
+
+    A little black with nothing beyond it is the frame of the strip; more is what the sweep has not reached.
+    """
+    inside = pixels[:, max(0, round(x0_px)) : max(0, round(x1_px)) + 1]
+    shown = np.flatnonzero(inside.max(axis=0) > GAP_GRAY)
+    if not len(shown):
+        return False
+    beside = inside.shape[1] - (int(shown[-1]) - int(shown[0]) + 1)
+    return int(np.diff(shown).max(initial=0)) > GAP_PX or beside > FRAME_SHARE * inside.shape[1]

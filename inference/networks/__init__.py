@@ -1,0 +1,1 @@
+"""The two networks, their weights and what they see."""

@@ -1,0 +1,180 @@
+"""The audit trail: append-only rows, each carrying the hash of the one before.
+
+`record` writes inside the caller's transaction, so an event and the change it tells of are durable
+together or not at all. Write transactions are serial (BEGIN IMMEDIATE), hence so is the chain.
+
+Events: node.started node.stopped model.loaded association.opened association.rejected association.closed
+association.aborted clock.set_back conflict.file_removed database.restored disk.low disk.recovered
+instance.file_removed instance.received instance.duplicate instance.conflict instance.refused
+instance.adopted instance.measured instance.not_measured study.receiving study.ready study.processing
+study.done study.failed study.reopened job.queued job.claimed job.handed_back job.requeued job.retry
+job.done job.dead result.created result.file_removed result.none web.cannot_listen
+delivery.delivered delivery.sent delivery.committed delivery.retry delivery.resend delivery.dead
+delivery.unparked commitment.asked commitment.not_asked commitment.answered commitment.unknown
+commitment.requested commitment.refused commitment.reported commitment.report_retry commitment.report_dead
+report.refused report.charset_assumed audit.sealed audit.checkpoint audit.rows_lost audit.read
+"""
+
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import RowMapping, Text, insert, select, type_coerce
+from sqlalchemy.orm import Session
+
+from store.audit import segments
+from store.audit.chain import GENESIS, Row, digest
+from store.db.schema import audit_events, utc_text
+
+MAX_TEXT = 128
+"""Longest peer name or UID kept: what a hostile peer sends may be of any length."""
+
+# Built once: SQLAlchemy takes longer to put a statement together than SQLite to run it.
+LAST = select(audit_events.c.id, audit_events.c.hash).order_by(audit_events.c.id.desc()).limit(1)
+INSERT = insert(audit_events)
+STORED = [column if column.name != "at" else type_coerce(column, Text) for column in audit_events.c]
+FETCH = 1000
+"""Rows fetched at a time when many are read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEvent:
+    """One row of the trail."""
+
+    id: int
+    at: datetime
+    event: str
+    outcome: str
+    """"success", "refused" or "failure"."""
+    peer_ae: str | None
+    peer_ip: str | None
+    study_uid: str | None
+    sop_instance_uid: str | None
+    detail: Mapping[str, Any]
+    prev_hash: str
+    hash: str
+
+
+def record(
+    session: Session,
+    event: str,
+    outcome: str = "success",
+    *,
+    at: datetime,
+    peer_ae: str | None = None,
+    peer_ip: str | None = None,
+    study_uid: str | None = None,
+    sop_instance_uid: str | None = None,
+    detail: Mapping[str, object] | None = None,
+) -> None:
+    """Append one event; `detail` must hold nothing that names a patient."""
+    last_id, prev_hash = head(session) or (0, GENESIS)
+    row = {
+        "id": last_id + 1,
+        "at": utc_text(at),
+        "event": event,
+        "outcome": outcome,
+        "peer_ae": _bounded(peer_ae),
+        "peer_ip": _bounded(peer_ip),
+        "study_uid": _bounded(study_uid),
+        "sop_instance_uid": _bounded(sop_instance_uid),
+        "detail": canonical_json(detail or {}),
+    }
+    session.execute(INSERT, {**row, "at": at, "prev_hash": prev_hash, "hash": digest(prev_hash, row)})
+
+
+def events(
+    session: Session,
+    *,
+    study_uid: str | None = None,
+    since: datetime | None = None,
+    event: str | None = None,
+    outcome: str | None = None,
+    limit: int | None = None,
+    sealed: Path | None = None,
+) -> list[AuditEvent]:
+    """Events that match, oldest first; `limit` keeps the newest.
+
+    Args:
+        session: reads the database.
+        study_uid: of one study; None: any.
+        event: of one name; None: any.
+        outcome: of one outcome; None: any.
+        since: the time of the oldest.
+        limit: at most so many.
+        sealed: the folder of the segment files, to be read as well; None: the database only.
+
+    Raises:
+        SegmentUnreadable: a segment file is missing or damaged.
+    """
+    query = select(audit_events).order_by(audit_events.c.id.desc()).limit(limit)
+    for column, value in (("study_uid", study_uid), ("event", event), ("outcome", outcome)):
+        if value is not None:
+            query = query.where(audit_events.c[column] == value)
+    if since is not None:
+        query = query.where(audit_events.c.at >= since)
+    found = [_event(row) for row in reversed(session.execute(query).mappings().all())]
+    if sealed is None or (limit is not None and len(found) >= limit):
+        return found
+    columns = {"study_uid": study_uid, "event": event, "outcome": outcome}
+    rows = _sealed_rows(session, sealed, since)
+    return [*deque(_matching(rows, since, columns), maxlen=limit and limit - len(found)), *found]
+
+
+def after(session: Session, last_id: int, *, limit: int) -> list[AuditEvent]:
+    """Events with ids above one, oldest first."""
+    query = select(audit_events).where(audit_events.c.id > last_id).order_by(audit_events.c.id).limit(limit)
+    return [_event(row) for row in session.execute(query).mappings()]
+
+
+def head(session: Session) -> tuple[int, str] | None:
+    """Id and hash of the last row; None while there is none."""
+    last = session.execute(LAST).one_or_none()
+    return (last.id, last.hash) if last else None
+
+
+def stored_rows(
+    session: Session, *, first_id: int | None = None, last_id: int | None = None
+) -> Iterator[Row]:
+    """Yield rows as they are stored, times as text, in order of their ids; few are in memory at a time."""
+    query = select(*STORED).order_by(audit_events.c.id).execution_options(yield_per=FETCH)
+    if first_id is not None:
+        query = query.where(audit_events.c.id >= first_id)
+    if last_id is not None:
+        query = query.where(audit_events.c.id <= last_id)
+    for row in session.execute(query).mappings():
+        yield dict(row)
+
+
+def canonical_json(value: object) -> str:
+    """JSON with one spelling per value: sorted keys, no blanks, ASCII; ValueError for NaN and infinity."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _sealed_rows(session: Session, folder: Path, since: datetime | None) -> Iterator[Row]:
+    for segment in segments.all_segments(session):
+        if since is None or segment.sealed_at >= since:  # its rows are all older than its seal
+            yield from segments.read(folder / segment.file_name)
+
+
+def _matching(
+    rows: Iterable[Row], since: datetime | None, columns: Mapping[str, str | None]
+) -> Iterator[AuditEvent]:
+    """The same filter as in the query, for rows as they are stored."""
+    wanted = {name: value for name, value in columns.items() if value is not None}
+    begin = "" if since is None else utc_text(since)
+    for row in rows:
+        if row["at"] >= begin and all(row[name] == value for name, value in wanted.items()):
+            yield _event({**row, "at": datetime.fromisoformat(row["at"])})
+
+
+def _event(row: Row | RowMapping) -> AuditEvent:
+    return AuditEvent(**{**row, "detail": json.loads(row["detail"])})
+
+
+def _bounded(value: str | None) -> str | None:
+    return None if value is None else value.encode("utf-8", "backslashreplace").decode()[:MAX_TEXT]

@@ -1,0 +1,99 @@
+"""Retention of the audit trail: rows older than wished move from the database into sealed segments.
+
+The file is durable first; then one transaction names it, records that, and lets its rows go. A crash
+before that transaction leaves a file whose rows are all still there: the next round makes the very
+same file again.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from store.audit import audit_log as audit
+from store.audit import segments
+from store.audit.chain import GENESIS, Chain, Row
+from store.db.database import Database
+from store.db.schema import audit_events, audit_segments
+from store.errors import StoreError
+
+SEGMENT_ROWS = 20_000
+"""At most so many rows per file: few enough to be deleted in one short transaction."""
+
+
+class UnsoundRows(StoreError):
+    """Rows of the audit trail that do not fit are not sealed: `echonode audit verify` names them."""
+
+
+def seal(
+    database: Database,
+    folder: Path,
+    *,
+    before: datetime,
+    now: datetime,
+    exported_id: int | None = None,
+    most: int = SEGMENT_ROWS,
+) -> int:
+    """Move the oldest rows into one segment file; return how many, 0 when there are none to move.
+
+    Args:
+        database: holds the rows.
+        folder: where the files are.
+        before: only rows older than this.
+        now: when they are sealed.
+        exported_id: only rows up to this one, which another machine has; None: no other machine is to.
+        most: rows per file.
+
+    Raises:
+        UnsoundRows: the rows do not continue the chain; they stay where they can be examined.
+        StoreUnavailable: disk or database trouble; the next call does it again.
+    """
+    with database.read() as session:
+        sealed = segments.all_segments(session)
+        last_id, last_hash = (sealed[-1].last_id, sealed[-1].last_hash) if sealed else (0, GENESIS)
+        end = _left_over(folder, last_id + 1) or min(_last_older(session, before), last_id + most)
+        if exported_id is not None:
+            end = min(end, exported_id)
+        rows = list(audit.stored_rows(session, first_id=last_id + 1, last_id=end))
+    if not rows:
+        return 0
+    _check(rows, last_id, last_hash)
+    path = folder / segments.file_name(rows[0]["id"], rows[-1]["id"])
+    segments.write(path, rows)
+    with database.transaction() as session:
+        _replace_by_file(session, rows, segments.sha256_of(path), now)
+    return len(rows)
+
+
+def _last_older(session: Session, before: datetime) -> int:
+    """Return the id of the last row before the first one that is not old enough; never the newest row."""
+    by_id = audit_events.c.id
+    young = session.scalar(select(by_id).where(audit_events.c.at >= before).order_by(by_id).limit(1))
+    newest, _ = audit.head(session) or (1, GENESIS)
+    return min(young or newest, newest) - 1
+
+
+def _left_over(folder: Path, first_id: int) -> int | None:
+    """Return where the file ends that a crashed round left behind, if it did."""
+    found = (re.fullmatch(rf"segment-{first_id}-(\d+)\.jsonl\.gz", path.name) for path in folder.glob("*"))
+    return next((int(match[1]) for match in found if match), None)
+
+
+def _check(rows: Sequence[Row], last_id: int, last_hash: str) -> None:
+    chain = Chain(last_id=last_id, last_hash=last_hash)
+    chain.extend(rows)
+    flaws = chain.close(rows[-1]["id"])
+    if flaws:
+        raise UnsoundRows(f"not sealed: {flaws[0].sentence}")
+
+
+def _replace_by_file(session: Session, rows: Sequence[Row], sha256: str, now: datetime) -> None:
+    first_id, last_id = rows[0]["id"], rows[-1]["id"]
+    values = {"first_id": first_id, "last_id": last_id, "sha256": sha256, "rows": len(rows)}
+    hashes = {"first_prev_hash": rows[0]["prev_hash"], "last_hash": rows[-1]["hash"]}
+    session.execute(insert(audit_segments), {**values, **hashes, "sealed_at": now})
+    audit.record(session, "audit.sealed", at=now, detail=values)
+    session.execute(delete(audit_events).where(audit_events.c.id.between(first_id, last_id)))

@@ -1,0 +1,120 @@
+"""Sealed segments: old rows of the audit trail, one file each, with its sum in the database.
+
+A file holds one row per line as JSON, oldest first, packed by gzip without name and time, so that
+the same rows make the same bytes.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from store.audit.chain import Row
+from store.db.schema import audit_segments
+from store.errors import StoreError, StoreUnavailable
+from store.files.fsync import sync
+
+
+class SegmentUnreadable(StoreError):
+    """A segment file of the audit trail is missing or damaged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """Rows `first_id` to `last_id`, which moved into a file."""
+
+    first_id: int
+    last_id: int
+    first_prev_hash: str
+    last_hash: str
+    sha256: str
+    """Of the file."""
+    sealed_at: datetime
+    rows: int
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file in the segments' folder."""
+        return file_name(self.first_id, self.last_id)
+
+
+def file_name(first_id: int, last_id: int) -> str:
+    """Return the name of the file that holds these rows."""
+    return f"segment-{first_id}-{last_id}.jsonl.gz"
+
+
+def all_segments(session: Session) -> list[Segment]:
+    """Return the segments, oldest first."""
+    columns = [column for column in audit_segments.c if column.name != "id"]
+    query = select(*columns).order_by(audit_segments.c.first_id)
+    return [Segment(**row) for row in session.execute(query).mappings()]
+
+
+def read(path: Path) -> Iterator[Row]:
+    """Yield the rows of a segment file, one at a time.
+
+    Raises:
+        SegmentUnreadable: the file is missing, or does not hold rows.
+    """
+    try:
+        with gzip.open(path, "rt", encoding="ascii") as lines:
+            for line in lines:
+                yield _row(line)
+    except FileNotFoundError as error:
+        raise SegmentUnreadable(f"the segment file {path.name} is missing") from error
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise SegmentUnreadable(f"the segment file {path.name} is damaged") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sum of a segment file.
+
+    Raises:
+        SegmentUnreadable: the file is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SegmentUnreadable(f"the segment file {path.name} is missing") from error
+
+
+def write(path: Path, rows: Iterable[Row]) -> None:
+    """Write a segment file; on return it is durable under its name.
+
+    Raises:
+        StoreUnavailable: the disk is full, read-only or failing.
+    """
+    draft = path.with_name("segment.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        with draft.open("wb") as file:
+            with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
+                for row in rows:
+                    packed.write(_line(row))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(path)
+        for folder in (path.parent, path.parent.parent):
+            sync(folder)
+    except OSError as error:
+        raise StoreUnavailable(f"{error.strerror}: {path.name}") from error
+
+
+def _row(line: str) -> Row:
+    row = json.loads(line)
+    if not isinstance(row, dict) or not {"id", "prev_hash", "hash"} <= row.keys():
+        raise ValueError("not a row")
+    return row
+
+
+def _line(row: Row) -> bytes:
+    return json.dumps(dict(row), separators=(",", ":")).encode("ascii") + b"\n"

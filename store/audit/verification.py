@@ -1,0 +1,113 @@
+"""Is the audit trail as it was written? Every row of every segment and of the database is looked at."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from store.audit import audit_log as audit
+from store.audit import segments
+from store.audit import triggers as guards
+from store.audit.chain import Chain, Flaw, Row
+from store.audit.segments import Segment, SegmentUnreadable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """What someone wrote down elsewhere: at this time the last row was this one."""
+
+    at: datetime
+    id: int
+    hash: str
+
+
+@dataclass(kw_only=True)
+class Witness:
+    """Compares passing rows with checkpoints."""
+
+    checkpoints: Sequence[Checkpoint] = ()
+    agreed: Checkpoint | None = None
+    """The last checkpoint that fits."""
+    denied: list[Checkpoint] = field(default_factory=list)
+    _seen: int = 0
+
+    def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Pass rows on."""
+        expected: dict[int, list[Checkpoint]] = {}
+        for each in self.checkpoints:
+            expected.setdefault(each.id, []).append(each)
+        for row in rows:
+            for each in expected.get(row["id"], ()):
+                if each.hash == row["hash"]:
+                    self.agreed = each
+                else:
+                    self.denied.append(each)
+            self._seen = max(self._seen, row["id"])
+            yield row
+
+    def testify(self, chain: Chain) -> None:
+        """Tell of the first checkpoint that rows deny, and of rows that are no longer there."""
+        if self.denied:
+            first, since = self.denied[0], self.agreed.id if self.agreed else 0
+            span = f"rows {since + 1} to {first.id}" if since < first.id else f"row {first.id}"
+            said = f"the checkpoint of {first.at:%Y-%m-%d %H:%M:%S} has another hash for row {first.id}"
+            chain.add("checkpoint", first.id, f"{span} were rewritten: {said}")
+        beyond = [each for each in self.checkpoints if each.id > self._seen]
+        if beyond:
+            last = max(beyond, key=lambda each: each.id)
+            said = f"the checkpoint of {last.at:%Y-%m-%d %H:%M:%S} knows row {last.id}"
+            chain.add("checkpoint", self._seen + 1, f"rows after {self._seen} were cut off: {said}")
+
+
+def verify(
+    session: Session, *, sealed: Path | None = None, checkpoints: Sequence[Checkpoint] = ()
+) -> list[Flaw]:
+    """Return what is wrong with the trail, by row; empty when it is sound.
+
+    Args:
+        session: reads the database.
+        sealed: the folder of the segment files; None: not looked into.
+        checkpoints: what the trail is compared with.
+    """
+    chain, witness = Chain(), Witness(checkpoints=checkpoints)
+    for name in guards.missing(session):
+        chain.add("guard", 0, f"the trigger {name} is missing or was changed: rows can be changed unhindered")
+    for segment in segments.all_segments(session):
+        _follow_segment(segment, chain, witness, sealed)
+    chain.extend(witness.watch(audit.stored_rows(session)))
+    witness.testify(chain)
+    return chain.close(_highest_id(session))
+
+
+def _follow_segment(segment: Segment, chain: Chain, witness: Witness, folder: Path | None) -> None:
+    begin = (chain.last_id + 1, chain.last_hash)
+    if (segment.first_id, segment.first_prev_hash) != begin:
+        rows = f"rows {segment.first_id} to {segment.last_id}"
+        sentence = f"the segment of {rows} does not continue row {begin[0] - 1}"
+        chain.add("segment", segment.first_id, sentence)
+        chain.skip_to(segment.first_id - 1, segment.first_prev_hash)
+    if folder is not None:
+        _follow_file(segment, chain, witness, folder / segment.file_name)
+    chain.skip_to(segment.last_id, segment.last_hash)
+
+
+def _follow_file(segment: Segment, chain: Chain, witness: Witness, path: Path) -> None:
+    try:
+        if segments.sha256_of(path) != segment.sha256:
+            chain.add("segment", segment.first_id, f"the segment file {path.name} was changed")
+        chain.extend(witness.watch(segments.read(path)))
+    except SegmentUnreadable as error:
+        rows = f"rows {segment.first_id} to {segment.last_id} cannot be checked"
+        chain.add("segment", segment.first_id, f"{error}: {rows}")
+        return
+    if (chain.last_id, chain.last_hash) != (segment.last_id, segment.last_hash):
+        sentence = f"the segment file {path.name} does not end with row {segment.last_id} as it was sealed"
+        chain.add("segment", segment.last_id, sentence)
+
+
+def _highest_id(session: Session) -> int | None:
+    highest = session.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'audit_events'"))
+    return None if highest is None else int(highest)

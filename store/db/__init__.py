@@ -1,0 +1,1 @@
+"""The database: connection, schema, states, migrations."""

@@ -1,0 +1,219 @@
+"""One SQLite file, several processes: short transactions, one writer at a time."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import alembic.command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DatabaseError, DisconnectionError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
+
+from store.errors import StoreError, StoreUnavailable
+from store.files.filesystems import network_type
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+DAMAGED = "the database {path} is damaged ({what}); stop the node and run `echonode restore BACKUP`"
+DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+START_CHECK_S = 1.0
+"""Longest look for damage before listening: some 270 MB. The worker, for which nobody waits, looks at all."""
+PROGRESS_STEPS = 100_000
+"""Steps of SQLite's machine between two looks at the clock; some milliseconds."""
+
+
+class Database:
+    """The rows of one node; `upgrade` must have run once before anything is read or written.
+
+    Args:
+        url: `sqlite:////absolute/path/of/the.db`, on a local disk.
+        busy_timeout_s: how long to wait for another writer before `StoreUnavailable`.
+
+    Raises:
+        StoreError: the URL names no SQLite file.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, url: str, *, busy_timeout_s: float = 15.0) -> None:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+            raise StoreError(f"{parsed.render_as_string()} is not the URL of an SQLite file")
+        self.path = Path(str(parsed.database)).absolute()
+        self._busy_timeout_s = busy_timeout_s
+        # A pool of one is the queue in which the threads of this process wait for their turn to write.
+        self._writer = self._engine("BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
+        self._reader = self._engine("BEGIN", pool_size=5, max_overflow=20, query_only=True)
+
+    def upgrade(self) -> None:
+        """Create the file and its tables, or bring them to this version; several processes may do so at once.
+
+        Raises:
+            StoreUnavailable: the folder cannot be written, another process holds the database, or it is
+                damaged.
+            StoreError: the tables are those of a newer version, or the file is on a network file system.
+        """
+        self._require_local_disk()
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        config.set_main_option("path_separator", "os")
+        self._create()
+        try:
+            # The whole upgrade is one write transaction: who comes second waits, and finds it done.
+            with self._translated(), self._writer.begin() as connection:
+                config.attributes["connection"] = connection
+                alembic.command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreError(f"{self.path} was not made by this version or an older one: {error}") from error
+
+    def check(self, *, limit_s: float | None = None) -> bool:
+        """Look for damage: every page, every row, but not whether indexes agree (PRAGMA quick_check).
+
+        Args:
+            limit_s: stop after this many seconds, with what was found so far.
+
+        Returns:
+            Whether all was looked at.
+
+        Raises:
+            StoreUnavailable: the database is damaged or gone.
+        """
+        deadline = None if limit_s is None else time.monotonic() + limit_s
+        try:
+            with closing(self._connect(query_only=True)) as connection:
+                if deadline is not None:
+                    connection.set_progress_handler(lambda: time.monotonic() > deadline, PROGRESS_STEPS)
+                wrong = complaints(connection)
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                return False
+            raise StoreUnavailable(self._words(error)) from error
+        if wrong:
+            raise StoreUnavailable(DAMAGED.format(path=self.path, what=wrong[0]))
+        return True
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session that may write; commits at the end, rolls back on any exception.
+
+        Not re-entrant: a second one inside the first waits for itself until the timeout.
+
+        Raises:
+            StoreUnavailable: database locked, full, read-only, damaged or gone.
+        """
+        with self._translated(), Session(self._writer) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that sees one consistent state and cannot write.
+
+        Raises:
+            StoreUnavailable: database damaged or gone, or a write was tried.
+        """
+        with self._translated(), Session(self._reader) as session:
+            yield session
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+    def _require_local_disk(self) -> None:
+        found = network_type(self.path.parent)
+        if found is not None:
+            raise StoreError(
+                f"{self.path} is on a network file system ({found}), where SQLite loses data: "
+                "put the database on a local disk"
+            )
+
+    def _words(self, error: BaseException | None) -> str:
+        if getattr(error, "sqlite_errorcode", None) in DAMAGE_CODES:
+            return DAMAGED.format(path=self.path, what=error)
+        return str(error)
+
+    def _create(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch(mode=0o640)
+            with closing(self._connect()) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+        except OSError as error:
+            raise StoreUnavailable(f"{self.path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise StoreUnavailable(f"{self.path}: {self._words(error)}") from error
+
+    def _engine(self, begin: str, *, query_only: bool = False, **pool: int) -> Engine:
+        engine = create_engine(
+            "sqlite://",
+            creator=lambda: self._connect(query_only=query_only),
+            poolclass=QueuePool,
+            pool_timeout=self._busy_timeout_s,
+            **pool,
+        )
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        @event.listens_for(engine, "connect")
+        def _remember(_: Any, record: Any) -> None:
+            record.info["inode"] = self._inode()
+
+        @event.listens_for(engine, "checkout")
+        def _still_there(_: Any, record: Any, __: Any) -> None:
+            # SQLite goes on writing happily to a file that was removed or replaced.
+            if record.info["inode"] != self._inode():
+                raise DisconnectionError
+
+        return engine
+
+    def _connect(self, *, query_only: bool = False) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"file:{quote(str(self.path))}?mode=rw",
+            uri=True,
+            timeout=self._busy_timeout_s,
+            isolation_level=None,  # we say BEGIN ourselves
+            check_same_thread=False,  # the pool hands a connection to one thread at a time
+        )
+        try:
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute(f"PRAGMA query_only={int(query_only)}")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _inode(self) -> int | None:
+        try:
+            return self.path.stat().st_ino
+        except OSError:
+            return None
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except PoolTimeout as error:
+            raise StoreUnavailable(str(error)) from error
+        except DatabaseError as error:
+            # Integrity and programming errors are ours, not the disk's.
+            if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
+                raise
+            raise StoreUnavailable(self._words(error.orig)) from error
+
+
+def complaints(connection: sqlite3.Connection) -> list[str]:
+    """What SQLite finds wrong with its file; sqlite3.DatabaseError when it cannot even look."""
+    found = [str(row[0]) for row in connection.execute("PRAGMA quick_check")]
+    return [] if found == ["ok"] else found

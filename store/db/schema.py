@@ -1,0 +1,236 @@
+"""The tables. What is written here must also be written as a migration.
+
+Times are ISO 8601 UTC text of fixed width, so that they sort as text and an admin can read them.
+No column holds a patient name, id or birth date.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Dialect,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+from store.db.states import DeliveryState, InstanceState, JobState, ReportState, RequestState, StudyState
+
+metadata = MetaData()
+
+
+class UtcText(TypeDecorator[datetime]):
+    """An aware datetime as `2026-11-22T20:20:00.000000Z`."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002 SQLAlchemy's signature
+        """Write text; a naive datetime is refused with ValueError."""
+        return None if value is None else utc_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 SQLAlchemy's signature
+        """Read an aware datetime in UTC."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+def utc_text(at: datetime) -> str:
+    """ISO 8601 in UTC with microseconds and a Z; ValueError for a naive datetime."""
+    if at.tzinfo is None:
+        raise ValueError(f"{at} has no time zone")
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _state(states: type[StrEnum], name: str) -> Enum:
+    return Enum(states, native_enum=False, create_constraint=True, name=name)
+
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("study_uid", String(64), primary_key=True),
+    Column("state", _state(StudyState, "study_state"), nullable=False, index=True),
+    Column("revision", Integer, CheckConstraint("revision >= 1", name="study_revision"), nullable=False),
+    Column("first_received_at", UtcText, nullable=False),
+    Column("last_received_at", UtcText, nullable=False),
+)
+
+instances = Table(
+    "instances",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sop_instance_uid", String(64), nullable=False, unique=True),
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("study_uid", String(64), nullable=False, index=True),
+    Column("series_uid", String(64), nullable=False),
+    Column("transfer_syntax_uid", String(64), nullable=False),
+    Column("path", String(255), nullable=False, unique=True),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("peer_ae", String(64)),
+    Column("peer_ip", String(64)),
+    Column("state", _state(InstanceState, "instance_state"), nullable=False),
+    Column("reason", String(64)),
+    Column("detail", Text, nullable=False),
+    Column("received_at", UtcText, nullable=False),
+    Column("file_gone_at", UtcText),
+)
+# Retention looks for what is still there among years of rows.
+Index("instance_with_file", instances.c.study_uid, sqlite_where=text("file_gone_at IS NULL"))
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_uid", ForeignKey("studies.study_uid"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("state", _state(JobState, "job_state"), nullable=False, index=True),
+    Column("attempts", Integer, CheckConstraint("attempts >= 0", name="job_attempts"), nullable=False),
+    Column("not_before", UtcText, nullable=False),
+    Column("error", Text),
+    Column("created_at", UtcText, nullable=False),
+    UniqueConstraint("study_uid", "revision", name="job_revision"),
+)
+# Two revisions of a study at once would race for predecessor and order in the PACS.
+Index(
+    "job_one_running_per_study",
+    jobs.c.study_uid,
+    unique=True,
+    sqlite_where=text("state = 'RUNNING'"),
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column(
+        "kind",
+        Enum(
+            "tid5200",
+            "tid1500",
+            "tid5300",
+            "overlay",
+            "presentation_state",
+            native_enum=False,
+            create_constraint=True,
+            name="result_kind",
+        ),
+        nullable=False,
+    ),
+    Column("study_uid", ForeignKey("studies.study_uid"), nullable=False, index=True),
+    Column("revision", Integer, nullable=False),
+    Column("source_sop_instance_uid", String(64), nullable=False, index=True),
+    Column("sop_instance_uid", String(64), nullable=False, unique=True),
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("path", String(255), nullable=False, unique=True),
+    Column("sha256", String(64), nullable=False),
+    Column("created_at", UtcText, nullable=False),
+    Column("file_gone_at", UtcText),
+)
+Index("result_with_file", results.c.study_uid, sqlite_where=text("file_gone_at IS NULL"))
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("result_id", ForeignKey("results.id"), nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("state", _state(DeliveryState, "delivery_state"), nullable=False, index=True),
+    Column("attempts", Integer, CheckConstraint("attempts >= 0", name="delivery_attempts"), nullable=False),
+    Column("next_attempt_at", UtcText, nullable=False),
+    Column("last_status", Integer),
+    Column("error", Text),
+    Column("waiting_since", UtcText, nullable=False),
+    Column("asks", Integer, CheckConstraint("asks >= 0", name="delivery_asks"), nullable=False),
+    UniqueConstraint("result_id", "destination", name="delivery_destination"),
+)
+
+# What we asked of destinations: a request per row, and the deliveries it is about.
+commitment_requests = Table(
+    "commitment_requests",
+    metadata,
+    Column("transaction_uid", String(64), primary_key=True),
+    Column("destination", String(64), nullable=False),
+    Column("state", _state(RequestState, "request_state"), nullable=False),
+    Column("asked_at", UtcText, nullable=False),
+    Column("answered_at", UtcText),
+)
+
+commitment_items = Table(
+    "commitment_items",
+    metadata,
+    Column("transaction_uid", ForeignKey("commitment_requests.transaction_uid"), primary_key=True),
+    Column("delivery_id", ForeignKey("deliveries.id"), primary_key=True, index=True),
+)
+
+# What peers asked of us, until they have our answer.
+commitment_reports = Table(
+    "commitment_reports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("transaction_uid", String(64), nullable=False),
+    Column("peer_ae", String(64), nullable=False),
+    Column("peer_ip", String(64), nullable=False),
+    Column("items", Text, nullable=False),
+    Column("state", _state(ReportState, "report_state"), nullable=False, index=True),
+    Column("attempts", Integer, CheckConstraint("attempts >= 0", name="report_attempts"), nullable=False),
+    Column("next_attempt_at", UtcText, nullable=False),
+    Column("error", Text),
+    Column("created_at", UtcText, nullable=False),
+    UniqueConstraint("peer_ae", "transaction_uid", name="report_transaction"),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcText, nullable=False),
+    Column("event", String(64), nullable=False),
+    Column(
+        "outcome",
+        Enum(
+            "success", "refused", "failure", native_enum=False, create_constraint=True, name="audit_outcome"
+        ),
+        nullable=False,
+    ),
+    Column("peer_ae", String(128)),
+    Column("peer_ip", String(128)),
+    Column("study_uid", String(128), index=True),
+    Column("sop_instance_uid", String(128)),
+    Column("detail", Text, nullable=False),
+    Column("prev_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    # Remembers the highest id ever given, so that a cut tail shows.
+    sqlite_autoincrement=True,
+)
+
+audit_segments = Table(
+    "audit_segments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("first_id", Integer, nullable=False, unique=True),
+    Column("last_id", Integer, nullable=False, unique=True),
+    Column("first_prev_hash", String(64), nullable=False),
+    Column("last_hash", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("sealed_at", UtcText, nullable=False),
+    Column("rows", Integer, nullable=False),
+    CheckConstraint('first_id + "rows" = last_id + 1 AND "rows" > 0', name="segment_rows"),
+)
+
+audit_exports = Table(
+    "audit_exports",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("last_id", Integer, nullable=False),
+)

@@ -1,0 +1,87 @@
+"""What waits: for how long already, and until when."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Text, func, select, type_coerce, update
+from sqlalchemy.orm import Session
+
+from store.audit import audit_log as audit
+from store.db.schema import audit_events, commitment_reports, deliveries, instances, jobs, studies
+from store.db.states import DeliveryState, JobState, ReportState, StudyState
+
+WAITING = {
+    "study": (studies.c.first_received_at, studies.c.state, (StudyState.RECEIVING, StudyState.READY)),
+    "job": (jobs.c.created_at, jobs.c.state, (JobState.QUEUED, JobState.RUNNING)),
+    "delivery": (deliveries.c.waiting_since, deliveries.c.state, (DeliveryState.PENDING,)),
+    "commitment": (deliveries.c.waiting_since, deliveries.c.state, (DeliveryState.SENT,)),
+    "commitment_report": (
+        commitment_reports.c.created_at,
+        commitment_reports.c.state,
+        (ReportState.PENDING,),
+    ),
+}
+"""Since when a row waits, and in which states it does."""
+STATES = {
+    "study": studies.c.state,
+    "instance": instances.c.state,
+    "job": jobs.c.state,
+    "delivery": deliveries.c.state,
+}
+
+
+def ages(session: Session, *, now: datetime) -> dict[str, timedelta]:
+    """How long the oldest unfinished row of each kind waits; zero when none does."""
+    since = {
+        what: session.scalar(select(func.min(begin)).where(state.in_(waits)))
+        for what, (begin, state, waits) in WAITING.items()
+    }
+    return {what: max(now - at, timedelta()) if at else timedelta() for what, at in since.items()}
+
+
+def counts(session: Session) -> dict[tuple[str, str], int]:
+    """Number of rows by kind and state; a state without rows is left out."""
+    found: dict[tuple[str, str], int] = {}
+    for what, column in STATES.items():
+        query = select(type_coerce(column, Text), func.count()).group_by(column)
+        found |= {(what, row[0]): row[1] for row in session.execute(query)}
+    return found
+
+
+def audit_rows(session: Session) -> int:
+    """The number of the newest audit row: how many were ever written."""
+    return session.scalar(select(func.max(audit_events.c.id))) or 0
+
+
+def pull_forward(
+    session: Session, *, now: datetime, delivery_wait: timedelta, job_wait: timedelta
+) -> dict[str, int]:
+    """Let everything be tried now that would wait longer than these times; return how many of each.
+
+    The clock must have been set back since they began to wait.
+    """
+    rows = {
+        "deliveries": session.execute(
+            update(deliveries)
+            .where(deliveries.c.state.in_((DeliveryState.PENDING, DeliveryState.SENT)))
+            .where(deliveries.c.next_attempt_at > now + delivery_wait)
+            .values(next_attempt_at=now)
+            .returning(deliveries.c.id)
+        ),
+        "commitment_reports": session.execute(
+            update(commitment_reports)
+            .where(commitment_reports.c.state == ReportState.PENDING)
+            .where(commitment_reports.c.next_attempt_at > now + delivery_wait)
+            .values(next_attempt_at=now)
+            .returning(commitment_reports.c.id)
+        ),
+        "jobs": session.execute(
+            update(jobs)
+            .where(jobs.c.state == JobState.QUEUED, jobs.c.not_before > now + job_wait)
+            .values(not_before=now)
+            .returning(jobs.c.id)
+        ),
+    }
+    pulled = {what: len(found.all()) for what, found in rows.items()}
+    if any(pulled.values()):
+        audit.record(session, "clock.set_back", "failure", at=now, detail=pulled)
+    return pulled

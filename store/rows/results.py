@@ -1,0 +1,91 @@
+"""Results: the SR and overlay objects the node made, each with its line in the outbox."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Select, exists, insert, select
+from sqlalchemy.orm import Session
+
+from store.audit import audit_log as audit
+from store.db.schema import deliveries, results
+from store.db.states import DeliveryState
+
+Kind = Literal["tid5200", "tid1500", "tid5300", "overlay", "presentation_state"]
+"""A structured report by its template (PS3.16), a picture, or graphics on the source image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewResult:
+    """A result whose file is durable and whose row is to be written."""
+
+    kind: Kind
+    study_uid: str
+    revision: int
+    source_sop_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    path: str
+    """Relative to the data folder."""
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(NewResult):
+    """One result with its row number and time."""
+
+    id: int
+    created_at: datetime
+    file_gone_at: datetime | None
+    """When retention removed the file; None while it is there."""
+
+
+def add(session: Session, new: NewResult, *, destinations: Sequence[str], now: datetime) -> bool:
+    """Write a result and one delivery per destination; False, and no change, if it has a row."""
+    if is_own(session, new.sop_instance_uid):
+        return False
+    query = insert(results).values(**asdict(new), created_at=now).returning(results.c.id)
+    number = session.scalar(query)
+    pending = {"result_id": number, "state": DeliveryState.PENDING, "attempts": 0, "asks": 0}
+    pending |= {"next_attempt_at": now, "waiting_since": now}
+    for destination in destinations:
+        session.execute(insert(deliveries), {**pending, "destination": destination})
+    audit.record(
+        session,
+        "result.created",
+        at=now,
+        study_uid=new.study_uid,
+        sop_instance_uid=new.sop_instance_uid,
+        detail={
+            "kind": new.kind,
+            "revision": new.revision,
+            "source_sop_instance_uid": new.source_sop_instance_uid,
+            "sha256": new.sha256,
+            "destinations": list(destinations),
+        },
+    )
+    return True
+
+
+def of_study(session: Session, study_uid: str) -> list[Result]:
+    """The results of a study in the order they were made."""
+    return _fetch(session, select(results).where(results.c.study_uid == study_uid).order_by(results.c.id))
+
+
+def latest(session: Session, *, source_sop_instance_uid: str, before_revision: int) -> dict[Kind, Result]:
+    """The newest earlier result of each kind of a source image: what a new revision replaces."""
+    query = select(results).where(
+        results.c.source_sop_instance_uid == source_sop_instance_uid,
+        results.c.revision < before_revision,
+    )
+    return {each.kind: each for each in _fetch(session, query.order_by(results.c.revision, results.c.id))}
+
+
+def is_own(session: Session, sop_instance_uid: str) -> bool:
+    """Whether this node made the object of that UID."""
+    return bool(session.scalar(select(exists().where(results.c.sop_instance_uid == sop_instance_uid))))
+
+
+def _fetch(session: Session, query: Select[Any]) -> list[Result]:
+    return [Result(**row) for row in session.execute(query).mappings()]

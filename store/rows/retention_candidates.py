@@ -1,0 +1,108 @@
+"""Of which studies files are still there, whether they may go, and the rows that say that they went."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import ColumnElement, Text, and_, exists, func, or_, select, type_coerce, update
+from sqlalchemy.orm import Session
+
+from store.audit import audit_log as audit
+from store.db.schema import deliveries, instances, jobs, results, studies
+from store.db.states import StudyState
+
+Kind = Literal["instance", "result"]
+KINDS: tuple[Kind, ...] = ("instance", "result")
+
+TABLES = {"instance": (instances, instances.c.received_at), "result": (results, results.c.created_at)}
+# As text: a state that this module has no word for is no state to remove files in.
+DELIVERY_STATE = type_coerce(deliveries.c.state, Text)
+ENDED = ("DELIVERED", "COMMITTED", "DEAD")
+TAKEN = ("DELIVERED", "COMMITTED")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """The files of one study that are still there: those received, or those made."""
+
+    kind: Kind
+    study_uid: str
+    state: StudyState | None
+    """None: nothing but our own objects of a foreign study, come back."""
+    last_event_at: datetime
+    """When its last image came, its last revision was queued, or its last result was made."""
+    awaits_delivery: bool
+    """A result is still on its way to a destination."""
+    all_taken: bool
+    """Every result was taken for good by every destination, and by one at least."""
+
+
+def holdings(session: Session, kind: Kind, study_uid: str | None = None) -> list[Holding]:
+    """Studies with files, oldest first; `study_uid` None means all."""
+    table, came = TABLES[kind]
+    job = select(func.max(jobs.c.created_at)).where(jobs.c.study_uid == table.c.study_uid).scalar_subquery()
+    query = (
+        select(
+            table.c.study_uid,
+            studies.c.state,
+            func.max(came).label("came"),
+            studies.c.last_received_at,
+            job.label("queued"),
+            _awaits_delivery(table.c.study_uid).label("awaits_delivery"),
+            _some_not_taken(table.c.study_uid).label("some_not_taken"),
+        )
+        .join(studies, studies.c.study_uid == table.c.study_uid, isouter=True)
+        .where(table.c.file_gone_at.is_(None))
+        .group_by(table.c.study_uid)
+    )
+    if study_uid is not None:
+        query = query.where(table.c.study_uid == study_uid)
+    found = [
+        Holding(
+            kind=kind,
+            study_uid=row.study_uid,
+            state=row.state,
+            last_event_at=max(filter(None, (row.came, row.last_received_at, row.queued))),
+            awaits_delivery=bool(row.awaits_delivery),
+            all_taken=not row.some_not_taken,
+        )
+        for row in session.execute(query)
+    ]
+    return sorted(found, key=lambda each: each.last_event_at)
+
+
+def paths(session: Session, holding: Holding, *, limit: int) -> list[str]:
+    """Relative paths of the files of a holding, at most `limit`."""
+    table, _ = TABLES[holding.kind]
+    query = select(table.c.path).where(table.c.study_uid == holding.study_uid, table.c.file_gone_at.is_(None))
+    return list(session.scalars(query.order_by(table.c.id).limit(limit)))
+
+
+def mark_gone(
+    session: Session, holding: Holding, gone: Sequence[str], *, size_bytes: int, why: str, now: datetime
+) -> None:
+    """Say that these files of a holding were removed."""
+    table, _ = TABLES[holding.kind]
+    session.execute(update(table).where(table.c.path.in_(gone)).values(file_gone_at=now))
+    audit.record(
+        session,
+        f"{holding.kind}.file_removed",
+        at=now,
+        study_uid=holding.study_uid,
+        detail={"files": len(gone), "size_bytes": size_bytes, "because": why},
+    )
+
+
+def _awaits_delivery(study_uid: ColumnElement[str]) -> ColumnElement[bool]:
+    made = results.alias()
+    return exists().where(
+        made.c.study_uid == study_uid, deliveries.c.result_id == made.c.id, DELIVERY_STATE.not_in(ENDED)
+    )
+
+
+def _some_not_taken(study_uid: ColumnElement[str]) -> ColumnElement[bool]:
+    made = results.alias()
+    to = deliveries.c.result_id == made.c.id
+    not_taken = exists().where(and_(to, DELIVERY_STATE.not_in(TAKEN)))
+    return exists().where(made.c.study_uid == study_uid, or_(~exists().where(to), not_taken))
