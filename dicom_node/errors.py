@@ -21,7 +21,7 @@ class CannotListen(NodeError):
     """The DICOM port cannot be opened."""
 
 
-class AnalystError(NodeError):
+class AnalyzerError(NodeError):
     """The analysis process cannot be started."""
 
 

@@ -17,7 +17,7 @@ class StoreUnavailable(StoreError):
     """The disk or the database cannot be used now: full, read-only, locked or gone. Try again later."""
 
 
-class IllegalMove(StoreError):
+class IllegalTransition(StoreError):
     """A row may not go from its state to the one asked for."""
 
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from dicom_node.settings import TLS
+from dicom_node.settings import TLSSettings
 
 DAY = timedelta(days=1)
 
@@ -75,10 +75,10 @@ class Authority:
         certificate = self._write(f"{name}.pem", self._certificate(_name(name), key, days=days))
         return Identity(certificate=certificate, private_key=private_key)
 
-    def settings(self, identity: Identity, *, port: int = 0, **more: object) -> TLS:
+    def settings(self, identity: Identity, *, port: int = 0, **more: object) -> TLSSettings:
         """Return the `[tls]` of a node with this identity."""
         about = {"certificate": str(identity.certificate), "private_key": str(identity.private_key)}
-        return TLS(port=port, ca=str(self.ca), **about, **more)  # type: ignore[arg-type]  # parsed by pydantic
+        return TLSSettings(port=port, ca=str(self.ca), **about, **more)  # type: ignore[arg-type]  # parsed by pydantic
 
     def _certificate(
         self, subject: x509.Name, key: Key, *, days: float, is_ca: bool = False

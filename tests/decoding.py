@@ -6,7 +6,7 @@ import measured_strips
 from pydicom import Dataset
 
 from dicom_node.settings import Settings
-from dicom_node.study.image_analyzer import Steps
+from dicom_node.study.image_analyzer import ImageAnalyzer
 from inference.errors import InferenceError
 from inference.image.patient import patient_of
 from inference.image.pixels import frames_to_analyse, strip
@@ -16,11 +16,11 @@ from inference.types import MModeRegion, ModelIdentity, StripResult
 MODEL = ModelIdentity(name="decoding", version="1", sha256="d" * 64)
 
 
-def steps(settings: Settings) -> Steps:  # noqa: ARG001 - the signature of `load_steps`
+def steps(settings: Settings) -> ImageAnalyzer:  # noqa: ARG001 - the signature of `load_steps`
     """Return these steps."""
     from dicom_node.report.build import build_results  # noqa: PLC0415 - highdicom is slow to load
 
-    return Steps(analyse=analyse, build_results=build_results, model=MODEL)
+    return ImageAnalyzer(analyse=analyse, build_results=build_results, model=MODEL)
 
 
 def analyse(dataset: Dataset) -> list[StripResult]:

@@ -12,13 +12,13 @@ from pydicom.uid import generate_uid
 
 from dicom_node.installation import installation_uid
 from dicom_node.receive.ingest import Ingest, Sender
-from dicom_node.report.plan import Wanted
+from dicom_node.report.plan import ReportPlan
 from dicom_node.roles.schedule import complete_studies
 from dicom_node.roles.worker import work_once
-from dicom_node.settings import Job, Retention, Settings, Study
+from dicom_node.settings import JobSettings, RetentionSettings, Settings, StudySettings
 from dicom_node.storage.retention import Keeper, tidy
 from dicom_node.study.pipeline import Pipeline
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 from store.files.file_store import FileStore
 from store.rows import deliveries, instances
@@ -61,16 +61,16 @@ class House:
 
     def work(self, **job: Any) -> None:
         """Complete every study and do all jobs."""
-        complete_studies(self.database, Study(), now=self.now() + timedelta(minutes=1))
+        complete_studies(self.database, StudySettings(), now=self.now() + timedelta(minutes=1))
         pipeline = Pipeline(
             database=self.database,
             files=self.files,
             steps=standin.steps(),
-            wanted=Wanted(by_destination={"pacs": frozenset({"tid5200", "overlay"})}),
+            wanted=ReportPlan(by_destination={"pacs": frozenset({"tid5200", "overlay"})}),
             installation_uid=installation_uid(self.folder),
             clock=lambda: self.now() + timedelta(minutes=1),
         )
-        while work_once(pipeline, Job(**job), stop=threading.Event()):
+        while work_once(pipeline, JobSettings(**job), stop=threading.Event()):
             pass
 
     def deliver(self) -> None:
@@ -90,17 +90,17 @@ class House:
 
     def tidy(self, *, days: float = 30, **policy: Any) -> int:
         """Let retention do its work by these rules."""
-        settings = self.settings.model_copy(update={"retention": Retention(days=days, **policy)})
+        settings = self.settings.model_copy(update={"retention": RetentionSettings(days=days, **policy)})
         return tidy(Keeper(settings=settings, database=self.database, files=self.files, clock=self.now))
 
     def there(self, folder: str = "instances") -> set[str]:
         """Return the names of the study folders that hold files."""
         return {path.parent.name for path in (self.folder / folder).glob("*/*.dcm")}
 
-    def events(self, event: str) -> list[audit.AuditEvent]:
+    def events(self, event: str) -> list[audit_log.AuditEvent]:
         """Return audit events, oldest first."""
         with self.database.read() as session:
-            return audit.events(session, event=event)
+            return audit_log.events(session, event=event)
 
     def images(self, study: int) -> list[instances.Instance]:
         """Return the rows of a study."""

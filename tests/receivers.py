@@ -26,7 +26,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from dicom_node.roles.receiver import Receiver
 from dicom_node.settings import Destination, Settings
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.audit.audit_log import AuditEvent
 from store.db.database import Database
 from store.rows import instances
@@ -80,7 +80,7 @@ class Node:
     def events(self, event: str | None = None) -> list[AuditEvent]:
         """Return the audit events, oldest first."""
         with self.database() as database, database.read() as session:
-            return audit.events(session, event=event)
+            return audit_log.events(session, event=event)
 
     def wait_for_event(self, event: str, count: int = 1) -> list[AuditEvent]:
         """Wait until an event was recorded `count` times."""

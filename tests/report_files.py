@@ -12,7 +12,7 @@ from reported import built
 from reported import source as still
 
 from dicom_node.report.objects import Predecessor, ReportObject
-from dicom_node.report.plan import Wanted
+from dicom_node.report.plan import ReportPlan
 from inference.types import StripResult
 from store.rows.results import Kind
 
@@ -29,7 +29,7 @@ TYPE_2_AND_UNUSUAL = (
     "LossyImageCompression",
 )
 US_RETIRED = "1.2.840.10008.5.1.4.1.1.6"
-EVERYTHING = Wanted(by_destination={"pacs": frozenset(get_args(Kind))}, overlay_refusals=True)
+EVERYTHING = ReportPlan(by_destination={"pacs": frozenset(get_args(Kind))}, overlay_refusals=True)
 
 
 def ordered() -> Dataset:

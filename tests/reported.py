@@ -12,7 +12,7 @@ from pydicom import Dataset, dcmread
 
 from dicom_node.report.build import build_results
 from dicom_node.report.objects import ReportObject
-from dicom_node.report.plan import Wanted
+from dicom_node.report.plan import ReportPlan
 from inference.types import StripResult
 from store.rows.results import Kind
 
@@ -44,9 +44,9 @@ def built(ds: Dataset, results: list[StripResult] | None = None, **arguments: An
     return build_results(ds, results or [measured_strips.strip_result()], **(usual | arguments))
 
 
-def wanted(*kinds: Kind, **manner: Any) -> Wanted:
+def wanted(*kinds: Kind, **manner: Any) -> ReportPlan:
     """Return a single destination's wishes."""
-    return Wanted(by_destination={"pacs": frozenset(kinds)}, **manner)
+    return ReportPlan(by_destination={"pacs": frozenset(kinds)}, **manner)
 
 
 def read(*objects: ReportObject) -> list[Dataset]:

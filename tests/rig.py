@@ -15,10 +15,10 @@ import builders
 from pydicom.dataset import FileDataset
 from sqlalchemy import text
 
-from dicom_node.network.scu import Accepted, store
+from dicom_node.network.scu import Accepted, send_objects
 from dicom_node.receive.ingest import Ingest, Sender
-from dicom_node.settings import Destination, Peer
-from store.audit import audit_log as audit
+from dicom_node.settings import Destination, PeerSettings
+from store.audit import audit_log
 from store.audit.verification import Flaw, verify
 from store.db.database import Database
 from store.db.states import DeliveryState
@@ -71,7 +71,7 @@ class Rig:
         destinations: Sequence[Destination] = (),
         *,
         job_attempts: int = 3,
-        peers: Sequence[Peer] = (),
+        peers: Sequence[PeerSettings] = (),
     ) -> None:
         self.folder = folder
         self.port = free_port()
@@ -116,7 +116,7 @@ class Rig:
         """Send one object over an association of its own; True if it was acknowledged."""
         path = builders.save(ds, self.folder / "scanner" / f"{ds.SOPInstanceUID}.dcm")
         node = Destination(name="node", ae_title="ECHONODE", host="127.0.0.1", port=self.port, timeout_s=10)
-        return list(store(node, [path], calling_ae="SCANNER")) == [Accepted(status=0x0000)]
+        return list(send_objects(node, [path], calling_ae="SCANNER")) == [Accepted(status=0x0000)]
 
     def ingest(self, ds: FileDataset) -> None:
         """Take an image in as the receiver does, without one."""
@@ -128,10 +128,10 @@ class Rig:
             sender=Sender(ae_title="SCANNER", ip=None),
         )
 
-    def events(self, event: str) -> list[audit.AuditEvent]:
+    def events(self, event: str) -> list[audit_log.AuditEvent]:
         """Return the audit events of one kind, oldest first."""
         with self.database.read() as session:
-            return audit.events(session, event=event)
+            return audit_log.events(session, event=event)
 
     def broken_audit_rows(self) -> list[Flaw]:
         """Return what is wrong with the audit rows."""
@@ -167,7 +167,9 @@ class Rig:
         """Return how much is left to do; 0: nothing."""
         return self.open_studies() + self.undelivered()
 
-    def _toml(self, destinations: Sequence[Destination], job_attempts: int, peers: Sequence[Peer]) -> str:
+    def _toml(
+        self, destinations: Sequence[Destination], job_attempts: int, peers: Sequence[PeerSettings]
+    ) -> str:
         lines = ["[node]", 'host = "127.0.0.1"', f"port = {self.port}", f'data_dir = "{self.folder}/data"']
         lines += ["[study]", "quiet_seconds = 0.5", "[job]", f"max_attempts = {job_attempts}"]
         lines += ["[delivery]", "first_retry_s = 0.2", "max_retry_s = 1.0", "commitment_wait_s = 2.0"]

@@ -20,9 +20,9 @@ from pydicom import Dataset, dcmwrite
 
 from dicom_node.identity import derived_uid
 from dicom_node.report.objects import Predecessor, ReportObject
-from dicom_node.report.plan import Wanted
+from dicom_node.report.plan import ReportPlan
 from dicom_node.settings import Settings
-from dicom_node.study.image_analyzer import Steps
+from dicom_node.study.image_analyzer import ImageAnalyzer
 from inference.errors import NoCycle, WeightsMismatch
 from inference.types import ModelIdentity, StripResult, Value
 from store.rows.results import Kind
@@ -34,12 +34,12 @@ class BuggyError(Exception):
     """What the stand-in analysis raises when it is told to."""
 
 
-def steps(settings: Settings | None = None) -> Steps:  # noqa: ARG001 - the signature of `load_steps`
+def steps(settings: Settings | None = None) -> ImageAnalyzer:  # noqa: ARG001 - the signature of `load_steps`
     """Return the stand-ins as the pipeline wants them."""
-    return Steps(analyse=analyse, build_results=build_results, model=MODEL)
+    return ImageAnalyzer(analyse=analyse, build_results=build_results, model=MODEL)
 
 
-def mismatched(settings: Settings) -> Steps:
+def mismatched(settings: Settings) -> ImageAnalyzer:
     """Fail as networks do that are not what their record says."""
     raise WeightsMismatch(f"no weights in {settings.inference.weights!r}")
 
@@ -85,7 +85,7 @@ def build_results(
     predecessors: Mapping[Kind, Predecessor],
     installation_uid: str,
     at: datetime,
-    wanted: Wanted,  # noqa: ARG001 - the signature of the real one
+    wanted: ReportPlan,  # noqa: ARG001 - the signature of the real one
 ) -> list[ReportObject]:
     """Return an SR and an overlay whose bytes depend on every argument."""
     do(source.get("ImageComments", "").removeprefix("report "))

@@ -9,8 +9,8 @@ import builders
 
 from dicom_node.commitment.scu import ask_due
 from dicom_node.delivery.outbox import Outbox, deliver_due
-from dicom_node.settings import Delivery, Destination, Node, Peer, Settings
-from store.audit import audit_log as audit
+from dicom_node.settings import DeliverySettings, Destination, NodeSettings, PeerSettings, Settings
+from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import InstanceState
 from store.files.file_store import FileStore
@@ -23,17 +23,17 @@ class World:
     """A data folder with rows to deliver, at a time that the test moves."""
 
     def __init__(
-        self, folder: Path, *destinations: Destination, peers: Sequence[Peer] = (), **delivery: float
+        self, folder: Path, *destinations: Destination, peers: Sequence[PeerSettings] = (), **delivery: float
     ) -> None:
         self.database = Database(f"sqlite:///{folder}/echonode.db")
         self.database.upgrade()
         self.now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
         self.outbox = Outbox(
             settings=Settings(
-                node=Node(data_dir=folder),
+                node=NodeSettings(data_dir=folder),
                 destinations=destinations,
                 peers=tuple(peers),
-                delivery=Delivery(**delivery),
+                delivery=DeliverySettings(**delivery),
             ),
             database=self.database,
             files=FileStore(folder),
@@ -91,10 +91,10 @@ class World:
         with self.database.read() as session:
             return deliveries.due(session, now=self.now + timedelta(days=365))
 
-    def events(self, event: str) -> list[audit.AuditEvent]:
+    def events(self, event: str) -> list[audit_log.AuditEvent]:
         """Return the audit events of one kind, oldest first."""
         with self.database.read() as session:
-            return audit.events(session, event=event)
+            return audit_log.events(session, event=event)
 
 
 def _scanned(study_uid: str) -> NewInstance:

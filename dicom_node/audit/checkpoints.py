@@ -21,7 +21,7 @@ from dicom_node.audit.signing_key import signing_key
 from dicom_node.errors import NodeError
 from dicom_node.installation import installation_uid
 from dicom_node.settings import Settings
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.audit.audit_log import canonical_json
 from store.audit.chain import Flaw
 from store.audit.verification import Checkpoint
@@ -55,7 +55,7 @@ def take(database: Database, data_dir: Path, *, now: datetime) -> str | None:
         StoreUnavailable: the database cannot be read.
     """
     with database.read() as session:
-        last = audit.head(session)
+        last = audit_log.head(session)
     if last is None:
         return None
     number, row_hash = last
@@ -145,7 +145,7 @@ class Checkpointer:
 
     def _record(self, now: datetime, outcome: str, detail: dict[str, object]) -> None:
         with self.database.transaction() as session:
-            audit.record(session, "audit.checkpoint", outcome, at=now, detail=detail)
+            audit_log.record(session, "audit.checkpoint", outcome, at=now, detail=detail)
 
 
 @contextmanager
@@ -156,7 +156,7 @@ def last_checkpoint(checkpointer: Checkpointer, clock: Callable[[], datetime]) -
 
 
 @dataclass(frozen=True, kw_only=True)
-class Testimony:
+class CheckpointFile:
     """What a file of checkpoints holds."""
 
     checkpoints: list[Checkpoint]
@@ -165,7 +165,7 @@ class Testimony:
     """Lines that are not."""
 
 
-def read(path: Path, key: Ed25519PublicKey, *, installation: str) -> Testimony:
+def read(path: Path, key: Ed25519PublicKey, *, installation: str) -> CheckpointFile:
     """Read a file of checkpoints and check the signatures.
 
     Raises:
@@ -178,10 +178,10 @@ def read(path: Path, key: Ed25519PublicKey, *, installation: str) -> Testimony:
         except (InvalidSignature, ValueError, KeyError, TypeError):
             bad.append(number)
     if not bad:
-        return Testimony(checkpoints=good, flaws=[])
+        return CheckpointFile(checkpoints=good, flaws=[])
     count = f"{len(bad)} of {len(good) + len(bad)} lines of {path.name}, the first line {bad[0]},"
     sentence = f"{count} are not signed by this key for this installation: file or key was replaced"
-    return Testimony(checkpoints=good, flaws=[Flaw(kind="checkpoint", row=0, sentence=sentence)])
+    return CheckpointFile(checkpoints=good, flaws=[Flaw(kind="checkpoint", row=0, sentence=sentence)])
 
 
 def _checked(line: str, key: Ed25519PublicKey, installation: str) -> Checkpoint:

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from dicom_node.settings import Settings
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.audit.audit_log import AuditEvent
 from store.db.database import Database
 from store.errors import StoreUnavailable
@@ -46,7 +46,7 @@ def print_events(settings: Settings, wanted: Filter, how: str) -> int:
     with closing(Database(settings.store_url)) as database:
         with database.read() as session:
             asked = asdict(wanted) | {"since": since}
-            found = audit.events(session, **asked, sealed=segments_folder(settings))
+            found = audit_log.events(session, **asked, sealed=segments_folder(settings))
         record_reading(database, wanted, len(found))
     {"table": as_lines, "json": as_json, "csv": as_csv}[how](found)
     return 0
@@ -58,7 +58,7 @@ def record_reading(database: Database, wanted: Filter, found: int) -> None:
     detail = {"by": reader(), "asked": asked, "found": found}
     try:
         with database.transaction() as session:
-            audit.record(session, "audit.read", at=datetime.now(UTC), detail=detail)
+            audit_log.record(session, "audit.read", at=datetime.now(UTC), detail=detail)
     except StoreUnavailable as error:
         typer.echo(f"that the log was read is not on record: {error}", err=True)
 

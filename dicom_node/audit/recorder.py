@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 from store.errors import StoreUnavailable
 
@@ -15,7 +15,7 @@ MAX_WAITING = 10_000
 log = structlog.get_logger(__name__)
 
 
-class Trail:
+class AuditRecorder:
     """Writes such rows at once, or, while the database is unavailable, with the next one that works.
 
     An association must not fail because its audit row cannot be written now.
@@ -67,10 +67,10 @@ class Trail:
         rows, lost = list(self._waiting), self._lost
         with self._database.transaction() as session:
             for row in rows:
-                audit.record(session, **row)
+                audit_log.record(session, **row)
             if lost:
                 # The gap itself is on record.
                 detail = {"rows": lost}
-                audit.record(session, "audit.rows_lost", "failure", at=datetime.now(UTC), detail=detail)
+                audit_log.record(session, "audit.rows_lost", "failure", at=datetime.now(UTC), detail=detail)
         del self._waiting[: len(rows)]
         self._lost -= lost

@@ -9,8 +9,7 @@ from dicom_node.audit.checkpoints import Checkpointer
 from dicom_node.audit.query import segments_folder
 from dicom_node.audit.syslog import NAME, SyslogExporter
 from dicom_node.settings import Settings
-from store.audit import audit_log as audit
-from store.audit import export_cursor as exports
+from store.audit import audit_log, export_cursor
 from store.audit.sealing import UnsoundRows, seal
 from store.db.database import Database
 
@@ -53,7 +52,7 @@ def seal_old(settings: Settings, database: Database, *, now: datetime) -> int:
 
 def _is_older(database: Database, than: datetime) -> bool:
     with database.read() as session:
-        oldest = audit.after(session, 0, limit=1)
+        oldest = audit_log.after(session, 0, limit=1)
     return bool(oldest) and oldest[0].at < than
 
 
@@ -61,7 +60,7 @@ def _exported_id(settings: Settings, database: Database) -> int | None:
     if not settings.audit.syslog_host:
         return None
     with database.read() as session:
-        return exports.exported_id(session, NAME)
+        return export_cursor.exported_id(session, NAME)
 
 
 def every(

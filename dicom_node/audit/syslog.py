@@ -15,7 +15,7 @@ import structlog
 
 from dicom_node.audit.dicom_message import frame
 from dicom_node.settings import Settings
-from store.audit import export_cursor as exports
+from store.audit import export_cursor
 from store.audit.audit_log import AuditEvent
 from store.db.database import Database
 
@@ -61,7 +61,7 @@ class SyslogExporter:
 
     def _waiting(self) -> list[AuditEvent]:
         with self.database.read() as session:
-            return exports.waiting(session, NAME, limit=BATCH)
+            return export_cursor.unsent(session, NAME, limit=BATCH)
 
     def _send(self, batch: Sequence[AuditEvent]) -> None:
         ae_title = self.settings.node.ae_title
@@ -69,7 +69,7 @@ class SyslogExporter:
         if frames:
             send(self.settings, frames)
         with self.database.transaction() as session:
-            exports.advance(session, NAME, batch[-1].id)
+            export_cursor.advance(session, NAME, batch[-1].id)
 
 
 def lag_s(database: Database, *, now: datetime) -> float:
@@ -79,7 +79,7 @@ def lag_s(database: Database, *, now: datetime) -> float:
         StoreUnavailable: the database cannot be read.
     """
     with database.read() as session:
-        oldest = exports.oldest_waiting(session, NAME)
+        oldest = export_cursor.oldest_unsent(session, NAME)
     return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
 
 

@@ -7,21 +7,21 @@ from pathlib import Path
 import typer
 
 from dicom_node.audit import checkpoints
-from dicom_node.audit.checkpoints import Testimony, checkpoint_file
+from dicom_node.audit.checkpoints import CheckpointFile, checkpoint_file
 from dicom_node.audit.query import segments_folder
 from dicom_node.audit.signing_key import PUBLIC, public_pem, read_public_key
 from dicom_node.errors import NodeError
 from dicom_node.installation import installation_uid
 from dicom_node.settings import Settings
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.audit.chain import Flaw
 from store.audit.verification import verify
 from store.db.database import Database
 
-SILENT = Testimony(checkpoints=[], flaws=[])
+NO_CHECKPOINTS = CheckpointFile(checkpoints=[], flaws=[])
 
 
-def verify_trail(settings: Settings, *, file: Path | None = None, public_key: Path | None = None) -> int:
+def verify_log(settings: Settings, *, file: Path | None = None, public_key: Path | None = None) -> int:
     """Prints one sentence per finding; 0 when there is none.
 
     Args:
@@ -33,7 +33,7 @@ def verify_trail(settings: Settings, *, file: Path | None = None, public_key: Pa
         StoreError: the database cannot be read.
     """
     try:
-        testimony = testimony_of(settings, file, public_key)
+        testimony = read_checkpoints(settings, file, public_key)
     except (NodeError, OSError) as error:
         typer.echo(f"the checkpoints cannot be read: {error}")
         return 1
@@ -48,7 +48,7 @@ def verify_trail(settings: Settings, *, file: Path | None = None, public_key: Pa
     return 0
 
 
-def testimony_of(settings: Settings, file: Path | None, public_key: Path | None) -> Testimony:
+def read_checkpoints(settings: Settings, file: Path | None, public_key: Path | None) -> CheckpointFile:
     """Read the checkpoints: those named, else the node's own, else none.
 
     Raises:
@@ -58,7 +58,7 @@ def testimony_of(settings: Settings, file: Path | None, public_key: Path | None)
     own_key = settings.node.data_dir / PUBLIC
     file = file or checkpoint_file(settings)
     if not file.exists():
-        return SILENT
+        return NO_CHECKPOINTS
     key = read_public_key(public_key or own_key)
     found = checkpoints.read(file, key, installation=installation_uid(settings.node.data_dir))
     if public_key is not None and own_key.exists() and own_key.read_bytes() != public_pem(key):
@@ -87,5 +87,5 @@ def write_checkpoint(settings: Settings) -> int:
             return 1
         with database.transaction() as session:
             detail = {"file": str(checkpoint_file(settings)), "by": "command"}
-            audit.record(session, "audit.checkpoint", at=now, detail=detail)
+            audit_log.record(session, "audit.checkpoint", at=now, detail=detail)
     return 0

@@ -53,10 +53,10 @@ def audit_verify(
     public_key: PublicKey = None,
 ) -> None:
     """Check every row, every segment and the checkpoints; exit 1 and one sentence per finding."""
-    from dicom_node.audit.verify import verify_trail
+    from dicom_node.audit.verify import verify_log
 
     settings = Settings.load(config or context.obj)
-    raise typer.Exit(verify_trail(settings, file=checkpoints, public_key=public_key))
+    raise typer.Exit(verify_log(settings, file=checkpoints, public_key=public_key))
 
 
 @audit_app.command("checkpoint")

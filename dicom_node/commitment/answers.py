@@ -13,10 +13,10 @@ from dicom_node.network.commitment_messages import (
     CLASS_NOT_SUPPORTED,
     DUPLICATE_TRANSACTION,
     Answer,
-    judged,
+    answer_for,
 )
 from dicom_node.settings import Settings
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import DeliveryState, RequestState
 from store.rows import commitments, deliveries, instances
@@ -52,7 +52,7 @@ def take_answer(
         if request is None or sender.ae_title not in _ae_titles(settings, request.destination):
             detail = {"transaction_uid": answer.transaction_uid}
             peer = {"peer_ae": sender.ae_title, "peer_ip": sender.ip}
-            audit.record(session, "commitment.unknown", "refused", at=now, **peer, detail=detail)
+            audit_log.record(session, "commitment.unknown", "refused", at=now, **peer, detail=detail)
             return False
         if request.state is RequestState.ASKED:
             kept, failed = len(answer.kept), len(answer.failed)
@@ -66,7 +66,7 @@ def take_answer(
 def our_answer(session: Session, report: Report) -> Answer:
     """Say what we keep, now, of what a peer asked for."""
     held = instances.held(session, [instance for _, instance in report.items])
-    return judged(report.transaction_uid, report.items, held)
+    return answer_for(report.transaction_uid, report.items, held)
 
 
 def not_committed(

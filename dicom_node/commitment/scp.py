@@ -14,10 +14,10 @@ from pynetdicom.dimse_messages import N_ACTION_RQ, N_EVENT_REPORT_RQ, N_EVENT_RE
 from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.dsutils import encode
 
-from dicom_node.audit.recorder import Trail
+from dicom_node.audit.recorder import AuditRecorder
 from dicom_node.commitment.answers import Sender, our_answer, take_answer
 from dicom_node.errors import TooManyReferences, Unparsable
-from dicom_node.network import commitment_messages as commitment
+from dicom_node.network import commitment_messages
 from dicom_node.network.header import PARSER_ERRORS
 from dicom_node.receive.admission import peer_of
 from dicom_node.settings import Settings
@@ -58,10 +58,10 @@ def answer_status(
     """Take the answer that an N-EVENT-REPORT request brings; return the status for it."""
     if (refusal := _misaddressed(event.request.AffectedSOPInstanceUID)) is not None:
         return refusal
-    if event.request.EventTypeID not in {commitment.ALL_KEPT, commitment.SOME_FAILED}:
+    if event.request.EventTypeID not in {commitment_messages.ALL_KEPT, commitment_messages.SOME_FAILED}:
         return NO_SUCH_EVENT_TYPE
     try:
-        answer = commitment.read_answer(_data_set(event, "event_information"))
+        answer = commitment_messages.read_answer(_data_set(event, "event_information"))
         known = take_answer(database, settings, answer, sender=sender, now=now)
     except tuple(STATUS_OF) as error:
         log.warning("commitment answer not taken", peer_ae=sender.ae_title, error=type(error).__name__)
@@ -72,7 +72,7 @@ def answer_status(
 class CommitmentSCP:
     """Handlers of the storage commitment events of all associations of one receiver process."""
 
-    def __init__(self, settings: Settings, database: Database, trail: Trail) -> None:
+    def __init__(self, settings: Settings, database: Database, trail: AuditRecorder) -> None:
         self._settings = settings
         self._database = database
         self._trail = trail
@@ -91,10 +91,10 @@ class CommitmentSCP:
         """Make sure that pynetdicom can answer, whatever the UIDs are; note who took our report."""
         command = event.message.command_set
         if isinstance(event.message, N_ACTION_RQ):
-            command.RequestedSOPClassUID = commitment.SOP_CLASS
+            command.RequestedSOPClassUID = commitment_messages.SOP_CLASS
             command.RequestedSOPInstanceUID = _uid_or_none(command.get("RequestedSOPInstanceUID"))
         elif isinstance(event.message, N_EVENT_REPORT_RQ):
-            command.AffectedSOPClassUID = commitment.SOP_CLASS
+            command.AffectedSOPClassUID = commitment_messages.SOP_CLASS
             command.AffectedSOPInstanceUID = _uid_or_none(command.get("AffectedSOPInstanceUID"))
         elif isinstance(event.message, N_EVENT_REPORT_RSP) and command.get("Status") == SUCCESS:
             report = self._told.get(event.assoc, {}).pop(command.get("MessageIDBeingRespondedTo"), None)
@@ -107,7 +107,7 @@ class CommitmentSCP:
 
     def _on_request(self, event: evt.Event) -> tuple[int, None]:
         status = _misaddressed(event.request.RequestedSOPInstanceUID)
-        if status is None and event.action_type != commitment.REQUEST:
+        if status is None and event.action_type != commitment_messages.REQUEST:
             status = NO_SUCH_ACTION
         try:
             if status is None:
@@ -121,7 +121,7 @@ class CommitmentSCP:
 
     def _accept(self, event: evt.Event) -> None:
         """Record what was asked; once that is durable the peer may rely on an answer."""
-        transaction_uid, references = commitment.read_request(_data_set(event, "action_information"))
+        transaction_uid, references = commitment_messages.read_request(_data_set(event, "action_information"))
         sender, now = _sender(event), datetime.now(UTC)
         with self._database.transaction() as session:
             if commitments.owed(session, sender.ae_title) >= MAX_REPORTS_OWED:
@@ -151,7 +151,7 @@ class CommitmentSCP:
             return
         try:
             with self._database.read() as session:
-                event_type, ds = commitment.answer_data_set(our_answer(session, report))
+                event_type, ds = commitment_messages.answer_data_set(our_answer(session, report))
         except StoreUnavailable as error:
             log.warning("commitment report waits", error=str(error))
             return
@@ -173,8 +173,8 @@ def _event_report(association: Any, context_id: int, event_type: int, ds: Datase
     syntax = contexts[context_id].transfer_syntax[0]
     message = N_EVENT_REPORT()
     message.AffectedSOPClassUID, message.AffectedSOPInstanceUID = (
-        commitment.SOP_CLASS,
-        commitment.SOP_INSTANCE,
+        commitment_messages.SOP_CLASS,
+        commitment_messages.SOP_INSTANCE,
     )
     message.EventTypeID = event_type
     message.EventInformation = BytesIO(encode(ds, syntax.is_implicit_VR, syntax.is_little_endian) or b"")
@@ -182,7 +182,7 @@ def _event_report(association: Any, context_id: int, event_type: int, ds: Datase
 
 
 def _misaddressed(instance: str) -> int | None:
-    return None if instance == commitment.SOP_INSTANCE else NO_SUCH_INSTANCE
+    return None if instance == commitment_messages.SOP_INSTANCE else NO_SUCH_INSTANCE
 
 
 def _data_set(event: evt.Event, name: str) -> Dataset:

@@ -32,7 +32,7 @@ from dicom_node.network.scu import (
     outcome_of,
 )
 from dicom_node.settings import Destination
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.rows import commitments, deliveries
 from store.rows.commitments import Report
 from store.rows.deliveries import Delivery
@@ -135,7 +135,7 @@ def _not_asked(
     status = outcome.status if isinstance(outcome, Refused) else None
     detail = {"transaction_uid": transaction_uid, "destination": destination.name, "error": error}
     with outbox.database.transaction() as session:
-        audit.record(session, "commitment.not_asked", "failure", at=now, detail=detail)
+        audit_log.record(session, "commitment.not_asked", "failure", at=now, detail=detail)
         for delivery in about:
             again = again_at(delivery, now=now, policy=outbox.settings.delivery)
             if again is None or is_permanent(outcome):

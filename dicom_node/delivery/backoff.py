@@ -3,14 +3,14 @@
 import zlib
 from datetime import datetime, timedelta
 
-from dicom_node.settings import Delivery as Policy
+from dicom_node.settings import DeliverySettings
 
 _JITTER = 0.2
 _MOST_DOUBLINGS = 40
 
 
 def next_attempt(
-    *, attempts: int, waiting_since: datetime, now: datetime, policy: Policy, key: str
+    *, attempts: int, waiting_since: datetime, now: datetime, policy: DeliverySettings, key: str
 ) -> datetime | None:
     """Return when to try again after `attempts` failures (at least 1), or None to give up.
 
@@ -30,7 +30,7 @@ def next_attempt(
     return now + timedelta(seconds=wait_s * (1 - _JITTER * share))
 
 
-def is_overdue(*, waiting_since: datetime, now: datetime, policy: Policy) -> bool:
+def is_overdue(*, waiting_since: datetime, now: datetime, policy: DeliverySettings) -> bool:
     """Tell whether something has waited for `give_up_hours`."""
     # abs(): after the clock was set back by a year, the wait began in the future.
     return abs(now - waiting_since) >= timedelta(hours=policy.give_up_hours)

@@ -10,9 +10,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from dicom_node.delivery.backoff import next_attempt
-from dicom_node.network.scu import Accepted, Outcome, Refused, Unreachable, store
-from dicom_node.settings import Delivery as Policy
-from dicom_node.settings import Destination, Settings
+from dicom_node.network.scu import Accepted, Outcome, Refused, Unreachable, send_objects
+from dicom_node.settings import DeliverySettings, Destination, Settings
 from store.db.database import Database
 from store.files.file_store import FileStore
 from store.rows import deliveries
@@ -66,7 +65,13 @@ def park_homeless(outbox: Outbox) -> int:
 
 
 def conclude(
-    session: Session, delivery: Delivery, outcome: Outcome, *, now: datetime, policy: Policy, commitment: bool
+    session: Session,
+    delivery: Delivery,
+    outcome: Outcome,
+    *,
+    now: datetime,
+    policy: DeliverySettings,
+    commitment: bool,
 ) -> None:
     """Move the row as the outcome says: delivered (with `commitment`: sent), again later, or parked."""
     if isinstance(outcome, Accepted):
@@ -82,7 +87,7 @@ def conclude(
     log.warning("delivery.failed", to=delivery.destination, object=delivery.sop_instance_uid, error=error)
 
 
-def again_at(delivery: Delivery, *, now: datetime, policy: Policy) -> datetime | None:
+def again_at(delivery: Delivery, *, now: datetime, policy: DeliverySettings) -> datetime | None:
     """Return when a delivery that just failed is tried again; None to give up."""
     return next_attempt(
         attempts=delivery.attempts + 1,
@@ -118,7 +123,7 @@ def _send(outbox: Outbox, destination: Destination, batch: list[Delivery]) -> in
     paths = [outbox.files.absolute(delivery.path) for delivery in batch]
     calling_ae, policy = outbox.settings.node.ae_title, outbox.settings.delivery
     tls = outbox.settings.tls
-    with closing(store(destination, paths, calling_ae=calling_ae, tls=tls)) as outcomes:
+    with closing(send_objects(destination, paths, calling_ae=calling_ae, tls=tls)) as outcomes:
         for sent, (delivery, outcome) in enumerate(zip(batch, outcomes, strict=True), start=1):
             with outbox.database.transaction() as session:
                 conclude(

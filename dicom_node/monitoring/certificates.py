@@ -9,7 +9,7 @@ from cryptography import x509
 
 from dicom_node.errors import SettingsError
 from dicom_node.network.tls import check_private_key
-from dicom_node.settings import TLS
+from dicom_node.settings import TLSSettings
 
 WARN_BEFORE = timedelta(days=30)
 
@@ -23,7 +23,7 @@ class Expiry:
     at: datetime
 
 
-def expiries(tls: TLS) -> Iterator[Expiry]:
+def expiries(tls: TLSSettings) -> Iterator[Expiry]:
     """Read the certificates that are set.
 
     Raises:
@@ -35,7 +35,7 @@ def expiries(tls: TLS) -> Iterator[Expiry]:
             yield Expiry(key=key, at=min(each.not_valid_after_utc for each in _read(key, path)))
 
 
-def verdict(tls: TLS, *, now: datetime) -> tuple[str, str]:
+def verdict(tls: TLSSettings, *, now: datetime) -> tuple[str, str]:
     """Return `ok`, `warning` or `failed` with the sentence for it."""
     try:
         if tls.private_key:

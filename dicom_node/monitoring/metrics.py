@@ -16,7 +16,7 @@ from dicom_node.storage.disk import MEGABYTE
 from store.db.database import Database
 from store.errors import StoreUnavailable
 from store.files.file_store import FileStore
-from store.rows import backlog as waiting
+from store.rows import backlog
 
 log = structlog.get_logger()
 
@@ -65,9 +65,9 @@ def about_the_rows(database: Database, *, now: datetime) -> Iterator[Metric]:
         StoreUnavailable: the database cannot be read.
     """
     with database.read() as session:
-        ages = waiting.ages(session, now=now)
-        counts = waiting.counts(session)
-        audit_rows = waiting.audit_rows(session)
+        ages = backlog.ages(session, now=now)
+        counts = backlog.counts(session)
+        audit_rows = backlog.audit_rows(session)
     oldest = GaugeMetricFamily(
         "echonode_oldest_waiting_seconds", "Age of the oldest unfinished one; 0: none.", labels=["what"]
     )

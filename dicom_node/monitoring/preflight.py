@@ -23,7 +23,7 @@ LOW_DISK_BYTES = 5 * 2**30
 MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failed": "[red]failed[/]"}
 
 
-class Finding(NamedTuple):
+class CheckResult(NamedTuple):
     """One line of the report."""
 
     what: str
@@ -36,73 +36,75 @@ def run_checks(settings: Settings) -> int:
     """Prints one line per check; 0 unless one failed."""
     table = Table("check", "verdict", "detail")
     failed = False
-    for finding in findings(settings):
+    for finding in check_results(settings):
         table.add_row(finding.what, MARKS[finding.verdict], finding.detail)
         failed |= finding.verdict == "failed"
     Console().print(table)
     return 1 if failed else 0
 
 
-def findings(settings: Settings) -> Iterator[Finding]:
+def check_results(settings: Settings) -> Iterator[CheckResult]:
     """Every check in turn."""
-    yield Finding("settings", "ok", f"{settings.node.ae_title} on port {settings.node.port}")
+    yield CheckResult("settings", "ok", f"{settings.node.ae_title} on port {settings.node.port}")
     yield peers(settings)
     yield disk(settings)
     yield database(settings)
     yield web(settings)
-    yield Finding("tls", *verdict(settings.tls, now=datetime.now(UTC)))
+    yield CheckResult("tls", *verdict(settings.tls, now=datetime.now(UTC)))
     yield weights(settings)
     yield from destinations(settings)
 
 
-def peers(settings: Settings) -> Finding:
+def peers(settings: Settings) -> CheckResult:
     """Who may connect."""
     if not settings.peers:
-        return Finding("peers", "warning", "none listed: any machine on the network may send")
-    return Finding("peers", "ok", ", ".join(f"{peer.ae_title} at {peer.host}" for peer in settings.peers))
+        return CheckResult("peers", "warning", "none listed: any machine on the network may send")
+    return CheckResult("peers", "ok", ", ".join(f"{peer.ae_title} at {peer.host}" for peer in settings.peers))
 
 
-def disk(settings: Settings) -> Finding:
+def disk(settings: Settings) -> CheckResult:
     """The data folder can be written and has room."""
     folder = settings.node.data_dir
     try:
         folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        return Finding("disk", "failed", f"{folder}: {error.strerror}")
+        return CheckResult("disk", "failed", f"{folder}: {error.strerror}")
     if not os.access(folder, os.W_OK):
-        return Finding("disk", "failed", f"{folder}: cannot be written")
+        return CheckResult("disk", "failed", f"{folder}: cannot be written")
     soft_mb, hard_mb = settings.disk.soft_free_mb, settings.disk.hard_free_mb
     detail = f"{free / 2**30:.1f} GiB free in {folder}"
     if free < hard_mb * MEGABYTE:
-        return Finding("disk", "failed", f"{detail}: objects are refused below {hard_mb} MB")
+        return CheckResult("disk", "failed", f"{detail}: objects are refused below {hard_mb} MB")
     if free < soft_mb * MEGABYTE:
-        return Finding("disk", "failed", f"{detail}: associations are rejected below {soft_mb} MB")
-    return Finding("disk", "warning" if free < max(LOW_DISK_BYTES, 2 * soft_mb * MEGABYTE) else "ok", detail)
+        return CheckResult("disk", "failed", f"{detail}: associations are rejected below {soft_mb} MB")
+    return CheckResult(
+        "disk", "warning" if free < max(LOW_DISK_BYTES, 2 * soft_mb * MEGABYTE) else "ok", detail
+    )
 
 
-def database(settings: Settings) -> Finding:
+def database(settings: Settings) -> CheckResult:
     """The database is on a local disk, opens, is not damaged, and has the tables of this version."""
     try:
         with closing(Database(settings.store_url)) as opened:
             opened.upgrade()
             opened.check()
     except StoreError as error:
-        return Finding("database", "failed", str(error))
-    return Finding("database", "ok", settings.store_url)
+        return CheckResult("database", "failed", str(error))
+    return CheckResult("database", "ok", settings.store_url)
 
 
-def web(settings: Settings) -> Finding:
+def web(settings: Settings) -> CheckResult:
     """The web port may be opened: where anyone can reach it, with a password."""
     try:
         password = Password.of(settings.web)
     except NodeError as error:
-        return Finding("web", "failed", str(error))
+        return CheckResult("web", "failed", str(error))
     detail = f"{settings.web.host} port {settings.web.port}, {'with' if password else 'without'} password"
-    return Finding("web", "ok", detail)
+    return CheckResult("web", "ok", detail)
 
 
-def weights(settings: Settings) -> Finding:
+def weights(settings: Settings) -> CheckResult:
     """The networks are what their records say, and compute on the device that was asked for."""
     from inference.analyse import load_model  # noqa: PLC0415 - torch takes seconds to load
     from inference.errors import WeightsMismatch  # noqa: PLC0415 - with it
@@ -110,17 +112,17 @@ def weights(settings: Settings) -> Finding:
     try:
         model = load_model(settings.inference.weights, settings.inference.device)
     except WeightsMismatch as error:
-        return Finding("weights", "failed", str(error))
+        return CheckResult("weights", "failed", str(error))
     detail = f"{model.identity.name} {model.identity.version} {model.identity.sha256[:12]} on {model.device}"
-    return Finding("weights", "ok", detail)
+    return CheckResult("weights", "ok", detail)
 
 
-def destinations(settings: Settings) -> Iterator[Finding]:
+def destinations(settings: Settings) -> Iterator[CheckResult]:
     """A C-ECHO to each destination."""
     if not settings.destinations:
-        yield Finding("destinations", "warning", "none listed: results stay on this machine")
+        yield CheckResult("destinations", "warning", "none listed: results stay on this machine")
     for peer in settings.destinations:
         answer = echo(peer, calling_ae=settings.node.ae_title, tls=settings.tls)
         verdict = "ok" if isinstance(answer, Accepted) else "failed"
         detail = "answers C-ECHO" if verdict == "ok" else str(answer)
-        yield Finding(f"destination {peer.name}", verdict, detail)
+        yield CheckResult(f"destination {peer.name}", verdict, detail)

@@ -92,7 +92,7 @@ def answer_data_set(answer: Answer) -> tuple[int, Dataset]:
     return SOME_FAILED, ds
 
 
-def judged(transaction_uid: str, references: Iterable[Reference], held: Mapping[str, str]) -> Answer:
+def answer_for(transaction_uid: str, references: Iterable[Reference], held: Mapping[str, str]) -> Answer:
     """Say what is kept of `references` by what is `held`: SOP class by instance."""
     kept, failed = [], {}
     for sop_class, instance in references:

@@ -7,7 +7,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.service_class import ServiceClass, StorageServiceClass
 from pynetdicom.sop_class import Verification, uid_to_service_class
 
-from dicom_node.network import commitment_messages as commitment
+from dicom_node.network import commitment_messages
 
 ULTRASOUND_CLASSES = frozenset(
     {
@@ -59,6 +59,6 @@ def supported_contexts(
 
 def _storage_commitment() -> PresentationContext:
     """Return the context in which a scanner asks us, or, with its roles turned round, a PACS answers us."""
-    context = build_context(commitment.SOP_CLASS, commitment.SYNTAXES)
+    context = build_context(commitment_messages.SOP_CLASS, commitment_messages.SYNTAXES)
     context.scu_role = context.scp_role = True
     return context

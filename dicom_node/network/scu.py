@@ -19,7 +19,7 @@ from pynetdicom.transport import AssociationSocket
 
 from dicom_node.errors import SettingsError
 from dicom_node.network.tls import client_context
-from dicom_node.settings import TLS, Destination
+from dicom_node.settings import Destination, TLSSettings
 
 # The file's own bytes go out, in pieces: nothing is decoded, and what is sent twice is equal.
 _config.STORE_SEND_CHUNKED_DATASET = True
@@ -29,7 +29,7 @@ UNKNOWN_AE = {(1, 1, 3), (1, 1, 7)}
 
 Other "permanent" rejections are what some peers say when they are busy.
 """
-NO_TLS = TLS()
+NO_TLS = TLSSettings()
 STATUS_SUCCESS = 0x0000
 STATUS_DUPLICATE_SOP_INSTANCE = 0x0111
 
@@ -98,7 +98,7 @@ NotAssociated = Unreachable | Unwelcome | Unsupported
 Outcome = Accepted | Refused | NotAssociated | Unreadable
 
 
-def echo(peer: Destination, *, calling_ae: str, tls: TLS = NO_TLS) -> Outcome:
+def echo(peer: Destination, *, calling_ae: str, tls: TLSSettings = NO_TLS) -> Outcome:
     """Ask the peer for a sign of life (C-ECHO); `tls` is for a peer with `tls = true`."""
     with associated(peer, [build_context(Verification)], calling_ae=calling_ae, tls=tls) as association:
         if isinstance(association, NotAssociated):
@@ -106,8 +106,8 @@ def echo(peer: Destination, *, calling_ae: str, tls: TLS = NO_TLS) -> Outcome:
         return outcome_of(association.send_c_echo())
 
 
-def store(
-    peer: Destination, paths: Sequence[Path], *, calling_ae: str, tls: TLS = NO_TLS
+def send_objects(
+    peer: Destination, paths: Sequence[Path], *, calling_ae: str, tls: TLSSettings = NO_TLS
 ) -> Generator[Outcome]:
     """Send files in order over one association, yielding what became of each as soon as it is known.
 
@@ -126,10 +126,10 @@ def store(
             elif isinstance(association, NotAssociated):
                 yield association
             else:
-                yield _send(association, path, context)
+                yield _send_object(association, path, context)
 
 
-def _send(association: Association, path: Path, context: PresentationContext) -> Outcome:
+def _send_object(association: Association, path: Path, context: PresentationContext) -> Outcome:
     if not association.is_established:
         return Unreachable(why="the association ended before this object was sent")
     if _pair(context) not in {_pair(accepted) for accepted in association.accepted_contexts}:
@@ -200,7 +200,7 @@ def associated(
     contexts: list[PresentationContext],
     *,
     calling_ae: str,
-    tls: TLS = NO_TLS,
+    tls: TLSSettings = NO_TLS,
     **options: Any,
 ) -> Generator[Association | NotAssociated]:
     """Open an association for the block, or say why there is none; `options` are pynetdicom's."""

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dicom_node.errors import SettingsError
-from dicom_node.settings import TLS
+from dicom_node.settings import TLSSettings
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2; all of TLS 1.3 are such."""
 
 
-def server_context(tls: TLS) -> ssl.SSLContext:
+def server_context(tls: TLSSettings) -> ssl.SSLContext:
     """Return what the TLS port speaks with.
 
     Raises:
@@ -28,7 +28,7 @@ def server_context(tls: TLS) -> ssl.SSLContext:
     return context
 
 
-def client_context(tls: TLS) -> ssl.SSLContext:
+def client_context(tls: TLSSettings) -> ssl.SSLContext:
     """Return what destinations and peers are called with; their certificate must name the host.
 
     Raises:
@@ -51,7 +51,7 @@ def check_private_key(path: str) -> None:
         raise SettingsError(f"tls.private_key: {path} is open to group or others: chmod 600 it")
 
 
-def _context(protocol: int, tls: TLS) -> ssl.SSLContext:
+def _context(protocol: int, tls: TLSSettings) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dicom_node.settings import Destination, Peer, Settings
+from dicom_node.settings import Destination, PeerSettings, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +47,13 @@ def may_store(settings: Settings, *, calling_ae: str, ip: str) -> bool:
     return not settings.peers or any(_comes_from(peer, ip) for peer in _entitled(settings.peers, calling_ae))
 
 
-def _entitled(callers: Iterable[Peer | Destination], calling_ae: str) -> list[Peer | Destination]:
+def _entitled(
+    callers: Iterable[PeerSettings | Destination], calling_ae: str
+) -> list[PeerSettings | Destination]:
     return [each for each in callers if each.ae_title == calling_ae.strip()]
 
 
-def _comes_from(peer: Peer | Destination, ip: str) -> bool:
+def _comes_from(peer: PeerSettings | Destination, ip: str) -> bool:
     address = ipaddress.ip_address(ip)
     address = getattr(address, "ipv4_mapped", None) or address
     try:

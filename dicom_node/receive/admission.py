@@ -13,15 +13,15 @@ from dicom_node.receive.access import (
     rejection,
 )
 from dicom_node.receive.quota import Quota
-from dicom_node.receive.rejection_log import Tally
+from dicom_node.receive.rejection_log import RejectionLog
 from dicom_node.settings import Settings
 from dicom_node.storage.disk import DiskWatch
 
 
-class Door:
+class AssociationAdmission:
     """Admits associations, or rejects them for a reason that is on record."""
 
-    def __init__(self, settings: Settings, *, tally: Tally, disk: DiskWatch) -> None:
+    def __init__(self, settings: Settings, *, tally: RejectionLog, disk: DiskWatch) -> None:
         self._settings = settings
         self._tally = tally
         self._disk = disk

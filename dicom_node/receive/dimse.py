@@ -33,7 +33,7 @@ MAX_COMMAND_BYTES = 64 * 1024
 """Of a command set, which is a few hundred bytes in earnest."""
 
 
-class Spool(BytesIO):
+class IncomingDataSet(BytesIO):
     """The data set of one message: pynetdicom writes fragments, they land in a DICOM file.
 
     Trouble does not surface in `write`, which runs in pynetdicom's network thread, but in `finish`.
@@ -159,7 +159,7 @@ class Spool(BytesIO):
             self._descriptor = None
 
 
-class SpoolingProvider(DIMSEServiceProvider):
+class FileBackedDIMSE(DIMSEServiceProvider):
     """The DIMSE provider of one association, with a spool under every message."""
 
     def __init__(
@@ -170,7 +170,7 @@ class SpoolingProvider(DIMSEServiceProvider):
         self.message: DIMSEMessage | None = None
         self._folder = folder
         self._max_object_bytes = max_object_bytes
-        self._spools: list[Spool] = []
+        self._spools: list[IncomingDataSet] = []
 
     def receive_primitive(self, primitive: Any) -> None:
         """Take a P-DATA indication (PS3.8 7.6); a message that cannot be read ends the association."""
@@ -204,7 +204,7 @@ class SpoolingProvider(DIMSEServiceProvider):
 
     def _new_message(self) -> DIMSEMessage:
         message = DIMSEMessage()
-        message.data_set = spool = Spool(
+        message.data_set = spool = IncomingDataSet(
             message,
             self.assoc,
             self._folder,

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from dicom_node.errors import IdentityMismatch, Unparsable
 from dicom_node.network.header import Header, read_header
 from dicom_node.network.presentation_contexts import ULTRASOUND_CLASSES
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import InstanceState
 from store.errors import InvalidUID, StoreUnavailable
@@ -139,7 +139,7 @@ def first_state(header: Header) -> InstanceState:
 
 
 def _audit(session: Session, event: str, kept: KeptFile, header: Header, sender: Sender) -> None:
-    audit.record(
+    audit_log.record(
         session,
         event,
         "success" if event == "instance.duplicate" else "refused",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from dicom_node.audit.recorder import Trail
+from dicom_node.audit.recorder import AuditRecorder
 
 INTERVAL_S = 60.0
 TICK_S = 1.0
@@ -23,13 +23,13 @@ class _Kind:
     latest: dict[str, Any] = field(default_factory=dict)
 
 
-class Tally:
+class RejectionLog:
     """`association.rejected`, by address and reason: the first at once, then one row a minute with a count.
 
     `note` never waits for the database, so it may be called while connections are accepted.
     """
 
-    def __init__(self, trail: Trail, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, trail: AuditRecorder, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._trail = trail
         self._clock = clock
         self._kinds: dict[tuple[str | None, str], _Kind] = {}

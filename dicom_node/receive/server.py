@@ -13,9 +13,9 @@ import structlog
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from dicom_node.process.logs import printable
-from dicom_node.receive.dimse import SpoolingProvider
+from dicom_node.receive.dimse import FileBackedDIMSE
 from dicom_node.receive.quota import Quota
-from dicom_node.receive.upper_layer import GuardedDUL, GuardedSocket, Limits
+from dicom_node.receive.upper_layer import BoundedSocket, BoundedUpperLayer, UpperLayerLimits
 
 TOO_MANY_CONNECTIONS = "too many connections from this address"
 SEND_BUFFER_BYTES = 65_536
@@ -91,12 +91,12 @@ class Connection(RequestHandler):
     def _create_association(self) -> Any:
         association = super()._create_association()
         limits = self.server.limits
-        association.dul = GuardedDUL(association, limits)
-        association.dul.socket = GuardedSocket(association, self.request, timeout_s=limits.pdu_timeout_s)
+        association.dul = BoundedUpperLayer(association, limits)
+        association.dul.socket = BoundedSocket(association, self.request, timeout_s=limits.pdu_timeout_s)
         # Set again, because they go into timers of the DUL.
         association.acse_timeout = limits.request_timeout_s
         association.network_timeout = self.ae.network_timeout
-        association.dimse = SpoolingProvider(
+        association.dimse = FileBackedDIMSE(
             association,
             self.server.incoming,
             require_room=self.server.require_room,
@@ -121,7 +121,7 @@ class AssociationServer(ThreadedAssociationServer):
         incoming: Path,
         require_room: Callable[[], None],
         share_port: bool,
-        limits: Limits,
+        limits: UpperLayerLimits,
         connections: Quota,
         tls: ssl.SSLContext | None,
         on_end: Callable[[Any], None],

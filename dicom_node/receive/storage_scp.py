@@ -13,12 +13,12 @@ from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.sop_class import Verification
 
-from dicom_node.audit.recorder import Trail
+from dicom_node.audit.recorder import AuditRecorder
 from dicom_node.commitment.scp import NO_UID, CommitmentSCP
 from dicom_node.errors import IdentityMismatch, Unparsable
 from dicom_node.network.commitment_messages import SOP_CLASS
 from dicom_node.process.logs import printable
-from dicom_node.receive.admission import Door, peer_of
+from dicom_node.receive.admission import AssociationAdmission, peer_of
 from dicom_node.receive.ingest import Ingest, Sender
 from store.errors import InvalidUID, StoreUnavailable
 from store.files.file_store import check_uid
@@ -44,7 +44,9 @@ log = structlog.get_logger(__name__)
 class StorageSCP:
     """Handlers of all events of all associations of one receiver process."""
 
-    def __init__(self, *, door: Door, ingest: Ingest, trail: Trail, commitment: CommitmentSCP) -> None:
+    def __init__(
+        self, *, door: AssociationAdmission, ingest: Ingest, trail: AuditRecorder, commitment: CommitmentSCP
+    ) -> None:
         self._door = door
         self._commitment = commitment
         self._ingest = ingest

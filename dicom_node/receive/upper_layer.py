@@ -45,7 +45,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class UpperLayerLimits:
     """What a connection may cost."""
 
     max_pdu_bytes: int
@@ -55,7 +55,7 @@ class Limits:
     max_object_bytes: int
 
 
-class GuardedSocket(AssociationSocket):
+class BoundedSocket(AssociationSocket):
     """Reads and writes with a deadline for the whole, and closes however the connection ended."""
 
     def __init__(self, association: Any, connection: socket.socket, *, timeout_s: float) -> None:
@@ -116,10 +116,10 @@ class GuardedSocket(AssociationSocket):
 CONNECTION_LOST = "connection closed by the peer"
 
 
-class GuardedDUL(DULServiceProvider):
+class BoundedUpperLayer(DULServiceProvider):
     """The DICOM upper layer service provider (PS3.8) of one association of ours as acceptor."""
 
-    def __init__(self, association: Any, limits: Limits) -> None:
+    def __init__(self, association: Any, limits: UpperLayerLimits) -> None:
         super().__init__(association)
         self.daemon = True
         self.ending: str | None = None

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from dicom_node.report.header import Production, file_bytes
 from dicom_node.report.objects import Predecessor, ReportObject, UnreportableSource
 from dicom_node.report.overlay import draw_overlay
-from dicom_node.report.plan import Wanted
+from dicom_node.report.plan import ReportPlan
 from dicom_node.report.presentation import presentation_state
 from dicom_node.report.secondary_capture import secondary_capture
 from dicom_node.report.source import normalised_header
@@ -33,7 +33,7 @@ def build_results(
     predecessors: Mapping[Kind, Predecessor],
     installation_uid: str,
     at: datetime,
-    wanted: Wanted,
+    wanted: ReportPlan,
 ) -> list[ReportObject]:
     """Return the objects of one source image: reports, graphics, and a picture per frame.
 

@@ -17,7 +17,7 @@ from dicom_node.identity import (
     derived_uid,
 )
 from dicom_node.report import codes
-from dicom_node.report.plan import Wanted
+from dicom_node.report.plan import ReportPlan
 from dicom_node.report.source import INHERITED
 from inference.types import ModelIdentity
 
@@ -34,7 +34,7 @@ class Production:
     revision: int
     installation_uid: str
     at: datetime
-    wanted: Wanted
+    wanted: ReportPlan
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:

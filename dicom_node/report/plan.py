@@ -12,7 +12,7 @@ WITHOUT_DESTINATION: frozenset[Kind] = frozenset({"tid5200", "overlay"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class ReportPlan:
     """What the settings ask for."""
 
     by_destination: Mapping[str, frozenset[Kind]]

@@ -8,7 +8,7 @@ import structlog
 
 from dicom_node.settings import Settings
 from store.db.database import Database
-from store.rows import backlog as waiting
+from store.rows import backlog
 
 log = structlog.get_logger()
 
@@ -61,5 +61,5 @@ class ClockWatch:
 
     def _pull(self, now: datetime, delivery_wait: timedelta, job_wait: timedelta) -> int:
         with self._database.transaction() as session:
-            pulled = waiting.pull_forward(session, now=now, delivery_wait=delivery_wait, job_wait=job_wait)
+            pulled = backlog.pull_forward(session, now=now, delivery_wait=delivery_wait, job_wait=job_wait)
         return sum(pulled.values())

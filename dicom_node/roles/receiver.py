@@ -12,7 +12,7 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
 from dicom_node import __version__
-from dicom_node.audit.recorder import Trail
+from dicom_node.audit.recorder import AuditRecorder
 from dicom_node.commitment.scp import CommitmentSCP
 from dicom_node.errors import CannotListen, NodeError
 from dicom_node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -20,14 +20,14 @@ from dicom_node.network.tls import server_context
 from dicom_node.process.locks import node_runs
 from dicom_node.process.logs import quiet_libraries
 from dicom_node.process.stop_signal import StopSignal
-from dicom_node.receive.admission import Door
+from dicom_node.receive.admission import AssociationAdmission
 from dicom_node.receive.ingest import Ingest
 from dicom_node.receive.quota import Quota
-from dicom_node.receive.rejection_log import Tally
+from dicom_node.receive.rejection_log import RejectionLog
 from dicom_node.receive.server import AssociationServer
 from dicom_node.receive.storage_scp import StorageSCP
-from dicom_node.receive.upper_layer import Limits
-from dicom_node.settings import Node, Settings
+from dicom_node.receive.upper_layer import UpperLayerLimits
+from dicom_node.settings import NodeSettings, Settings
 from dicom_node.storage.disk import MEGABYTE, DiskWatch
 from store.db.database import START_CHECK_S, Database
 from store.errors import StoreError
@@ -51,12 +51,12 @@ class Receiver:
         self._settings = settings
         self._database = database or Database(settings.store_url)
         self._files = FileStore(settings.node.data_dir, reserve_bytes=settings.disk.hard_free_mb * MEGABYTE)
-        self._trail = Trail(self._database)
-        self._tally = Tally(self._trail)
+        self._trail = AuditRecorder(self._database)
+        self._tally = RejectionLog(self._trail)
         self._ingest = Ingest(self._database, self._files)
         disk = DiskWatch(self._files, settings.disk, self._trail)
         self._scp = StorageSCP(
-            door=Door(settings, tally=self._tally, disk=disk),
+            door=AssociationAdmission(settings, tally=self._tally, disk=disk),
             ingest=self._ingest,
             trail=self._trail,
             commitment=CommitmentSCP(settings, self._database, self._trail),
@@ -168,8 +168,8 @@ class Receiver:
         _wait_for(lambda: not self._scp.open_associations, ABORT_GRACE_S)
 
 
-def _limits(node: Node) -> Limits:
-    return Limits(
+def _limits(node: NodeSettings) -> UpperLayerLimits:
+    return UpperLayerLimits(
         max_pdu_bytes=node.max_pdu,
         pdu_timeout_s=node.pdu_timeout_s,
         request_timeout_s=min(node.acse_timeout_s, REQUEST_TIMEOUT_S),

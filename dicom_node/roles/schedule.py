@@ -16,7 +16,7 @@ import structlog
 from dicom_node.commitment.scu import ask_due, report_due
 from dicom_node.delivery.outbox import Outbox, deliver_due, park_homeless
 from dicom_node.roles.clock_watch import ClockWatch
-from dicom_node.settings import Study as Policy
+from dicom_node.settings import StudySettings
 from dicom_node.storage.retention import INTERVAL_S as RETENTION_INTERVAL_S
 from dicom_node.storage.retention import Keeper, tidy
 from dicom_node.study.completion import is_complete
@@ -36,7 +36,7 @@ class Sweep(NamedTuple):
     pause_s: float
 
 
-def complete_studies(database: Database, policy: Policy, *, now: datetime) -> int:
+def complete_studies(database: Database, policy: StudySettings, *, now: datetime) -> int:
     """Queue a job for every study that is complete at `now`; return how many."""
     with database.read() as session:
         if not any(is_complete(study, now=now, policy=policy) for study in studies.receiving(session)):

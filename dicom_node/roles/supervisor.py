@@ -18,7 +18,7 @@ from dicom_node.process.locks import node_runs
 from dicom_node.process.stop_signal import StopSignal
 from dicom_node.roles.web import WebService
 from dicom_node.settings import Settings
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import START_CHECK_S, Database
 from store.errors import StoreError, StoreUnavailable
 
@@ -166,7 +166,7 @@ def _note(database: Database, event: str, outcome: str = "success", **detail: ob
     """Audit, unless the store is away: children matter more than the row about them."""
     try:
         with database.transaction() as session:
-            audit.record(
+            audit_log.record(
                 session, event, outcome, at=datetime.now(UTC), detail={"version": __version__, **detail}
             )
     except StoreUnavailable as error:

@@ -15,19 +15,18 @@ from dicom_node import __version__
 from dicom_node.audit.checkpoints import Checkpointer, last_checkpoint
 from dicom_node.audit.sweeps import audit_sweeps
 from dicom_node.delivery.outbox import Outbox
-from dicom_node.errors import AnalystError, NodeError, place_of
+from dicom_node.errors import AnalyzerError, NodeError, place_of
 from dicom_node.installation import installation_uid
 from dicom_node.process.locks import WORKER_LOCK, node_runs
 from dicom_node.process.stop_signal import StopSignal
-from dicom_node.report.plan import Wanted
-from dicom_node.roles import schedule as sweeps
-from dicom_node.settings import Job as Policy
-from dicom_node.settings import Settings
+from dicom_node.report.plan import ReportPlan
+from dicom_node.roles import schedule
+from dicom_node.settings import JobSettings, Settings
 from dicom_node.storage.disk import MEGABYTE
-from dicom_node.study.image_analyzer import LoadSteps, production_steps
+from dicom_node.study.image_analyzer import LoadAnalyzer, load_analyzer
 from dicom_node.study.pipeline import Interrupted, Pipeline, run_job
-from dicom_node.study.sandbox.analyst import Analyst
-from store.audit import audit_log as audit
+from dicom_node.study.sandbox.analyzer import SandboxedAnalyzer
+from store.audit import audit_log
 from store.db.database import Database
 from store.errors import StoreError, StoreUnavailable
 from store.files.file_store import FileStore
@@ -43,22 +42,24 @@ class AlreadyRunning(NodeError):
     """Another worker has this data folder."""
 
 
-def run_worker(settings: Settings, *, watch_stdin: bool = False, load_steps: LoadSteps | None = None) -> int:
+def run_worker(
+    settings: Settings, *, watch_stdin: bool = False, load_steps: LoadAnalyzer | None = None
+) -> int:
     """Analyse studies and deliver results until told to stop; return the exit code."""
     try:
         with StopSignal(watch_stdin=watch_stdin) as stop, ExitStack() as resources:
-            _run(settings, load_steps or production_steps, stop.requested, resources)
+            _run(settings, load_steps or load_analyzer, stop.requested, resources)
     except (NodeError, StoreError) as error:
         log.error("worker.cannot_run", error=str(error))  # noqa: TRY400 - a sentence, no traceback
         return 1
     return 0
 
 
-def _run(settings: Settings, load_steps: LoadSteps, stop: Event, resources: ExitStack) -> None:
+def _run(settings: Settings, load_steps: LoadAnalyzer, stop: Event, resources: ExitStack) -> None:
     data_dir = settings.node.data_dir
     resources.enter_context(node_runs(data_dir))
     resources.enter_context(only_worker(data_dir))
-    analyst = resources.enter_context(Analyst(settings, load_steps))  # loads its networks meanwhile
+    analyst = resources.enter_context(SandboxedAnalyzer(settings, load_steps))  # loads its networks meanwhile
     database = Database(settings.store_url)
     resources.callback(database.close)
     database.upgrade()
@@ -69,14 +70,14 @@ def _run(settings: Settings, load_steps: LoadSteps, stop: Event, resources: Exit
         database=database,
         files=outbox.files,
         steps=analyst,
-        wanted=Wanted.of(settings),
+        wanted=ReportPlan.of(settings),
         installation_uid=installation_uid(data_dir),
         clock=utc_now,
     )
     checkpointer = Checkpointer(settings=settings, database=database)
     resources.enter_context(last_checkpoint(checkpointer, utc_now))
     resources.enter_context(on_duty(pipeline, settings.job))
-    scheduler = sweeps.scheduler(outbox, audit_sweeps(settings, database, utc_now, checkpointer))
+    scheduler = schedule.scheduler(outbox, audit_sweeps(settings, database, utc_now, checkpointer))
     scheduler.start()  # what is due for delivery need not wait for the networks
     resources.callback(scheduler.shutdown)
     note_model(pipeline)
@@ -102,15 +103,15 @@ def only_worker(data_dir: Path) -> Iterator[None]:
 
 
 @contextmanager
-def on_duty(pipeline: Pipeline, policy: Policy) -> Iterator[None]:
+def on_duty(pipeline: Pipeline, policy: JobSettings) -> Iterator[None]:
     """Record start and end of the worker; at the start, queue again what a crashed one left behind."""
     detail = {"role": "worker", "version": __version__}
     with pipeline.database.transaction() as session:
-        audit.record(session, "node.started", at=pipeline.clock(), detail=detail)
+        audit_log.record(session, "node.started", at=pipeline.clock(), detail=detail)
         jobs.requeue_running(session, now=pipeline.clock(), max_attempts=policy.max_attempts)
     yield
     with pipeline.database.transaction() as session:
-        audit.record(session, "node.stopped", at=pipeline.clock(), detail=detail)
+        audit_log.record(session, "node.stopped", at=pipeline.clock(), detail=detail)
 
 
 def note_model(pipeline: Pipeline) -> None:
@@ -121,10 +122,10 @@ def note_model(pipeline: Pipeline) -> None:
     """
     detail = vars(pipeline.steps.model)
     with pipeline.database.transaction() as session:
-        audit.record(session, "model.loaded", at=pipeline.clock(), detail=detail)
+        audit_log.record(session, "model.loaded", at=pipeline.clock(), detail=detail)
 
 
-def work_once(pipeline: Pipeline, policy: Policy, *, stop: Event) -> bool:
+def work_once(pipeline: Pipeline, policy: JobSettings, *, stop: Event) -> bool:
     """Claim one job and see it through; False when there was none, or no store to ask."""
     try:
         with pipeline.database.transaction() as session:
@@ -137,7 +138,7 @@ def work_once(pipeline: Pipeline, policy: Policy, *, stop: Event) -> bool:
     return job is not None
 
 
-def see_through(job: Job, pipeline: Pipeline, policy: Policy, *, stop: Event) -> None:
+def see_through(job: Job, pipeline: Pipeline, policy: JobSettings, *, stop: Event) -> None:
     """Run a job; whatever goes wrong becomes the job's next state, never the end of the worker.
 
     Raises:
@@ -146,22 +147,22 @@ def see_through(job: Job, pipeline: Pipeline, policy: Policy, *, stop: Event) ->
     try:
         run_job(job, pipeline, stop=stop)
     except Interrupted:
-        settle(pipeline, partial(jobs.hand_back, job=job), stop=stop)
-    except AnalystError:
-        settle(pipeline, partial(jobs.hand_back, job=job), stop=stop)
+        record_transition(pipeline, partial(jobs.release, job=job), stop=stop)
+    except AnalyzerError:
+        record_transition(pipeline, partial(jobs.release, job=job), stop=stop)
         raise  # no job can be done here: the supervisor starts another worker
     except StoreUnavailable as error:
         # Not the study's fault: the attempt does not count.
         log.warning("job.waits", study=job.study_uid, error=str(error))
         stop.wait(policy.retry_s)
-        settle(pipeline, partial(jobs.hand_back, job=job), stop=stop)
+        record_transition(pipeline, partial(jobs.release, job=job), stop=stop)
     except Exception as error:
         place = place_of(error)
         log.exception("job.failed", study=job.study_uid, attempt=job.attempts, place=place)
-        settle(pipeline, partial(retry_or_bury, job=job, error=place, policy=policy), stop=stop)
+        record_transition(pipeline, partial(retry_or_fail, job=job, error=place, policy=policy), stop=stop)
 
 
-def settle(pipeline: Pipeline, move: Callable[..., None], *, stop: Event) -> None:
+def record_transition(pipeline: Pipeline, move: Callable[..., None], *, stop: Event) -> None:
     """Record what became of a job as soon as the store can be written.
 
     If the worker is stopped before, the row stays RUNNING and the next start queues it again.
@@ -178,10 +179,10 @@ def settle(pipeline: Pipeline, move: Callable[..., None], *, stop: Event) -> Non
             return
 
 
-def retry_or_bury(session: Session, *, job: Job, error: str, policy: Policy, now: datetime) -> None:
+def retry_or_fail(session: Session, *, job: Job, error: str, policy: JobSettings, now: datetime) -> None:
     """Queue a failed job again after a while, or give it up after its last attempt."""
     if job.attempts >= policy.max_attempts:
-        jobs.bury(session, job, error=error, now=now)
+        jobs.fail(session, job, error=error, now=now)
     else:
         jobs.retry(session, job, error=error, not_before=now + timedelta(seconds=policy.retry_s), now=now)
 

@@ -12,41 +12,41 @@ from dicom_node.errors import SettingsError
 from dicom_node.settings.fields import SRTemplate
 from dicom_node.settings.reading import ENV_PREFIX, read_toml, sentence, unknown_variables
 from dicom_node.settings.sections import (
-    TLS,
-    Audit,
-    Codes,
-    Delivery,
+    AuditSettings,
+    CodesSettings,
+    DeliverySettings,
     Destination,
-    Disk,
-    Inference,
-    Job,
-    Node,
-    Peer,
-    Report,
-    Retention,
-    Store,
-    Study,
-    Web,
+    DiskSettings,
+    InferenceSettings,
+    JobSettings,
+    NodeSettings,
+    PeerSettings,
+    ReportSettings,
+    RetentionSettings,
+    StoreSettings,
+    StudySettings,
+    TLSSettings,
+    WebSettings,
 )
 
 __all__ = [
-    "TLS",
-    "Audit",
-    "Codes",
-    "Delivery",
+    "AuditSettings",
+    "CodesSettings",
+    "DeliverySettings",
     "Destination",
-    "Disk",
-    "Inference",
-    "Job",
-    "Node",
-    "Peer",
-    "Report",
-    "Retention",
+    "DiskSettings",
+    "InferenceSettings",
+    "JobSettings",
+    "NodeSettings",
+    "PeerSettings",
+    "ReportSettings",
+    "RetentionSettings",
     "SRTemplate",
     "Settings",
-    "Store",
-    "Study",
-    "Web",
+    "StoreSettings",
+    "StudySettings",
+    "TLSSettings",
+    "WebSettings",
 ]
 
 
@@ -57,21 +57,21 @@ class Settings(BaseSettings):
         frozen=True, extra="forbid", env_prefix=ENV_PREFIX, env_nested_delimiter="__"
     )
 
-    node: Node = Node()
-    peers: tuple[Peer, ...] = ()
+    node: NodeSettings = NodeSettings()
+    peers: tuple[PeerSettings, ...] = ()
     destinations: tuple[Destination, ...] = ()
-    study: Study = Study()
-    store: Store = Store()
-    inference: Inference = Inference()
-    delivery: Delivery = Delivery()
-    report: Report = Report()
-    codes: Codes = Codes()
-    job: Job = Job()
-    web: Web = Web()
-    tls: TLS = TLS()
-    disk: Disk = Disk()
-    retention: Retention = Retention()
-    audit: Audit = Audit()
+    study: StudySettings = StudySettings()
+    store: StoreSettings = StoreSettings()
+    inference: InferenceSettings = InferenceSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    report: ReportSettings = ReportSettings()
+    codes: CodesSettings = CodesSettings()
+    job: JobSettings = JobSettings()
+    web: WebSettings = WebSettings()
+    tls: TLSSettings = TLSSettings()
+    disk: DiskSettings = DiskSettings()
+    retention: RetentionSettings = RetentionSettings()
+    audit: AuditSettings = AuditSettings()
 
     @model_validator(mode="after")
     def _destination_names_differ(self) -> Self:

@@ -28,7 +28,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Node(Section):
+class NodeSettings(Section):
     """`[node]`: the DICOM side of this machine."""
 
     ae_title: AETitle = "ECHONODE"
@@ -56,7 +56,7 @@ class Node(Section):
         return self
 
 
-class Peer(Section):
+class PeerSettings(Section):
     """`[[peers]]`: a scanner that may connect."""
 
     ae_title: AETitle
@@ -80,7 +80,7 @@ class Destination(Section):
     tls: bool = False
 
 
-class Study(Section):
+class StudySettings(Section):
     """`[study]`: when a study counts as complete."""
 
     quiet_seconds: Seconds = 30.0
@@ -93,20 +93,20 @@ class Study(Section):
         return self
 
 
-class Store(Section):
+class StoreSettings(Section):
     """`[store]`: the database."""
 
     url: DatabaseURL = "sqlite:///{data_dir}/echonode.db"
 
 
-class Inference(Section):
+class InferenceSettings(Section):
     """`[inference]`: where and with which weights the networks run."""
 
     device: Device = "auto"
     weights: str = ""
 
 
-class Delivery(Section):
+class DeliverySettings(Section):
     """`[delivery]`: how long a PACS is asked again."""
 
     first_retry_s: Seconds = 5.0
@@ -121,7 +121,7 @@ class Delivery(Section):
         return self
 
 
-class Report(Section):
+class ReportSettings(Section):
     """`[report]`: what the results say, to all destinations alike."""
 
     per_beat: bool = False
@@ -129,13 +129,13 @@ class Report(Section):
     default_charset: Charset = "ISO_IR 100"
 
 
-class Codes(Section):
+class CodesSettings(Section):
     """`[codes]`: SNOMED codes as they are now (SCT), or as long-installed importers know them (SRT)."""
 
     snomed: Literal["SCT", "SRT"] = "SCT"
 
 
-class Job(Section):
+class JobSettings(Section):
     """`[job]`: how often a study is analysed before it is given up."""
 
     max_attempts: int = Field(default=3, ge=1, le=100)
@@ -144,7 +144,7 @@ class Job(Section):
     image_memory_mb: Megabytes = 4096
 
 
-class Web(Section):
+class WebSettings(Section):
     """`[web]`: health, metrics, and the read-only page."""
 
     host: Host = "127.0.0.1"
@@ -159,7 +159,7 @@ class Web(Section):
         return self
 
 
-class TLS(Section):
+class TLSSettings(Section):
     """`[tls]`: our certificate, for a port of its own and for destinations and peers with `tls = true`."""
 
     port: int = Field(default=0, ge=0, le=65_535)  # 0: no TLS port
@@ -180,7 +180,7 @@ class TLS(Section):
         return self
 
 
-class Disk(Section):
+class DiskSettings(Section):
     """`[disk]`: how much must stay free in the data folder."""
 
     soft_free_mb: Megabytes = 2048
@@ -193,14 +193,14 @@ class Disk(Section):
         return self
 
 
-class Retention(Section):
+class RetentionSettings(Section):
     """`[retention]`: how long files of finished studies are kept (0: for ever); rows stay."""
 
     days: Days = 30.0
     once_committed: bool = False
 
 
-class Audit(Section):
+class AuditSettings(Section):
     """`[audit]`: checkpoints, sealed segments, and the way to a syslog server."""
 
     checkpoint_hours: float = Field(default=24.0, gt=0, le=8760, allow_inf_nan=False)

@@ -10,7 +10,7 @@ from dicom_node import __version__
 from dicom_node.process.locks import node_stands_still
 from dicom_node.settings import Settings
 from store import backup
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 
 
@@ -38,13 +38,13 @@ def restore(settings: Settings, source: Path) -> int:
         former = backup.restore(source, database.path, now=now)
         database.upgrade()
         with database.transaction() as session:
-            newest = audit.events(session, limit=1)
+            newest = audit_log.events(session, limit=1)
             detail = {
                 "version": __version__,
                 "backup_until": newest[0].at.isoformat() if newest else None,
                 "former_database": former and former.name,
             }
-            audit.record(session, "database.restored", at=now, detail=detail)
+            audit_log.record(session, "database.restored", at=now, detail=detail)
     _say(f"restored from {source}" + (f"; the former database is {former}" if former else ""))
     return 0
 

@@ -2,8 +2,8 @@
 
 import threading
 
-from dicom_node.audit.recorder import Trail
-from dicom_node.settings import Disk as Policy
+from dicom_node.audit.recorder import AuditRecorder
+from dicom_node.settings import DiskSettings
 from store.errors import StoreUnavailable
 from store.files.file_store import FileStore
 
@@ -12,7 +12,7 @@ RECOVERED = 1.05
 """Low is over at this multiple of the threshold, so that one file more or less changes nothing."""
 
 
-def is_low(free_bytes: int, *, was_low: bool, policy: Policy) -> bool:
+def is_low(free_bytes: int, *, was_low: bool, policy: DiskSettings) -> bool:
     """Tell whether less is free than `soft_free_mb`; once it was, a little more is needed to be enough."""
     return free_bytes < policy.soft_free_mb * MEGABYTE * (RECOVERED if was_low else 1)
 
@@ -20,7 +20,7 @@ def is_low(free_bytes: int, *, was_low: bool, policy: Policy) -> bool:
 class DiskWatch:
     """Says whether there is room for another association; audits when that changes, not each answer."""
 
-    def __init__(self, files: FileStore, policy: Policy, trail: Trail) -> None:
+    def __init__(self, files: FileStore, policy: DiskSettings, trail: AuditRecorder) -> None:
         self._files = files
         self._policy = policy
         self._trail = trail

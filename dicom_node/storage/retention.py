@@ -10,15 +10,14 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from dicom_node.settings import Retention as Policy
-from dicom_node.settings import Settings
+from dicom_node.settings import RetentionSettings, Settings
 from dicom_node.storage.disk import is_low
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import StudyState
 from store.files.file_store import FileStore
-from store.rows import retention_candidates as holdings
-from store.rows.retention_candidates import Holding
+from store.rows import retention_candidates
+from store.rows.retention_candidates import RetentionCandidate
 
 log = structlog.get_logger()
 
@@ -40,16 +39,18 @@ class Keeper:
 def tidy(keeper: Keeper) -> int:
     """Remove every file that may go, oldest studies first; return how many."""
     policy, removed = keeper.settings.retention, 0
-    for kind in holdings.KINDS:
+    for kind in retention_candidates.KINDS:
         with keeper.database.read() as session:
-            held = holdings.holdings(session, kind)
+            held = retention_candidates.candidates(session, kind)
         for holding in held:
             if reason_to_go(holding, now=keeper.clock(), policy=policy, pressed=_pressed(keeper)):
                 removed += _remove_all(keeper, holding)
     return removed + _remove_conflicts(keeper)
 
 
-def reason_to_go(holding: Holding, *, now: datetime, policy: Policy, pressed: bool) -> str | None:
+def reason_to_go(
+    holding: RetentionCandidate, *, now: datetime, policy: RetentionSettings, pressed: bool
+) -> str | None:
     """Say why the files of a study may go now: "age", "committed" or "disk"; None when they may not.
 
     Never those of a study that is not finished. Age counts from the last image or revision. What nobody
@@ -72,24 +73,24 @@ def _pressed(keeper: Keeper) -> bool:
     return is_low(keeper.files.free_bytes(), was_low=True, policy=keeper.settings.disk)
 
 
-def _remove_all(keeper: Keeper, holding: Holding) -> int:
+def _remove_all(keeper: Keeper, holding: RetentionCandidate) -> int:
     removed = 0
     while batch := _remove_some(keeper, holding):
         removed += batch
     return removed
 
 
-def _remove_some(keeper: Keeper, holding: Holding) -> int:
+def _remove_some(keeper: Keeper, holding: RetentionCandidate) -> int:
     """Remove a batch of files of a study, if its state still lets them go; return how many."""
     pressed = _pressed(keeper)
     with keeper.database.transaction() as session:
-        for current in holdings.holdings(session, holding.kind, holding.study_uid):
+        for current in retention_candidates.candidates(session, holding.kind, holding.study_uid):
             now = keeper.clock()
             why = reason_to_go(current, now=now, policy=keeper.settings.retention, pressed=pressed)
-            gone = holdings.paths(session, current, limit=BATCH)
+            gone = retention_candidates.paths(session, current, limit=BATCH)
             if why:
                 freed = keeper.files.remove(gone)
-                holdings.mark_gone(session, current, gone, size_bytes=freed, why=why, now=now)
+                retention_candidates.mark_gone(session, current, gone, size_bytes=freed, why=why, now=now)
                 log.info("retention.removed", study=current.study_uid, files=len(gone), because=why)
                 return len(gone)
     return 0
@@ -103,5 +104,5 @@ def _remove_conflicts(keeper: Keeper) -> int:
         freed = keeper.files.remove(old)
         with keeper.database.transaction() as session:
             detail = {"files": len(old), "size_bytes": freed, "because": "age"}
-            audit.record(session, "conflict.file_removed", at=now, detail=detail)
+            audit_log.record(session, "conflict.file_removed", at=now, detail=detail)
     return len(old)

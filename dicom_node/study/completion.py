@@ -2,11 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from dicom_node.settings import Study as Policy
+from dicom_node.settings import StudySettings
 from store.rows.studies import Study
 
 
-def is_complete(study: Study, *, now: datetime, policy: Policy) -> bool:
+def is_complete(study: Study, *, now: datetime, policy: StudySettings) -> bool:
     """Decide whether the images of a receiving study have stopped coming.
 
     They have when none came for `quiet_seconds`, or when they trickle in for `ceiling_seconds`

@@ -8,7 +8,7 @@ from typing import Any
 
 from dicom_node.report.objects import ReportObject, UnreportableSource
 from dicom_node.settings import Settings
-from dicom_node.study.image_result import Analyse, Finding, examine
+from dicom_node.study.image_result import Analyse, ImageResult, examine
 from inference.errors import InferenceError
 from inference.image.reading import read_image
 from inference.types import ModelIdentity, StripResult
@@ -16,14 +16,14 @@ from store.rows.instances import Instance
 
 
 @dataclass(frozen=True, kw_only=True)
-class Steps:
+class ImageAnalyzer:
     """Both steps, done in this process, and what makes the numbers."""
 
     analyse: Analyse
     build_results: Callable[..., Sequence[ReportObject]]
     model: ModelIdentity
 
-    def examine(self, image: Instance, path: Path) -> Finding:
+    def examine(self, image: Instance, path: Path) -> ImageResult:
         """Measure one kept file."""
         return examine(image, path, self.analyse)
 
@@ -39,13 +39,15 @@ class Steps:
             raise UnreportableSource(str(error)) from error
 
 
-LoadSteps = Callable[[Settings], Steps]
+LoadAnalyzer = Callable[[Settings], ImageAnalyzer]
 
 
-def production_steps(settings: Settings) -> Steps:
+def load_analyzer(settings: Settings) -> ImageAnalyzer:
     """Load the networks, once; imported here because torch takes seconds."""
     from dicom_node.report.build import build_results  # noqa: PLC0415 - as above
     from inference.analyse import analyse, load_model  # noqa: PLC0415 - as above
 
     model = load_model(settings.inference.weights, settings.inference.device)
-    return Steps(analyse=partial(analyse, model=model), build_results=build_results, model=model.identity)
+    return ImageAnalyzer(
+        analyse=partial(analyse, model=model), build_results=build_results, model=model.identity
+    )

@@ -22,7 +22,7 @@ _JUDGED = frozenset(error.reason for error in (NoCycle, Implausible, LowAgreemen
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class ImageResult:
     """One image of the study and what was found on each of its strips (at least one entry)."""
 
     image: Instance
@@ -45,7 +45,7 @@ class Finding:
         return {"strips": [_audited(strip) for strip in self.strips]}
 
 
-def examine(image: Instance, path: Path, analyse: Analyse) -> Finding:
+def examine(image: Instance, path: Path, analyse: Analyse) -> ImageResult:
     """Read one kept file and measure it; a file that cannot be read is a finding, not an error.
 
     Raises:
@@ -64,7 +64,7 @@ def examine(image: Instance, path: Path, analyse: Analyse) -> Finding:
     missing = [keyword for keyword in _NEEDED if not _is_one(attribute(dataset, keyword))]
     if missing:
         return unusable(image, f"no report can refer to it without {', '.join(missing)}")
-    return Finding(image=image, strips=analyse(dataset), charset_missing=charset_missing)
+    return ImageResult(image=image, strips=analyse(dataset), charset_missing=charset_missing)
 
 
 def _is_one(uid: object) -> bool:
@@ -72,9 +72,9 @@ def _is_one(uid: object) -> bool:
     return isinstance(uid, str) and bool(uid)
 
 
-def unusable(image: Instance, detail: str, *, reason: str = PixelDataError.reason) -> Finding:
+def unusable(image: Instance, detail: str, *, reason: str = PixelDataError.reason) -> ImageResult:
     """Return the finding that nothing can be made of the file itself."""
-    return Finding(image=image, strips=[StripResult(status="not_measured", reason=reason, detail=detail)])
+    return ImageResult(image=image, strips=[StripResult(status="not_measured", reason=reason, detail=detail)])
 
 
 def judged(strip: StripResult) -> bool:

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from dicom_node.errors import AnalysisStopped, NodeError
 from dicom_node.report.objects import ReportObject, UnreportableSource
-from dicom_node.report.plan import Wanted
-from dicom_node.study.image_result import Finding, judged
+from dicom_node.report.plan import ReportPlan
+from dicom_node.study.image_result import ImageResult, judged
 from dicom_node.study.predecessors import predecessors_of
 from inference.types import ModelIdentity, StripResult
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import InstanceState
 from store.files.file_store import FileStore
@@ -35,14 +35,14 @@ class Interrupted(NodeError):
     """The worker was asked to stop between two images."""
 
 
-class Examiner(Protocol):
+class Analyzer(Protocol):
     """Who looks into the files: `steps.Steps` in this process, `analyst.Analyst` in a process of its own."""
 
     @property
     def model(self) -> ModelIdentity:
         """What makes the numbers."""
 
-    def examine(self, image: Instance, path: Path) -> Finding:
+    def examine(self, image: Instance, path: Path) -> ImageResult:
         """Measure one kept file."""
 
     def report(self, path: Path, strips: Sequence[StripResult], **circumstances: Any) -> list[ReportObject]:
@@ -55,8 +55,8 @@ class Pipeline:
 
     database: Database
     files: FileStore
-    steps: Examiner
-    wanted: Wanted
+    steps: Analyzer
+    wanted: ReportPlan
     installation_uid: str
     clock: Callable[[], datetime]
 
@@ -99,12 +99,12 @@ def is_gone(image: Instance, files: FileStore) -> bool:
     return image.file_gone_at is not None or (concluded and not files.absolute(image.path).exists())
 
 
-def find(image: Instance, pipeline: Pipeline) -> Finding:
+def find(image: Instance, pipeline: Pipeline) -> ImageResult:
     """Measure one image."""
     return pipeline.steps.examine(image, pipeline.files.absolute(image.path))
 
 
-def worth_reporting(findings: Sequence[Finding], wanted: Wanted) -> list[Finding]:
+def worth_reporting(findings: Sequence[ImageResult], wanted: ReportPlan) -> list[ImageResult]:
     """Return the images to report on: those measured, and refusals where they are wanted.
 
     Images that no job has concluded yet are new. If there are some and none of them is to be
@@ -120,7 +120,7 @@ def worth_reporting(findings: Sequence[Finding], wanted: Wanted) -> list[Finding
     return worthy if not new or any(finding in worthy for finding in new) else []
 
 
-def report(finding: Finding, job: Job, pipeline: Pipeline) -> list[NewResult]:
+def report(finding: ImageResult, job: Job, pipeline: Pipeline) -> list[NewResult]:
     """Build the objects of one image and make them durable; none, with a reason, if that is impossible."""
     image = finding.image
     try:
@@ -145,7 +145,7 @@ def report(finding: Finding, job: Job, pipeline: Pipeline) -> list[NewResult]:
 def record_refusal(image: Instance, job: Job, pipeline: Pipeline, *, why: str) -> None:
     """Say in the audit log why an image that was measured has no reports."""
     with pipeline.database.transaction() as session:
-        audit.record(
+        audit_log.record(
             session,
             "report.refused",
             "refused",
@@ -175,7 +175,7 @@ def keep(new: ReportObject, image: Instance, job: Job, pipeline: Pipeline) -> Ne
     )
 
 
-def record_outcomes(session: Session, findings: Sequence[Finding], job: Job, pipeline: Pipeline) -> None:
+def record_outcomes(session: Session, findings: Sequence[ImageResult], job: Job, pipeline: Pipeline) -> None:
     """Move every image to MEASURED or NOT_MEASURED, with its numbers or its reason."""
     made_by = {"revision": job.revision, "model_sha256": pipeline.steps.model.sha256}
     for finding in findings:
@@ -188,7 +188,7 @@ def record_outcomes(session: Session, findings: Sequence[Finding], job: Job, pip
             now=pipeline.clock(),
         )
         if finding.charset_missing:
-            audit.record(
+            audit_log.record(
                 session,
                 "report.charset_assumed",
                 at=pipeline.clock(),
@@ -205,7 +205,7 @@ def record_results(session: Session, reports: Sequence[NewResult], job: Job, pip
         results.add(session, new, destinations=to, now=pipeline.clock())
     if not reports:
         detail = {"revision": job.revision, "because": "no new image gave anything that a destination wants"}
-        audit.record(session, "result.none", at=pipeline.clock(), study_uid=job.study_uid, detail=detail)
+        audit_log.record(session, "result.none", at=pipeline.clock(), study_uid=job.study_uid, detail=detail)
 
 
 def unless(stop: Event, items: Iterable[Item]) -> Iterator[Item]:

@@ -32,6 +32,6 @@ def resend_parked(settings: Settings, study_uid: str | None) -> int:
     with closing(Database(settings.store_url)) as database, database.transaction() as session:
         parked = deliveries.parked(session, study_uid)
         for delivery in parked:
-            deliveries.unpark(session, delivery, now=now)
+            deliveries.requeue(session, delivery, now=now)
     Console().print(f"{len(parked)} to be sent again")
     return 0

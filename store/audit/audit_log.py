@@ -28,15 +28,17 @@ from sqlalchemy.orm import Session
 
 from store.audit import segments
 from store.audit.chain import GENESIS, Row, digest
-from store.db.schema import audit_events, utc_text
+from store.db.schema import audit_event_table, utc_text
 
 MAX_TEXT = 128
 """Longest peer name or UID kept: what a hostile peer sends may be of any length."""
 
 # Built once: SQLAlchemy takes longer to put a statement together than SQLite to run it.
-LAST = select(audit_events.c.id, audit_events.c.hash).order_by(audit_events.c.id.desc()).limit(1)
-INSERT = insert(audit_events)
-STORED = [column if column.name != "at" else type_coerce(column, Text) for column in audit_events.c]
+LAST = (
+    select(audit_event_table.c.id, audit_event_table.c.hash).order_by(audit_event_table.c.id.desc()).limit(1)
+)
+INSERT = insert(audit_event_table)
+STORED = [column if column.name != "at" else type_coerce(column, Text) for column in audit_event_table.c]
 FETCH = 1000
 """Rows fetched at a time when many are read."""
 
@@ -111,12 +113,12 @@ def events(
     Raises:
         SegmentUnreadable: a segment file is missing or damaged.
     """
-    query = select(audit_events).order_by(audit_events.c.id.desc()).limit(limit)
+    query = select(audit_event_table).order_by(audit_event_table.c.id.desc()).limit(limit)
     for column, value in (("study_uid", study_uid), ("event", event), ("outcome", outcome)):
         if value is not None:
-            query = query.where(audit_events.c[column] == value)
+            query = query.where(audit_event_table.c[column] == value)
     if since is not None:
-        query = query.where(audit_events.c.at >= since)
+        query = query.where(audit_event_table.c.at >= since)
     found = [_event(row) for row in reversed(session.execute(query).mappings().all())]
     if sealed is None or (limit is not None and len(found) >= limit):
         return found
@@ -127,7 +129,12 @@ def events(
 
 def after(session: Session, last_id: int, *, limit: int) -> list[AuditEvent]:
     """Events with ids above one, oldest first."""
-    query = select(audit_events).where(audit_events.c.id > last_id).order_by(audit_events.c.id).limit(limit)
+    query = (
+        select(audit_event_table)
+        .where(audit_event_table.c.id > last_id)
+        .order_by(audit_event_table.c.id)
+        .limit(limit)
+    )
     return [_event(row) for row in session.execute(query).mappings()]
 
 
@@ -141,11 +148,11 @@ def stored_rows(
     session: Session, *, first_id: int | None = None, last_id: int | None = None
 ) -> Iterator[Row]:
     """Yield rows as they are stored, times as text, in order of their ids; few are in memory at a time."""
-    query = select(*STORED).order_by(audit_events.c.id).execution_options(yield_per=FETCH)
+    query = select(*STORED).order_by(audit_event_table.c.id).execution_options(yield_per=FETCH)
     if first_id is not None:
-        query = query.where(audit_events.c.id >= first_id)
+        query = query.where(audit_event_table.c.id >= first_id)
     if last_id is not None:
-        query = query.where(audit_events.c.id <= last_id)
+        query = query.where(audit_event_table.c.id <= last_id)
     for row in session.execute(query).mappings():
         yield dict(row)
 

@@ -6,29 +6,29 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.audit.audit_log import AuditEvent
-from store.db.schema import audit_events, audit_exports
+from store.db.schema import audit_event_table, audit_export_table
 
 
 def exported_id(session: Session, name: str) -> int:
     """Id of the last row that the other machine has; 0 when it has none."""
-    return session.scalar(select(audit_exports.c.last_id).where(audit_exports.c.name == name)) or 0
+    return session.scalar(select(audit_export_table.c.last_id).where(audit_export_table.c.name == name)) or 0
 
 
-def waiting(session: Session, name: str, *, limit: int) -> list[AuditEvent]:
+def unsent(session: Session, name: str, *, limit: int) -> list[AuditEvent]:
     """Return the next rows to be sent, oldest first."""
-    return audit.after(session, exported_id(session, name), limit=limit)
+    return audit_log.after(session, exported_id(session, name), limit=limit)
 
 
-def oldest_waiting(session: Session, name: str) -> datetime | None:
+def oldest_unsent(session: Session, name: str) -> datetime | None:
     """Return the time of the first row that was not sent; None when all were."""
-    later = select(audit_events.c.at).where(audit_events.c.id > exported_id(session, name))
-    return session.scalar(later.order_by(audit_events.c.id).limit(1))
+    later = select(audit_event_table.c.at).where(audit_event_table.c.id > exported_id(session, name))
+    return session.scalar(later.order_by(audit_event_table.c.id).limit(1))
 
 
 def advance(session: Session, name: str, last_id: int) -> None:
     """The other machine has all rows up to this one; a cursor never goes back."""
-    session.execute(insert(audit_exports).on_conflict_do_nothing(), {"name": name, "last_id": last_id})
-    behind = (audit_exports.c.name == name) & (audit_exports.c.last_id < last_id)
-    session.execute(update(audit_exports).where(behind).values(last_id=last_id))
+    session.execute(insert(audit_export_table).on_conflict_do_nothing(), {"name": name, "last_id": last_id})
+    behind = (audit_export_table.c.name == name) & (audit_export_table.c.last_id < last_id)
+    session.execute(update(audit_export_table).where(behind).values(last_id=last_id))

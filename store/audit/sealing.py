@@ -13,11 +13,10 @@ from pathlib import Path
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from store.audit import audit_log as audit
-from store.audit import segments
+from store.audit import audit_log, segments
 from store.audit.chain import GENESIS, Chain, Row
 from store.db.database import Database
-from store.db.schema import audit_events, audit_segments
+from store.db.schema import audit_event_table, audit_segment_table
 from store.errors import StoreError
 
 SEGMENT_ROWS = 20_000
@@ -57,7 +56,7 @@ def seal(
         end = _left_over(folder, last_id + 1) or min(_last_older(session, before), last_id + most)
         if exported_id is not None:
             end = min(end, exported_id)
-        rows = list(audit.stored_rows(session, first_id=last_id + 1, last_id=end))
+        rows = list(audit_log.stored_rows(session, first_id=last_id + 1, last_id=end))
     if not rows:
         return 0
     _check(rows, last_id, last_hash)
@@ -70,9 +69,9 @@ def seal(
 
 def _last_older(session: Session, before: datetime) -> int:
     """Return the id of the last row before the first one that is not old enough; never the newest row."""
-    by_id = audit_events.c.id
-    young = session.scalar(select(by_id).where(audit_events.c.at >= before).order_by(by_id).limit(1))
-    newest, _ = audit.head(session) or (1, GENESIS)
+    by_id = audit_event_table.c.id
+    young = session.scalar(select(by_id).where(audit_event_table.c.at >= before).order_by(by_id).limit(1))
+    newest, _ = audit_log.head(session) or (1, GENESIS)
     return min(young or newest, newest) - 1
 
 
@@ -94,6 +93,6 @@ def _replace_by_file(session: Session, rows: Sequence[Row], sha256: str, now: da
     first_id, last_id = rows[0]["id"], rows[-1]["id"]
     values = {"first_id": first_id, "last_id": last_id, "sha256": sha256, "rows": len(rows)}
     hashes = {"first_prev_hash": rows[0]["prev_hash"], "last_hash": rows[-1]["hash"]}
-    session.execute(insert(audit_segments), {**values, **hashes, "sealed_at": now})
-    audit.record(session, "audit.sealed", at=now, detail=values)
-    session.execute(delete(audit_events).where(audit_events.c.id.between(first_id, last_id)))
+    session.execute(insert(audit_segment_table), {**values, **hashes, "sealed_at": now})
+    audit_log.record(session, "audit.sealed", at=now, detail=values)
+    session.execute(delete(audit_event_table).where(audit_event_table.c.id.between(first_id, last_id)))

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from store.audit.chain import Row
-from store.db.schema import audit_segments
+from store.db.schema import audit_segment_table
 from store.errors import StoreError, StoreUnavailable
 from store.files.fsync import sync
 
@@ -53,8 +53,8 @@ def file_name(first_id: int, last_id: int) -> str:
 
 def all_segments(session: Session) -> list[Segment]:
     """Return the segments, oldest first."""
-    columns = [column for column in audit_segments.c if column.name != "id"]
-    query = select(*columns).order_by(audit_segments.c.first_id)
+    columns = [column for column in audit_segment_table.c if column.name != "id"]
+    query = select(*columns).order_by(audit_segment_table.c.first_id)
     return [Segment(**row) for row in session.execute(query).mappings()]
 
 

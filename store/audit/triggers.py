@@ -16,7 +16,7 @@ OR NOT EXISTS (SELECT 1 FROM audit_events WHERE id = NEW.first_id AND prev_hash 
 OR NOT EXISTS (SELECT 1 FROM audit_events WHERE id = NEW.last_id AND hash = NEW.last_hash)
 OR EXISTS (SELECT 1 FROM audit_segments WHERE id = NEW.id)"""
 
-GUARDS = {
+TRIGGERS = {
     "audit_events_no_update": f"BEFORE UPDATE ON audit_events {REFUSED.format(table='audit_events')}",
     "audit_events_no_delete": (
         f"BEFORE DELETE ON audit_events WHEN NOT {SEALED} {REFUSED.format(table='audit_events')}"
@@ -37,7 +37,7 @@ def missing(session: Session) -> Iterator[str]:
     """Yield the names of triggers that are gone or read differently."""
     query = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     found = {row.name: _plain(row.sql) for row in session.execute(query)}
-    for name, body in GUARDS.items():
+    for name, body in TRIGGERS.items():
         if found.get(name) != _plain(f"CREATE TRIGGER {name} {body}"):
             yield name
 

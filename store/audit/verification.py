@@ -8,9 +8,7 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from store.audit import audit_log as audit
-from store.audit import segments
-from store.audit import triggers as guards
+from store.audit import audit_log, segments, triggers
 from store.audit.chain import Chain, Flaw, Row
 from store.audit.segments import Segment, SegmentUnreadable
 
@@ -25,7 +23,7 @@ class Checkpoint:
 
 
 @dataclass(kw_only=True)
-class Witness:
+class CheckpointComparison:
     """Compares passing rows with checkpoints."""
 
     checkpoints: Sequence[Checkpoint] = ()
@@ -72,17 +70,19 @@ def verify(
         sealed: the folder of the segment files; None: not looked into.
         checkpoints: what the trail is compared with.
     """
-    chain, witness = Chain(), Witness(checkpoints=checkpoints)
-    for name in guards.missing(session):
+    chain, witness = Chain(), CheckpointComparison(checkpoints=checkpoints)
+    for name in triggers.missing(session):
         chain.add("guard", 0, f"the trigger {name} is missing or was changed: rows can be changed unhindered")
     for segment in segments.all_segments(session):
         _follow_segment(segment, chain, witness, sealed)
-    chain.extend(witness.watch(audit.stored_rows(session)))
+    chain.extend(witness.watch(audit_log.stored_rows(session)))
     witness.testify(chain)
     return chain.close(_highest_id(session))
 
 
-def _follow_segment(segment: Segment, chain: Chain, witness: Witness, folder: Path | None) -> None:
+def _follow_segment(
+    segment: Segment, chain: Chain, witness: CheckpointComparison, folder: Path | None
+) -> None:
     begin = (chain.last_id + 1, chain.last_hash)
     if (segment.first_id, segment.first_prev_hash) != begin:
         rows = f"rows {segment.first_id} to {segment.last_id}"
@@ -94,7 +94,7 @@ def _follow_segment(segment: Segment, chain: Chain, witness: Witness, folder: Pa
     chain.skip_to(segment.last_id, segment.last_hash)
 
 
-def _follow_file(segment: Segment, chain: Chain, witness: Witness, path: Path) -> None:
+def _follow_file(segment: Segment, chain: Chain, witness: CheckpointComparison, path: Path) -> None:
     try:
         if segments.sha256_of(path) != segment.sha256:
             chain.add("segment", segment.first_id, f"the segment file {path.name} was changed")

@@ -55,7 +55,7 @@ def _state(states: type[StrEnum], name: str) -> Enum:
     return Enum(states, native_enum=False, create_constraint=True, name=name)
 
 
-studies = Table(
+study_table = Table(
     "studies",
     metadata,
     Column("study_uid", String(64), primary_key=True),
@@ -65,7 +65,7 @@ studies = Table(
     Column("last_received_at", UtcText, nullable=False),
 )
 
-instances = Table(
+instance_table = Table(
     "instances",
     metadata,
     Column("id", Integer, primary_key=True),
@@ -86,9 +86,9 @@ instances = Table(
     Column("file_gone_at", UtcText),
 )
 # Retention looks for what is still there among years of rows.
-Index("instance_with_file", instances.c.study_uid, sqlite_where=text("file_gone_at IS NULL"))
+Index("instance_with_file", instance_table.c.study_uid, sqlite_where=text("file_gone_at IS NULL"))
 
-jobs = Table(
+job_table = Table(
     "jobs",
     metadata,
     Column("id", Integer, primary_key=True),
@@ -104,12 +104,12 @@ jobs = Table(
 # Two revisions of a study at once would race for predecessor and order in the PACS.
 Index(
     "job_one_running_per_study",
-    jobs.c.study_uid,
+    job_table.c.study_uid,
     unique=True,
     sqlite_where=text("state = 'RUNNING'"),
 )
 
-results = Table(
+result_table = Table(
     "results",
     metadata,
     Column("id", Integer, primary_key=True),
@@ -137,9 +137,9 @@ results = Table(
     Column("created_at", UtcText, nullable=False),
     Column("file_gone_at", UtcText),
 )
-Index("result_with_file", results.c.study_uid, sqlite_where=text("file_gone_at IS NULL"))
+Index("result_with_file", result_table.c.study_uid, sqlite_where=text("file_gone_at IS NULL"))
 
-deliveries = Table(
+delivery_table = Table(
     "deliveries",
     metadata,
     Column("id", Integer, primary_key=True),
@@ -156,7 +156,7 @@ deliveries = Table(
 )
 
 # What we asked of destinations: a request per row, and the deliveries it is about.
-commitment_requests = Table(
+commitment_request_table = Table(
     "commitment_requests",
     metadata,
     Column("transaction_uid", String(64), primary_key=True),
@@ -166,7 +166,7 @@ commitment_requests = Table(
     Column("answered_at", UtcText),
 )
 
-commitment_items = Table(
+commitment_item_table = Table(
     "commitment_items",
     metadata,
     Column("transaction_uid", ForeignKey("commitment_requests.transaction_uid"), primary_key=True),
@@ -174,7 +174,7 @@ commitment_items = Table(
 )
 
 # What peers asked of us, until they have our answer.
-commitment_reports = Table(
+commitment_report_table = Table(
     "commitment_reports",
     metadata,
     Column("id", Integer, primary_key=True),
@@ -190,7 +190,7 @@ commitment_reports = Table(
     UniqueConstraint("peer_ae", "transaction_uid", name="report_transaction"),
 )
 
-audit_events = Table(
+audit_event_table = Table(
     "audit_events",
     metadata,
     Column("id", Integer, primary_key=True),
@@ -214,7 +214,7 @@ audit_events = Table(
     sqlite_autoincrement=True,
 )
 
-audit_segments = Table(
+audit_segment_table = Table(
     "audit_segments",
     metadata,
     Column("id", Integer, primary_key=True),
@@ -228,7 +228,7 @@ audit_segments = Table(
     CheckConstraint('first_id + "rows" = last_id + 1 AND "rows" > 0', name="segment_rows"),
 )
 
-audit_exports = Table(
+audit_export_table = Table(
     "audit_exports",
     metadata,
     Column("name", String(64), primary_key=True),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import TypeVar
 
-from store.errors import IllegalMove
+from store.errors import IllegalTransition
 
 
 class InstanceState(StrEnum):
@@ -89,7 +89,7 @@ class ReportState(StrEnum):
 
 
 # One table per enum: members of different enums compare equal when they are spelled alike.
-LEGAL_MOVES: Mapping[type[StrEnum], Mapping[StrEnum, frozenset[StrEnum]]] = {
+LEGAL_TRANSITIONS: Mapping[type[StrEnum], Mapping[StrEnum, frozenset[StrEnum]]] = {
     InstanceState: {
         InstanceState.RECEIVED: frozenset({InstanceState.MEASURED, InstanceState.NOT_MEASURED}),
         InstanceState.MEASURED: frozenset({InstanceState.MEASURED, InstanceState.NOT_MEASURED}),
@@ -143,11 +143,11 @@ FIRST_STATES: Mapping[type[StrEnum], frozenset[StrEnum]] = {
 State = TypeVar("State", InstanceState, StudyState, JobState, DeliveryState, RequestState, ReportState)
 
 
-def check_move(old: State, new: State) -> None:
+def check_transition(old: State, new: State) -> None:
     """Allow a legal move.
 
     Raises:
         IllegalMove: `LEGAL_MOVES` has no way from `old` to `new`.
     """
-    if new not in LEGAL_MOVES[type(old)][old]:
-        raise IllegalMove(f"{type(old).__name__}: {old} -> {new}")
+    if new not in LEGAL_TRANSITIONS[type(old)][old]:
+        raise IllegalTransition(f"{type(old).__name__}: {old} -> {new}")

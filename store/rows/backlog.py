@@ -5,27 +5,34 @@ from datetime import datetime, timedelta
 from sqlalchemy import Text, func, select, type_coerce, update
 from sqlalchemy.orm import Session
 
-from store.audit import audit_log as audit
-from store.db.schema import audit_events, commitment_reports, deliveries, instances, jobs, studies
+from store.audit import audit_log
+from store.db.schema import (
+    audit_event_table,
+    commitment_report_table,
+    delivery_table,
+    instance_table,
+    job_table,
+    study_table,
+)
 from store.db.states import DeliveryState, JobState, ReportState, StudyState
 
 WAITING = {
-    "study": (studies.c.first_received_at, studies.c.state, (StudyState.RECEIVING, StudyState.READY)),
-    "job": (jobs.c.created_at, jobs.c.state, (JobState.QUEUED, JobState.RUNNING)),
-    "delivery": (deliveries.c.waiting_since, deliveries.c.state, (DeliveryState.PENDING,)),
-    "commitment": (deliveries.c.waiting_since, deliveries.c.state, (DeliveryState.SENT,)),
+    "study": (study_table.c.first_received_at, study_table.c.state, (StudyState.RECEIVING, StudyState.READY)),
+    "job": (job_table.c.created_at, job_table.c.state, (JobState.QUEUED, JobState.RUNNING)),
+    "delivery": (delivery_table.c.waiting_since, delivery_table.c.state, (DeliveryState.PENDING,)),
+    "commitment": (delivery_table.c.waiting_since, delivery_table.c.state, (DeliveryState.SENT,)),
     "commitment_report": (
-        commitment_reports.c.created_at,
-        commitment_reports.c.state,
+        commitment_report_table.c.created_at,
+        commitment_report_table.c.state,
         (ReportState.PENDING,),
     ),
 }
 """Since when a row waits, and in which states it does."""
 STATES = {
-    "study": studies.c.state,
-    "instance": instances.c.state,
-    "job": jobs.c.state,
-    "delivery": deliveries.c.state,
+    "study": study_table.c.state,
+    "instance": instance_table.c.state,
+    "job": job_table.c.state,
+    "delivery": delivery_table.c.state,
 }
 
 
@@ -49,7 +56,7 @@ def counts(session: Session) -> dict[tuple[str, str], int]:
 
 def audit_rows(session: Session) -> int:
     """The number of the newest audit row: how many were ever written."""
-    return session.scalar(select(func.max(audit_events.c.id))) or 0
+    return session.scalar(select(func.max(audit_event_table.c.id))) or 0
 
 
 def pull_forward(
@@ -61,27 +68,27 @@ def pull_forward(
     """
     rows = {
         "deliveries": session.execute(
-            update(deliveries)
-            .where(deliveries.c.state.in_((DeliveryState.PENDING, DeliveryState.SENT)))
-            .where(deliveries.c.next_attempt_at > now + delivery_wait)
+            update(delivery_table)
+            .where(delivery_table.c.state.in_((DeliveryState.PENDING, DeliveryState.SENT)))
+            .where(delivery_table.c.next_attempt_at > now + delivery_wait)
             .values(next_attempt_at=now)
-            .returning(deliveries.c.id)
+            .returning(delivery_table.c.id)
         ),
         "commitment_reports": session.execute(
-            update(commitment_reports)
-            .where(commitment_reports.c.state == ReportState.PENDING)
-            .where(commitment_reports.c.next_attempt_at > now + delivery_wait)
+            update(commitment_report_table)
+            .where(commitment_report_table.c.state == ReportState.PENDING)
+            .where(commitment_report_table.c.next_attempt_at > now + delivery_wait)
             .values(next_attempt_at=now)
-            .returning(commitment_reports.c.id)
+            .returning(commitment_report_table.c.id)
         ),
         "jobs": session.execute(
-            update(jobs)
-            .where(jobs.c.state == JobState.QUEUED, jobs.c.not_before > now + job_wait)
+            update(job_table)
+            .where(job_table.c.state == JobState.QUEUED, job_table.c.not_before > now + job_wait)
             .values(not_before=now)
-            .returning(jobs.c.id)
+            .returning(job_table.c.id)
         ),
     }
     pulled = {what: len(found.all()) for what, found in rows.items()}
     if any(pulled.values()):
-        audit.record(session, "clock.set_back", "failure", at=now, detail=pulled)
+        audit_log.record(session, "clock.set_back", "failure", at=now, detail=pulled)
     return pulled

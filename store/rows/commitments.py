@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import RowMapping, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from store.audit import audit_log as audit
-from store.db.schema import commitment_items, commitment_reports, commitment_requests
-from store.db.states import ReportState, RequestState, check_move
+from store.audit import audit_log
+from store.db.schema import commitment_item_table, commitment_report_table, commitment_request_table
+from store.db.states import ReportState, RequestState, check_transition
 from store.errors import NotFound
 from store.rows import deliveries
 from store.rows.deliveries import LONGEST_WAIT, Delivery
@@ -59,25 +59,29 @@ def ask(
 ) -> None:
     """Record a request, before it is sent; without an answer its deliveries are asked for again at a time."""
     row = {"transaction_uid": transaction_uid, "destination": destination}
-    session.execute(insert(commitment_requests), {**row, "state": RequestState.ASKED, "asked_at": now})
+    session.execute(insert(commitment_request_table), {**row, "state": RequestState.ASKED, "asked_at": now})
     for delivery in about:
         item = {"transaction_uid": transaction_uid, "delivery_id": delivery.id}
-        session.execute(insert(commitment_items), item)
+        session.execute(insert(commitment_item_table), item)
         deliveries.asked(session, delivery, ask_again_at=again_at)
-    audit.record(session, "commitment.asked", at=now, detail={**row, "objects": len(about)})
+    audit_log.record(session, "commitment.asked", at=now, detail={**row, "objects": len(about)})
 
 
 def request(session: Session, transaction_uid: str) -> Request | None:
     """Our request of that transaction, if there is one."""
-    query = select(commitment_requests).where(commitment_requests.c.transaction_uid == transaction_uid)
+    query = select(commitment_request_table).where(
+        commitment_request_table.c.transaction_uid == transaction_uid
+    )
     row = session.execute(query).mappings().one_or_none()
     return None if row is None else Request(**row)
 
 
 def asked_for(session: Session, transaction_uid: str) -> list[Delivery]:
     """The deliveries that a request of ours is about, as they are now."""
-    numbers = select(commitment_items.c.delivery_id)
-    return deliveries.by_id(session, numbers.where(commitment_items.c.transaction_uid == transaction_uid))
+    numbers = select(commitment_item_table.c.delivery_id)
+    return deliveries.by_id(
+        session, numbers.where(commitment_item_table.c.transaction_uid == transaction_uid)
+    )
 
 
 def answered(session: Session, asked: Request, *, kept: int, failed: int, now: datetime) -> None:
@@ -86,10 +90,12 @@ def answered(session: Session, asked: Request, *, kept: int, failed: int, now: d
     Raises:
         IllegalMove: it had done so before.
     """
-    check_move(asked.state, RequestState.ANSWERED)
-    query = update(commitment_requests).where(commitment_requests.c.transaction_uid == asked.transaction_uid)
+    check_transition(asked.state, RequestState.ANSWERED)
+    query = update(commitment_request_table).where(
+        commitment_request_table.c.transaction_uid == asked.transaction_uid
+    )
     session.execute(query.values(state=RequestState.ANSWERED, answered_at=now))
-    audit.record(
+    audit_log.record(
         session,
         "commitment.answered",
         "failure" if failed else "success",
@@ -118,19 +124,19 @@ def request_report(
     A peer that asks again in the same transaction gets another report, on what it asked last.
     """
     key = {"transaction_uid": transaction_uid, "peer_ae": peer_ae}
-    values: dict[str, Any] = {"peer_ip": peer_ip, "items": audit.canonical_json(items), "attempts": 0}
+    values: dict[str, Any] = {"peer_ip": peer_ip, "items": audit_log.canonical_json(items), "attempts": 0}
     values |= {"next_attempt_at": next_attempt_at, "error": None, "created_at": now}
-    row = session.execute(select(commitment_reports).filter_by(**key)).one_or_none()
+    row = session.execute(select(commitment_report_table).filter_by(**key)).one_or_none()
     if row is None:
-        made = insert(commitment_reports).values(**key, **values, state=ReportState.PENDING)
-        number = session.execute(made.returning(commitment_reports.c.id)).scalar_one()
+        made = insert(commitment_report_table).values(**key, **values, state=ReportState.PENDING)
+        number = session.execute(made.returning(commitment_report_table.c.id)).scalar_one()
     else:
         number = row.id
         if row.state is not ReportState.PENDING:
             values["state"] = ReportState.PENDING
-        session.execute(update(commitment_reports).filter_by(id=number).values(values))
+        session.execute(update(commitment_report_table).filter_by(id=number).values(values))
     detail = {"transaction_uid": transaction_uid, "objects": len(items)}
-    audit.record(session, "commitment.requested", at=now, peer_ae=peer_ae, peer_ip=peer_ip, detail=detail)
+    audit_log.record(session, "commitment.requested", at=now, peer_ae=peer_ae, peer_ip=peer_ip, detail=detail)
     return report(session, number)
 
 
@@ -140,7 +146,7 @@ def report(session: Session, number: int) -> Report:
     Raises:
         NotFound: no such report.
     """
-    query = select(commitment_reports).where(commitment_reports.c.id == number)
+    query = select(commitment_report_table).where(commitment_report_table.c.id == number)
     row = session.execute(query).mappings().one_or_none()
     if row is None:
         raise NotFound(f"no commitment report {number}")
@@ -149,17 +155,19 @@ def report(session: Session, number: int) -> Report:
 
 def owed(session: Session, peer_ae: str) -> int:
     """Number of reports that a peer waits for."""
-    query = select(func.count()).select_from(commitment_reports)
+    query = select(func.count()).select_from(commitment_report_table)
     return session.scalar(query.filter_by(peer_ae=peer_ae, state=ReportState.PENDING)) or 0
 
 
 def due_reports(session: Session, *, now: datetime, limit: int = 50) -> list[Report]:
     """Reports that may be sent now, oldest first."""
-    at = commitment_reports.c.next_attempt_at
+    at = commitment_report_table.c.next_attempt_at
     query = (
-        select(commitment_reports)
-        .where(commitment_reports.c.state == ReportState.PENDING, or_(at <= now, at > now + LONGEST_WAIT))
-        .order_by(commitment_reports.c.id)
+        select(commitment_report_table)
+        .where(
+            commitment_report_table.c.state == ReportState.PENDING, or_(at <= now, at > now + LONGEST_WAIT)
+        )
+        .order_by(commitment_report_table.c.id)
         .limit(limit)
     )
     return [_report(row) for row in session.execute(query).mappings()]
@@ -184,8 +192,8 @@ def give_up_report(session: Session, found: Report, *, error: str, now: datetime
 
 def counts(session: Session) -> dict[str, int]:
     """Number of reports to peers in each state."""
-    query = select(commitment_reports.c.state, func.count().label("number"))
-    rows = session.execute(query.group_by(commitment_reports.c.state))
+    query = select(commitment_report_table.c.state, func.count().label("number"))
+    rows = session.execute(query.group_by(commitment_report_table.c.state))
     found = {row.state: row.number for row in rows}
     return {state.value: found.get(state, 0) for state in ReportState}
 
@@ -194,8 +202,8 @@ def _leave(session: Session, found: Report, now: datetime, event: str, **changes
     if report(session, found.id).state is not ReportState.PENDING:
         return  # receiver and worker may both have reported
     values = {"attempts": found.attempts + 1, **changes}
-    session.execute(update(commitment_reports).filter_by(id=found.id).values(values))
-    audit.record(
+    session.execute(update(commitment_report_table).filter_by(id=found.id).values(values))
+    audit_log.record(
         session,
         f"commitment.{event}",
         "success" if event == "reported" else "failure",

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from store.audit import audit_log as audit
-from store.db.schema import deliveries, results, utc_text
-from store.db.states import DeliveryState, check_move
-from store.errors import IllegalMove, NotFound
+from store.audit import audit_log
+from store.db.schema import delivery_table, result_table, utc_text
+from store.db.states import DeliveryState, check_transition
+from store.errors import IllegalTransition, NotFound
 
 LONGEST_WAIT = timedelta(days=1)
 """No row waits longer: a time further ahead was written before the clock was set back."""
@@ -55,25 +55,25 @@ def due(
     committed (SENT), does not hold them up.
     """
     heads = (
-        select(func.min(deliveries.c.id))
-        .join(results)
-        .where(deliveries.c.state == DeliveryState.PENDING)
-        .group_by(deliveries.c.destination, results.c.study_uid)
+        select(func.min(delivery_table.c.id))
+        .join(result_table)
+        .where(delivery_table.c.state == DeliveryState.PENDING)
+        .group_by(delivery_table.c.destination, result_table.c.study_uid)
     )
-    return _fetch(session, _rows(now, destination, limit).where(deliveries.c.id.in_(heads)))
+    return _fetch(session, _rows(now, destination, limit).where(delivery_table.c.id.in_(heads)))
 
 
 def to_be_committed(
     session: Session, *, now: datetime, destination: str | None = None, limit: int = 500
 ) -> list[Delivery]:
     """What a destination took and is to be asked for now, oldest first."""
-    query = _rows(now, destination, limit).where(deliveries.c.state == DeliveryState.SENT)
+    query = _rows(now, destination, limit).where(delivery_table.c.state == DeliveryState.SENT)
     return _fetch(session, query)
 
 
 def by_id(session: Session, numbers: Select[Any]) -> list[Delivery]:
     """The deliveries whose numbers a query finds, oldest first."""
-    return _fetch(session, _joined().where(deliveries.c.id.in_(numbers)))
+    return _fetch(session, _joined().where(delivery_table.c.id.in_(numbers)))
 
 
 def delivered(session: Session, delivery: Delivery, *, status: int, now: datetime) -> None:
@@ -154,7 +154,7 @@ def resend(
     _move(session, delivery, now, DeliveryState.PENDING, "resend", error=error, **again)
 
 
-def unpark(session: Session, delivery: Delivery, *, now: datetime) -> None:
+def requeue(session: Session, delivery: Delivery, *, now: datetime) -> None:
     """Try a parked delivery again, as patiently as the first time.
 
     Raises:
@@ -182,27 +182,32 @@ def not_asked(session: Session, delivery: Delivery, *, error: str, next_attempt_
 
 def parked(session: Session, study_uid: str | None = None) -> list[Delivery]:
     """The DEAD deliveries, of one study or all, oldest first."""
-    query = _joined().where(deliveries.c.state == DeliveryState.DEAD)
-    return _fetch(session, query if study_uid is None else query.where(results.c.study_uid == study_uid))
+    query = _joined().where(delivery_table.c.state == DeliveryState.DEAD)
+    return _fetch(session, query if study_uid is None else query.where(result_table.c.study_uid == study_uid))
 
 
 def counts(session: Session) -> dict[str, int]:
     """Number of deliveries in each state."""
-    query = select(deliveries.c.state, func.count().label("number")).group_by(deliveries.c.state)
+    query = select(delivery_table.c.state, func.count().label("number")).group_by(delivery_table.c.state)
     found = {row.state: row.number for row in session.execute(query)}
     return {state.value: found.get(state, 0) for state in DeliveryState}
 
 
 def _rows(now: datetime, destination: str | None, limit: int) -> Select[Any]:
-    at = deliveries.c.next_attempt_at
+    at = delivery_table.c.next_attempt_at
     query = _joined().where(or_(at <= now, at > now + LONGEST_WAIT)).limit(limit)
-    return query if destination is None else query.where(deliveries.c.destination == destination)
+    return query if destination is None else query.where(delivery_table.c.destination == destination)
 
 
 def _joined() -> Select[Any]:
-    columns = [column for column in deliveries.c if column.name != "result_id"]
-    of_result = (results.c.study_uid, results.c.sop_instance_uid, results.c.sop_class_uid, results.c.path)
-    return select(*columns, *of_result).join(results).order_by(deliveries.c.id)
+    columns = [column for column in delivery_table.c if column.name != "result_id"]
+    of_result = (
+        result_table.c.study_uid,
+        result_table.c.sop_instance_uid,
+        result_table.c.sop_class_uid,
+        result_table.c.path,
+    )
+    return select(*columns, *of_result).join(result_table).order_by(delivery_table.c.id)
 
 
 def _fetch(session: Session, query: Select[Any]) -> list[Delivery]:
@@ -218,18 +223,18 @@ def _attempted(
 def _move(
     session: Session, delivery: Delivery, now: datetime, new: DeliveryState, event: str, **changes: Any
 ) -> None:
-    check_move(_state(session, delivery), new)
+    check_transition(_state(session, delivery), new)
     _write(session, delivery, {"state": new, **changes})
     _record(session, delivery, now, event, **changes)
 
 
 def _require(session: Session, delivery: Delivery, expected: DeliveryState) -> None:
     if (state := _state(session, delivery)) is not expected:
-        raise IllegalMove(f"delivery {delivery.id} is {state}, not {expected}")
+        raise IllegalTransition(f"delivery {delivery.id} is {state}, not {expected}")
 
 
 def _state(session: Session, delivery: Delivery) -> DeliveryState:
-    query = select(deliveries.c.state).where(deliveries.c.id == delivery.id)
+    query = select(delivery_table.c.state).where(delivery_table.c.id == delivery.id)
     state: DeliveryState | None = session.scalar(query)
     if state is None:
         raise NotFound(f"no delivery {delivery.id}")
@@ -237,7 +242,7 @@ def _state(session: Session, delivery: Delivery) -> DeliveryState:
 
 
 def _write(session: Session, delivery: Delivery, values: Mapping[str, Any]) -> None:
-    session.execute(update(deliveries).where(deliveries.c.id == delivery.id).values(values))
+    session.execute(update(delivery_table).where(delivery_table.c.id == delivery.id).values(values))
 
 
 def _record(session: Session, delivery: Delivery, now: datetime, event: str, **said: Any) -> None:
@@ -246,7 +251,7 @@ def _record(session: Session, delivery: Delivery, now: datetime, event: str, **s
         status = said.pop("last_status")
         detail["status"] = None if status is None else f"0x{status:04X}"
     detail |= {key: utc_text(value) if isinstance(value, datetime) else value for key, value in said.items()}
-    audit.record(
+    audit_log.record(
         session,
         f"delivery.{event}",
         "failure" if event in {"retry", "dead", "resend"} else "success",

@@ -10,9 +10,9 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
-from store.audit import audit_log as audit
-from store.db.schema import instances
-from store.db.states import FIRST_STATES, InstanceState, check_move
+from store.audit import audit_log
+from store.db.schema import instance_table
+from store.db.states import FIRST_STATES, InstanceState, check_transition
 from store.errors import NotFound
 from store.files.file_store import check_uid
 from store.rows import studies
@@ -21,9 +21,9 @@ IN_ONE_QUERY = 500
 """UIDs per query; SQLite allows some thousands."""
 
 INSERT_IF_NEW = (
-    insert(instances)
-    .on_conflict_do_nothing(index_elements=[instances.c.sop_instance_uid])
-    .returning(instances.c.id)
+    insert(instance_table)
+    .on_conflict_do_nothing(index_elements=[instance_table.c.sop_instance_uid])
+    .returning(instance_table.c.id)
 )
 
 
@@ -78,7 +78,7 @@ def register(session: Session, new: NewInstance, *, now: datetime, event: str = 
     row = {**vars(new), "reason": None, "detail": "{}", "received_at": now, "file_gone_at": None}
     if session.execute(INSERT_IF_NEW, row).one_or_none() is None:
         return False
-    audit.record(
+    audit_log.record(
         session,
         event,
         at=now,
@@ -98,7 +98,9 @@ def register(session: Session, new: NewInstance, *, now: datetime, event: str = 
 
 def of_study(session: Session, study_uid: str) -> list[Instance]:
     """The instances of a study in the order they came."""
-    query = select(instances).where(instances.c.study_uid == study_uid).order_by(instances.c.id)
+    query = (
+        select(instance_table).where(instance_table.c.study_uid == study_uid).order_by(instance_table.c.id)
+    )
     return [_instance(row) for row in session.execute(query).mappings()]
 
 
@@ -108,7 +110,7 @@ def get(session: Session, sop_instance_uid: str) -> Instance:
     Raises:
         NotFound: no such instance.
     """
-    query = select(instances).where(instances.c.sop_instance_uid == sop_instance_uid)
+    query = select(instance_table).where(instance_table.c.sop_instance_uid == sop_instance_uid)
     row = session.execute(query).mappings().one_or_none()
     if row is None:
         raise NotFound(f"no instance {sop_instance_uid}")
@@ -120,8 +122,10 @@ def held(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for start in range(0, len(sop_instance_uids), IN_ONE_QUERY):
         some = sop_instance_uids[start : start + IN_ONE_QUERY]
-        query = select(instances.c.sop_instance_uid, instances.c.sop_class_uid)
-        kept = query.where(instances.c.sop_instance_uid.in_(some), instances.c.file_gone_at.is_(None))
+        query = select(instance_table.c.sop_instance_uid, instance_table.c.sop_class_uid)
+        kept = query.where(
+            instance_table.c.sop_instance_uid.in_(some), instance_table.c.file_gone_at.is_(None)
+        )
         rows = session.execute(kept)
         found |= {row.sop_instance_uid: row.sop_class_uid for row in rows}
     return found
@@ -129,12 +133,12 @@ def held(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, str]:
 
 def known_paths(session: Session) -> set[str]:
     """The paths of every instance whose row says that it has a file."""
-    return set(session.scalars(select(instances.c.path).where(instances.c.file_gone_at.is_(None))))
+    return set(session.scalars(select(instance_table.c.path).where(instance_table.c.file_gone_at.is_(None))))
 
 
 def file_returned(session: Session, sop_instance_uid: str, *, now: datetime) -> None:
     """The same bytes came once more after retention had removed them: their time begins anew."""
-    query = update(instances).where(instances.c.sop_instance_uid == sop_instance_uid)
+    query = update(instance_table).where(instance_table.c.sop_instance_uid == sop_instance_uid)
     session.execute(query.values(file_gone_at=None, received_at=now))
 
 
@@ -153,15 +157,15 @@ def set_outcome(
         NotFound: no such instance.
         IllegalMove: it is KEPT or OWN, or `state` is no outcome.
     """
-    query = select(instances).where(instances.c.sop_instance_uid == sop_instance_uid)
+    query = select(instance_table).where(instance_table.c.sop_instance_uid == sop_instance_uid)
     row = session.execute(query).one_or_none()
     if row is None:
         raise NotFound(f"no instance {sop_instance_uid}")
-    check_move(row.state, state)
-    values = {"state": state, "reason": reason, "detail": audit.canonical_json(detail)}
-    session.execute(update(instances).where(instances.c.id == row.id), values)
+    check_transition(row.state, state)
+    values = {"state": state, "reason": reason, "detail": audit_log.canonical_json(detail)}
+    session.execute(update(instance_table).where(instance_table.c.id == row.id), values)
     measured = state is InstanceState.MEASURED
-    audit.record(
+    audit_log.record(
         session,
         f"instance.{state.lower()}",
         "success" if measured else "refused",

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from sqlalchemy import Select, exists, insert, select
 from sqlalchemy.orm import Session
 
-from store.audit import audit_log as audit
-from store.db.schema import deliveries, results
+from store.audit import audit_log
+from store.db.schema import delivery_table, result_table
 from store.db.states import DeliveryState
 
 Kind = Literal["tid5200", "tid1500", "tid5300", "overlay", "presentation_state"]
@@ -45,13 +45,13 @@ def add(session: Session, new: NewResult, *, destinations: Sequence[str], now: d
     """Write a result and one delivery per destination; False, and no change, if it has a row."""
     if is_own(session, new.sop_instance_uid):
         return False
-    query = insert(results).values(**asdict(new), created_at=now).returning(results.c.id)
+    query = insert(result_table).values(**asdict(new), created_at=now).returning(result_table.c.id)
     number = session.scalar(query)
     pending = {"result_id": number, "state": DeliveryState.PENDING, "attempts": 0, "asks": 0}
     pending |= {"next_attempt_at": now, "waiting_since": now}
     for destination in destinations:
-        session.execute(insert(deliveries), {**pending, "destination": destination})
-    audit.record(
+        session.execute(insert(delivery_table), {**pending, "destination": destination})
+    audit_log.record(
         session,
         "result.created",
         at=now,
@@ -70,21 +70,26 @@ def add(session: Session, new: NewResult, *, destinations: Sequence[str], now: d
 
 def of_study(session: Session, study_uid: str) -> list[Result]:
     """The results of a study in the order they were made."""
-    return _fetch(session, select(results).where(results.c.study_uid == study_uid).order_by(results.c.id))
+    return _fetch(
+        session, select(result_table).where(result_table.c.study_uid == study_uid).order_by(result_table.c.id)
+    )
 
 
 def latest(session: Session, *, source_sop_instance_uid: str, before_revision: int) -> dict[Kind, Result]:
     """The newest earlier result of each kind of a source image: what a new revision replaces."""
-    query = select(results).where(
-        results.c.source_sop_instance_uid == source_sop_instance_uid,
-        results.c.revision < before_revision,
+    query = select(result_table).where(
+        result_table.c.source_sop_instance_uid == source_sop_instance_uid,
+        result_table.c.revision < before_revision,
     )
-    return {each.kind: each for each in _fetch(session, query.order_by(results.c.revision, results.c.id))}
+    return {
+        each.kind: each
+        for each in _fetch(session, query.order_by(result_table.c.revision, result_table.c.id))
+    }
 
 
 def is_own(session: Session, sop_instance_uid: str) -> bool:
     """Whether this node made the object of that UID."""
-    return bool(session.scalar(select(exists().where(results.c.sop_instance_uid == sop_instance_uid))))
+    return bool(session.scalar(select(exists().where(result_table.c.sop_instance_uid == sop_instance_uid))))
 
 
 def _fetch(session: Session, query: Select[Any]) -> list[Result]:

@@ -8,22 +8,25 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Text, and_, exists, func, or_, select, type_coerce, update
 from sqlalchemy.orm import Session
 
-from store.audit import audit_log as audit
-from store.db.schema import deliveries, instances, jobs, results, studies
+from store.audit import audit_log
+from store.db.schema import delivery_table, instance_table, job_table, result_table, study_table
 from store.db.states import StudyState
 
 Kind = Literal["instance", "result"]
 KINDS: tuple[Kind, ...] = ("instance", "result")
 
-TABLES = {"instance": (instances, instances.c.received_at), "result": (results, results.c.created_at)}
+TABLES = {
+    "instance": (instance_table, instance_table.c.received_at),
+    "result": (result_table, result_table.c.created_at),
+}
 # As text: a state that this module has no word for is no state to remove files in.
-DELIVERY_STATE = type_coerce(deliveries.c.state, Text)
+DELIVERY_STATE = type_coerce(delivery_table.c.state, Text)
 ENDED = ("DELIVERED", "COMMITTED", "DEAD")
 TAKEN = ("DELIVERED", "COMMITTED")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holding:
+class RetentionCandidate:
     """The files of one study that are still there: those received, or those made."""
 
     kind: Kind
@@ -38,28 +41,32 @@ class Holding:
     """Every result was taken for good by every destination, and by one at least."""
 
 
-def holdings(session: Session, kind: Kind, study_uid: str | None = None) -> list[Holding]:
+def candidates(session: Session, kind: Kind, study_uid: str | None = None) -> list[RetentionCandidate]:
     """Studies with files, oldest first; `study_uid` None means all."""
     table, came = TABLES[kind]
-    job = select(func.max(jobs.c.created_at)).where(jobs.c.study_uid == table.c.study_uid).scalar_subquery()
+    job = (
+        select(func.max(job_table.c.created_at))
+        .where(job_table.c.study_uid == table.c.study_uid)
+        .scalar_subquery()
+    )
     query = (
         select(
             table.c.study_uid,
-            studies.c.state,
+            study_table.c.state,
             func.max(came).label("came"),
-            studies.c.last_received_at,
+            study_table.c.last_received_at,
             job.label("queued"),
             _awaits_delivery(table.c.study_uid).label("awaits_delivery"),
             _some_not_taken(table.c.study_uid).label("some_not_taken"),
         )
-        .join(studies, studies.c.study_uid == table.c.study_uid, isouter=True)
+        .join(study_table, study_table.c.study_uid == table.c.study_uid, isouter=True)
         .where(table.c.file_gone_at.is_(None))
         .group_by(table.c.study_uid)
     )
     if study_uid is not None:
         query = query.where(table.c.study_uid == study_uid)
     found = [
-        Holding(
+        RetentionCandidate(
             kind=kind,
             study_uid=row.study_uid,
             state=row.state,
@@ -72,7 +79,7 @@ def holdings(session: Session, kind: Kind, study_uid: str | None = None) -> list
     return sorted(found, key=lambda each: each.last_event_at)
 
 
-def paths(session: Session, holding: Holding, *, limit: int) -> list[str]:
+def paths(session: Session, holding: RetentionCandidate, *, limit: int) -> list[str]:
     """Relative paths of the files of a holding, at most `limit`."""
     table, _ = TABLES[holding.kind]
     query = select(table.c.path).where(table.c.study_uid == holding.study_uid, table.c.file_gone_at.is_(None))
@@ -80,12 +87,18 @@ def paths(session: Session, holding: Holding, *, limit: int) -> list[str]:
 
 
 def mark_gone(
-    session: Session, holding: Holding, gone: Sequence[str], *, size_bytes: int, why: str, now: datetime
+    session: Session,
+    holding: RetentionCandidate,
+    gone: Sequence[str],
+    *,
+    size_bytes: int,
+    why: str,
+    now: datetime,
 ) -> None:
     """Say that these files of a holding were removed."""
     table, _ = TABLES[holding.kind]
     session.execute(update(table).where(table.c.path.in_(gone)).values(file_gone_at=now))
-    audit.record(
+    audit_log.record(
         session,
         f"{holding.kind}.file_removed",
         at=now,
@@ -95,14 +108,14 @@ def mark_gone(
 
 
 def _awaits_delivery(study_uid: ColumnElement[str]) -> ColumnElement[bool]:
-    made = results.alias()
+    made = result_table.alias()
     return exists().where(
-        made.c.study_uid == study_uid, deliveries.c.result_id == made.c.id, DELIVERY_STATE.not_in(ENDED)
+        made.c.study_uid == study_uid, delivery_table.c.result_id == made.c.id, DELIVERY_STATE.not_in(ENDED)
     )
 
 
 def _some_not_taken(study_uid: ColumnElement[str]) -> ColumnElement[bool]:
-    made = results.alias()
-    to = deliveries.c.result_id == made.c.id
+    made = result_table.alias()
+    to = delivery_table.c.result_id == made.c.id
     not_taken = exists().where(and_(to, DELIVERY_STATE.not_in(TAKEN)))
     return exists().where(made.c.study_uid == study_uid, or_(~exists().where(to), not_taken))

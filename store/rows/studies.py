@@ -6,15 +6,15 @@ from datetime import datetime
 from sqlalchemy import bindparam, exists, insert, select, update
 from sqlalchemy.orm import Session
 
-from store.audit import audit_log as audit
-from store.db.schema import instances, studies
+from store.audit import audit_log
+from store.db.schema import instance_table, study_table
 from store.db.states import StudyState
-from store.errors import FilesGone, IllegalMove
+from store.errors import FilesGone, IllegalTransition
 from store.rows.jobs import Job, enqueue
-from store.rows.study_transitions import move_study, study_row
+from store.rows.study_transitions import study_row, transition_study
 
-STATE = select(studies.c.state).where(studies.c.study_uid == bindparam("uid"))
-SEEN = update(studies).where(studies.c.study_uid == bindparam("uid"))
+STATE = select(study_table.c.state).where(study_table.c.study_uid == bindparam("uid"))
+SEEN = update(study_table).where(study_table.c.study_uid == bindparam("uid"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,9 @@ def get(session: Session, study_uid: str) -> Study:
 def receiving(session: Session) -> list[Study]:
     """Studies whose images may still come, quiet for longest first."""
     query = (
-        select(studies).where(studies.c.state == StudyState.RECEIVING).order_by(studies.c.last_received_at)
+        select(study_table)
+        .where(study_table.c.state == StudyState.RECEIVING)
+        .order_by(study_table.c.last_received_at)
     )
     return [Study(**row) for row in session.execute(query).mappings()]
 
@@ -67,8 +69,8 @@ def mark_ready(session: Session, study_uid: str, *, now: datetime) -> Job:
     """
     study = get(session, study_uid)
     if study.state is not StudyState.RECEIVING:
-        raise IllegalMove(f"study {study_uid} is {study.state}, not RECEIVING")
-    move_study(session, study_uid, StudyState.READY, now=now)
+        raise IllegalTransition(f"study {study_uid} is {study.state}, not RECEIVING")
+    transition_study(session, study_uid, StudyState.READY, now=now)
     return enqueue(session, study_uid, revision=study.revision, now=now)
 
 
@@ -82,25 +84,27 @@ def replay(session: Session, study_uid: str, *, now: datetime) -> Job:
     """
     study = get(session, study_uid)
     if study.state not in {StudyState.DONE, StudyState.FAILED}:
-        raise IllegalMove(f"study {study_uid} is {study.state}: only DONE and FAILED can be replayed")
-    still_there = exists().where(instances.c.study_uid == study_uid, instances.c.file_gone_at.is_(None))
+        raise IllegalTransition(f"study {study_uid} is {study.state}: only DONE and FAILED can be replayed")
+    still_there = exists().where(
+        instance_table.c.study_uid == study_uid, instance_table.c.file_gone_at.is_(None)
+    )
     if not session.scalar(select(still_there)):
         raise FilesGone
     revision = study.revision + 1
-    move_study(session, study_uid, StudyState.READY, now=now, revision=revision)
+    transition_study(session, study_uid, StudyState.READY, now=now, revision=revision)
     return enqueue(session, study_uid, revision=revision, now=now)
 
 
 def _open(session: Session, study_uid: str, now: datetime) -> None:
     values = {"study_uid": study_uid, "state": StudyState.RECEIVING, "revision": 1}
-    session.execute(insert(studies), {**values, "first_received_at": now, "last_received_at": now})
-    audit.record(session, "study.receiving", at=now, study_uid=study_uid, detail={"revision": 1})
+    session.execute(insert(study_table), {**values, "first_received_at": now, "last_received_at": now})
+    audit_log.record(session, "study.receiving", at=now, study_uid=study_uid, detail={"revision": 1})
 
 
 def _reopen(session: Session, study_uid: str, now: datetime) -> None:
     revision = get(session, study_uid).revision + 1
     times = {"first_received_at": now, "last_received_at": now}
-    move_study(
+    transition_study(
         session,
         study_uid,
         StudyState.RECEIVING,

@@ -5,9 +5,9 @@ from datetime import datetime
 from sqlalchemy import RowMapping, select, update
 from sqlalchemy.orm import Session
 
-from store.audit import audit_log as audit
-from store.db.schema import studies
-from store.db.states import StudyState, check_move
+from store.audit import audit_log
+from store.db.schema import study_table
+from store.db.states import StudyState, check_transition
 from store.errors import NotFound
 
 
@@ -17,13 +17,17 @@ def study_row(session: Session, study_uid: str) -> RowMapping:
     Raises:
         NotFound: no instance of it was ever received.
     """
-    row = session.execute(select(studies).where(studies.c.study_uid == study_uid)).mappings().one_or_none()
+    row = (
+        session.execute(select(study_table).where(study_table.c.study_uid == study_uid))
+        .mappings()
+        .one_or_none()
+    )
     if row is None:
         raise NotFound(f"no study {study_uid}")
     return row
 
 
-def move_study(
+def transition_study(
     session: Session,
     study_uid: str,
     new: StudyState,
@@ -39,9 +43,11 @@ def move_study(
         IllegalMove: see `LEGAL_MOVES`.
     """
     row = study_row(session, study_uid)
-    check_move(row["state"], new)
-    session.execute(update(studies).where(studies.c.study_uid == study_uid), {"state": new, **changes})
-    audit.record(
+    check_transition(row["state"], new)
+    session.execute(
+        update(study_table).where(study_table.c.study_uid == study_uid), {"state": new, **changes}
+    )
+    audit_log.record(
         session,
         event or f"study.{new.lower()}",
         "failure" if new is StudyState.FAILED else "success",

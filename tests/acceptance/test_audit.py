@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rig import PATIENCE_S, Rig, wait_for
 
-from store.audit import audit_log as audit
+from store.audit import audit_log
 
 OLD_STUDY = "1.2.3.4"
 
@@ -27,7 +27,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         for minute in range(3):
             with made.database.transaction() as session:
                 at = old + timedelta(minutes=minute)
-                audit.record(session, "study.receiving", at=at, study_uid=OLD_STUDY)
+                audit_log.record(session, "study.receiving", at=at, study_uid=OLD_STUDY)
         yield made
 
 

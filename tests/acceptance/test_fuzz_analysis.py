@@ -21,9 +21,9 @@ from scale import SCALE
 
 from dicom_node.errors import AnalysisStopped
 from dicom_node.report.objects import UnreportableSource
-from dicom_node.settings import Job, Settings
-from dicom_node.study.image_result import Finding
-from dicom_node.study.sandbox.analyst import Analyst
+from dicom_node.settings import JobSettings, Settings
+from dicom_node.study.image_result import ImageResult
+from dicom_node.study.sandbox.analyzer import SandboxedAnalyzer
 
 CASES, REPORTED_CASES = 400 * SCALE, 200 * SCALE
 RUNS = {"header": 5_000 * SCALE, "pixels": 3_200 * SCALE}
@@ -38,10 +38,10 @@ pytestmark = pytest.mark.timeout(300 * SCALE)
 
 
 @pytest.fixture(scope="module")
-def analyst() -> Iterator[Analyst]:
+def analyst() -> Iterator[SandboxedAnalyzer]:
     """Start a real analysis process with light steps."""
-    limits = Job(image_timeout_s=10, image_memory_mb=MEMORY_MB)
-    with Analyst(Settings(job=limits), decoding.steps) as started:
+    limits = JobSettings(image_timeout_s=10, image_memory_mb=MEMORY_MB)
+    with SandboxedAnalyzer(Settings(job=limits), decoding.steps) as started:
         assert started.model == decoding.MODEL
         yield started
 
@@ -55,14 +55,14 @@ def fuzzed(strategy: st.SearchStrategy[bytes], check: Callable[[bytes], None], *
     limited(given(strategy)(check))()
 
 
-def rss_mb(analyst: Analyst) -> float:
+def rss_mb(analyst: SandboxedAnalyzer) -> float:
     """Return the resident memory of the analysis process."""
     status = Path(f"/proc/{analyst.pid}/status").read_text(encoding="ascii")
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 @pytest.mark.parametrize("kind", ["lying_headers", "odd_regions", "broken_streams", "broken_files"])
-def test_every_file_ends_in_a_finding(kind: str, analyst: Analyst, tmp_path: Path) -> None:
+def test_every_file_ends_in_a_finding(kind: str, analyst: SandboxedAnalyzer, tmp_path: Path) -> None:
     """Whatever a file claims, it is measured or has a reason; the analysis neither grows nor tells names."""
     path, found = tmp_path / "hostile.dcm", Counter[str | None]()
     path.write_bytes(hostile_files.images()["colour"])
@@ -83,12 +83,12 @@ def test_every_file_ends_in_a_finding(kind: str, analyst: Analyst, tmp_path: Pat
     assert rss_mb(analyst) < before_mb + MORE_MB
 
 
-def look(analyst: Analyst, path: Path) -> Finding:
+def look(analyst: SandboxedAnalyzer, path: Path) -> ImageResult:
     """Examine a file that no row knows."""
     return analyst.examine(None, path)  # type: ignore[arg-type] - passed along only
 
 
-def test_every_report_is_built_or_refused(analyst: Analyst, tmp_path: Path) -> None:
+def test_every_report_is_built_or_refused(analyst: SandboxedAnalyzer, tmp_path: Path) -> None:
     """A file whose pixels can be read, whatever else it claims, has reports, or a reason for none."""
     path, made = tmp_path / "hostile.dcm", Counter[str]()
 
@@ -108,7 +108,7 @@ def test_every_report_is_built_or_refused(analyst: Analyst, tmp_path: Path) -> N
     assert set(made) == {"tid5200", "refused"}
 
 
-def report(analyst: Analyst, path: Path, finding: Finding) -> list[reported.ReportObject]:
+def report(analyst: SandboxedAnalyzer, path: Path, finding: ImageResult) -> list[reported.ReportObject]:
     """Build a report of it in the usual circumstances."""
     return analyst.report(
         path,

@@ -19,7 +19,7 @@ from receivers import Node, Process, process, receiver, settings_for
 from scale import SCALE
 
 from dicom_node.roles.receiver import Receiver
-from dicom_node.settings import Store
+from dicom_node.settings import StoreSettings
 from store.db.database import Database
 from store.errors import StoreUnavailable
 
@@ -161,7 +161,7 @@ def test_the_disk_is_really_full(disk: Disk, tmp_path: Path) -> None:
 def test_a_read_only_data_folder(disk: Disk, tmp_path: Path) -> None:
     """0xA700 for as long as it lasts, and again success without a restart."""
     # The database lies elsewhere: the kernel makes no disk read-only under a file that is open for writing.
-    store = Store(url=f"sqlite:///{tmp_path}/echonode.db")
+    store = StoreSettings(url=f"sqlite:///{tmp_path}/echonode.db")
     settings = settings_for(disk.path / "node", disk={"soft_free_mb": 1, "hard_free_mb": 1})
     with process(settings.model_copy(update={"store": store})) as running:
         scanner = Scanner(tmp_path, running.port)

@@ -15,7 +15,7 @@ from rig import PATIENCE_S, Rig, children_of, kill, wait_for
 
 from dicom_node.network.scu import Accepted, echo
 from dicom_node.roles.supervisor import commands, next_delay_s
-from dicom_node.settings import Destination, Node, Settings
+from dicom_node.settings import Destination, NodeSettings, Settings
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_the_command_receives(rig: Rig) -> None:
 
 def test_one_process_per_receiver() -> None:
     """`receivers = 3` means three receivers and one worker, all with the same settings file."""
-    lines = commands(Settings(node=Node(receivers=3)), Path("/etc/echonode.toml"))
+    lines = commands(Settings(node=NodeSettings(receivers=3)), Path("/etc/echonode.toml"))
 
     assert list(lines) == ["receiver 1", "receiver 2", "receiver 3", "worker"]
     assert all(line[-3:] == ["--watch-stdin", "--config", "/etc/echonode.toml"] for line in lines.values())

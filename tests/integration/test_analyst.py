@@ -14,9 +14,9 @@ import pytest
 import standin
 from rig import Rig, children_of, kill, wait_for
 
-from dicom_node.errors import AnalystError
+from dicom_node.errors import AnalyzerError
 from dicom_node.settings import Settings
-from dicom_node.study.sandbox.analyst import Analyst
+from dicom_node.study.sandbox.analyzer import SandboxedAnalyzer
 from store.db.states import InstanceState
 
 STUDY = str(builders.STUDY_UID)
@@ -196,8 +196,8 @@ def test_networks_that_do_not_load_stop_the_worker() -> None:
     settings = Settings(inference={"weights": "elsewhere"})
 
     with (
-        Analyst(settings, standin.mismatched) as analyst,
-        pytest.raises(AnalystError, match="no weights in 'elsewhere'"),
+        SandboxedAnalyzer(settings, standin.mismatched) as analyst,
+        pytest.raises(AnalyzerError, match="no weights in 'elsewhere'"),
     ):
         assert analyst.model
 

@@ -11,7 +11,7 @@ from rig import free_port
 
 from dicom_node.delivery.outbox import Outbox
 from dicom_node.roles.schedule import scheduler
-from dicom_node.settings import Delivery, Destination, Settings, Study
+from dicom_node.settings import DeliverySettings, Destination, Settings, StudySettings
 from store.db.states import StudyState
 from store.rows import studies
 
@@ -24,8 +24,8 @@ def test_nothing_waits_an_hour_longer(tmp_path: Path) -> None:
     destination = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=port, timeout_s=5)
     settings = Settings(
         destinations=(destination,),
-        delivery=Delivery(first_retry_s=2.0, max_retry_s=4.0),
-        study=Study(quiet_seconds=1.0),
+        delivery=DeliverySettings(first_retry_s=2.0, max_retry_s=4.0),
+        study=StudySettings(quiet_seconds=1.0),
     )
     outbox = Outbox(
         settings=settings,

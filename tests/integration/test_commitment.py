@@ -20,11 +20,10 @@ from scanner import Scanner, question
 from sqlalchemy import text
 from world import World
 
-from dicom_node.commitment import scp as commitment_scp
-from dicom_node.commitment import scu as commitment_scu
+from dicom_node.commitment import scp, scu
 from dicom_node.commitment.scu import MOST_ASKS, report_due
 from dicom_node.delivery.outbox import park_homeless
-from dicom_node.network import commitment_messages as commitment
+from dicom_node.network import commitment_messages
 from store.db.states import DeliveryState
 from store.rows import commitments
 
@@ -34,7 +33,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait for seconds for answers that will not come."""
-    monkeypatch.setattr(commitment_scu, "ANSWER_WAIT_S", 0.3)
+    monkeypatch.setattr(scu, "ANSWER_WAIT_S", 0.3)
 
 
 @pytest.fixture
@@ -397,7 +396,7 @@ def test_the_size_of_a_request_is_bounded(
     """Ten thousand references are answered, more are refused."""
     references = [(str(UltrasoundImageStorage), f"{uid}{each}") for each in range(number)]
     with scanner.association(node.port) as opened:
-        assert scanner.ask(opened, commitment.request_data_set("1.2.3", references)) == status
+        assert scanner.ask(opened, commitment_messages.request_data_set("1.2.3", references)) == status
 
     assert reports_of(world) == ({"PENDING": 1} if status == 0x0000 else {})
 
@@ -406,8 +405,8 @@ def test_what_is_owed_to_one_peer_is_bounded(
     world: World, node: Node, scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A peer that asks and asks and takes no report is refused, until it has taken some."""
-    monkeypatch.setattr(commitment_scp, "MAX_REPORTS_OWED", 3)
-    monkeypatch.setattr(commitment_scp, "PEER_STAYS_S", 1.0)
+    monkeypatch.setattr(scp, "MAX_REPORTS_OWED", 3)
+    monkeypatch.setattr(scp, "PEER_STAYS_S", 1.0)
     image = builders.image_2d()
     with scanner.association(node.port) as opened:
         questions = [question(image, transaction_uid=f"1.2.{number}") for number in range(4)]
@@ -418,7 +417,7 @@ def test_what_is_owed_to_one_peer_is_bounded(
 
 def test_a_flood_of_answers_is_served_in_turn(world: World, node: Node) -> None:
     """A peer that sends answers without waiting for responses gets no thread for each."""
-    context = build_context(commitment.SOP_CLASS, ImplicitVRLittleEndian)
+    context = build_context(commitment_messages.SOP_CLASS, ImplicitVRLittleEndian)
     with association(node.port, context) as opened, world.database.transaction() as session:
         session.execute(text("SELECT 1"))  # from here on nobody else can write
         threads = threading.active_count()
@@ -426,8 +425,8 @@ def test_a_flood_of_answers_is_served_in_turn(world: World, node: Node) -> None:
             report = N_EVENT_REPORT()
             report.MessageID, report.EventTypeID = number, 1
             report.AffectedSOPClassUID, report.AffectedSOPInstanceUID = (
-                commitment.SOP_CLASS,
-                commitment.SOP_INSTANCE,
+                commitment_messages.SOP_CLASS,
+                commitment_messages.SOP_INSTANCE,
             )
             ds = encoded(question(builders.image_2d()), ImplicitVRLittleEndian)
             report.EventInformation = BytesIO(ds)
@@ -441,8 +440,13 @@ def test_a_flood_of_answers_is_served_in_turn(world: World, node: Node) -> None:
 def test_a_destination_that_is_no_peer_may_only_answer(node: Node) -> None:
     """Its association has room for answers and C-ECHO, none for objects."""
     ae = AE("PACS")
-    contexts = [build_context(uid) for uid in (commitment.SOP_CLASS, Verification, UltrasoundImageStorage)]
+    contexts = [
+        build_context(uid) for uid in (commitment_messages.SOP_CLASS, Verification, UltrasoundImageStorage)
+    ]
     opened = ae.associate("127.0.0.1", node.port, contexts, ae_title="ECHONODE")
 
-    assert {each.abstract_syntax for each in opened.accepted_contexts} == {commitment.SOP_CLASS, Verification}
+    assert {each.abstract_syntax for each in opened.accepted_contexts} == {
+        commitment_messages.SOP_CLASS,
+        Verification,
+    }
     opened.release()

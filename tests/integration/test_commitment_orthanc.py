@@ -12,16 +12,16 @@ from receivers import Node, receiver
 from rig import free_port, wait_for
 from world import World
 
-from dicom_node.commitment import scp as commitment_scp
+from dicom_node.commitment import scp
 from dicom_node.commitment.scu import report_due
-from dicom_node.network.scu import Accepted, store
-from dicom_node.settings import Peer
+from dicom_node.network.scu import Accepted, send_objects
+from dicom_node.settings import PeerSettings
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the worker report soon after the receiver had its chance."""
-    monkeypatch.setattr(commitment_scp, "WORKER_TAKES_OVER_S", 1.0)
+    monkeypatch.setattr(scp, "WORKER_TAKES_OVER_S", 1.0)
 
 
 @pytest.fixture
@@ -42,7 +42,9 @@ def world(tmp_path: Path, orthanc: Orthanc) -> World:
     """Return an outbox that leads to Orthanc; now is now, as for `node`."""
     committing = orthanc.destination.model_copy(update={"commitment": True})
     made = World(
-        tmp_path, committing, peers=[Peer(ae_title="ORTHANC", host="127.0.0.1", port=orthanc.dicom_port)]
+        tmp_path,
+        committing,
+        peers=[PeerSettings(ae_title="ORTHANC", host="127.0.0.1", port=orthanc.dicom_port)],
     )
     made.now = datetime.now(UTC)
     return made
@@ -85,7 +87,7 @@ def test_orthanc_says_what_it_lost(world: World, orthanc: Orthanc) -> None:
 def test_orthanc_asks_us(world: World, node: Node, orthanc: Orthanc, tmp_path: Path) -> None:
     """Orthanc sends an image with commitment and is told, on an association of ours, that we keep it."""
     image = builders.save(builders.image_2d(), tmp_path / "scan.dcm")
-    assert list(store(orthanc.destination, [image], calling_ae="SCANNER")) == [Accepted(status=0)]
+    assert list(send_objects(orthanc.destination, [image], calling_ae="SCANNER")) == [Accepted(status=0)]
     ids = json.loads(orthanc.get("/instances"))
 
     made = orthanc.post("/modalities/node/store", {"Resources": ids, "StorageCommitment": True})

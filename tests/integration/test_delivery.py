@@ -17,7 +17,7 @@ from dicom_node.delivery.outbox import Outbox, park_homeless
 from dicom_node.network.scu import Accepted, Refused, Unreachable, Unsupported, echo
 from dicom_node.roles.schedule import scheduler
 from dicom_node.settings import Destination, Settings
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 
 
@@ -232,7 +232,7 @@ def test_no_transaction_is_held_while_the_peer_thinks(tmp_path: Path, pacs: Pacs
 
     def write_meanwhile(_: Any) -> int:
         with other.transaction() as session:
-            audit.record(session, "node.started", at=world.now)
+            audit_log.record(session, "node.started", at=world.now)
         return 0x0000
 
     pacs.answer = write_meanwhile

@@ -14,7 +14,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 from report_files import strip, written
 from reported import source as still
 
-from dicom_node.network.scu import Accepted, store
+from dicom_node.network.scu import Accepted, send_objects
 
 PATIENTS: list[tuple[Any, str, str]] = [
     ("GB18030", "Zhang^San=张^三", "张"),
@@ -45,7 +45,7 @@ def test_a_name_goes_to_the_pacs_and_is_found_there(
         StudyInstanceUID=generate_uid(entropy_srcs=[part]),
     )
     sent = written(tmp_path, source, strip())[1:]
-    outcomes = list(store(orthanc.destination, sent, calling_ae="ECHONODE"))
+    outcomes = list(send_objects(orthanc.destination, sent, calling_ae="ECHONODE"))
 
     assert outcomes == [Accepted(status=0)] * len(sent)
     assert source.StudyInstanceUID in found(orthanc, f"*{part}*")

@@ -18,13 +18,12 @@ from pydicom.uid import UltrasoundImageStorage
 
 from dicom_node.installation import installation_uid
 from dicom_node.report.objects import UnreportableSource
-from dicom_node.report.plan import Wanted
+from dicom_node.report.plan import ReportPlan
 from dicom_node.roles.schedule import complete_studies
 from dicom_node.roles.worker import AlreadyRunning, only_worker, work_once
-from dicom_node.settings import Job as JobPolicy
-from dicom_node.settings import Study as StudyPolicy
+from dicom_node.settings import JobSettings, StudySettings
 from dicom_node.study.pipeline import Pipeline, run_job
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import InstanceState, StudyState
 from store.errors import StoreUnavailable
@@ -49,7 +48,7 @@ class Node:
             database=self.database,
             files=self.files,
             steps=standin.steps(),
-            wanted=Wanted(by_destination={"pacs": frozenset({"tid5200", "overlay"})}),
+            wanted=ReportPlan(by_destination={"pacs": frozenset({"tid5200", "overlay"})}),
             installation_uid=installation_uid(folder),
             clock=lambda: self.now,
         )
@@ -88,11 +87,11 @@ class Node:
     def complete(self) -> int:
         """Let the quiet period pass and sweep."""
         self.now += timedelta(seconds=31)
-        return complete_studies(self.database, StudyPolicy(quiet_seconds=30), now=self.now)
+        return complete_studies(self.database, StudySettings(quiet_seconds=30), now=self.now)
 
     def work(self, **policy: Any) -> bool:
         """Do one job."""
-        return work_once(self.pipeline, JobPolicy(**policy), stop=self.stop)
+        return work_once(self.pipeline, JobSettings(**policy), stop=self.stop)
 
     def outcomes(self) -> dict[str, tuple[InstanceState, str | None]]:
         """Return state and reason per image."""
@@ -117,10 +116,10 @@ class Node:
         with self.database.read() as session:
             return studies.get(session, STUDY)
 
-    def events(self, event: str | None = None) -> list[audit.AuditEvent]:
+    def events(self, event: str | None = None) -> list[audit_log.AuditEvent]:
         """Return audit events, oldest first."""
         with self.database.read() as session:
-            return audit.events(session, event=event)
+            return audit_log.events(session, event=event)
 
 
 @pytest.fixture
@@ -182,7 +181,7 @@ def test_not_before_the_quiet_period(node: Node) -> None:
     node.receive()
     node.now += timedelta(seconds=29)
 
-    assert complete_studies(node.database, StudyPolicy(quiet_seconds=30), now=node.now) == 0
+    assert complete_studies(node.database, StudySettings(quiet_seconds=30), now=node.now) == 0
     assert not node.work()
 
 
@@ -429,7 +428,7 @@ def test_installation_uid_is_made_once(tmp_path: Path) -> None:
 def test_each_destination_gets_its_kinds(node: Node) -> None:
     """The outbox holds an object for those who asked for its kind, and for nobody else."""
     wants = {"pacs": frozenset({"tid5200", "overlay"}), "viewer": frozenset({"overlay"})}
-    node.pipeline = replace(node.pipeline, wanted=Wanted(by_destination=wants))
+    node.pipeline = replace(node.pipeline, wanted=ReportPlan(by_destination=wants))
     node.receive()
     node.complete()
     node.work()

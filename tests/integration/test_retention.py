@@ -13,12 +13,12 @@ import pytest
 from house import DAY, House, study_uid
 from sqlalchemy import text
 
-from dicom_node.settings import Disk, Retention, Settings
+from dicom_node.settings import DiskSettings, RetentionSettings, Settings
 from dicom_node.storage.retention import reason_to_go
 from store.db.states import InstanceState, StudyState
-from store.errors import FilesGone, IllegalMove
+from store.errors import FilesGone, IllegalTransition
 from store.rows import deliveries, studies
-from store.rows.retention_candidates import Holding
+from store.rows.retention_candidates import RetentionCandidate
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TESTS = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     made.database.close()
 
 
-DONE = Holding(
+DONE = RetentionCandidate(
     kind="instance",
     study_uid="1.2",
     state=StudyState.DONE,
@@ -83,9 +83,9 @@ RESULT = replace(TAKEN, kind="result")
         ],
     ],
 )
-def test_rules(holding: Holding, policy: dict[str, Any], pressed: bool, why: str | None) -> None:
+def test_rules(holding: RetentionCandidate, policy: dict[str, Any], pressed: bool, why: str | None) -> None:
     """Age, commitment and a low disk let files go; an unfinished study keeps all of them."""
-    assert reason_to_go(holding, now=NOON, policy=Retention(**policy), pressed=pressed) == why
+    assert reason_to_go(holding, now=NOON, policy=RetentionSettings(**policy), pressed=pressed) == why
 
 
 def test_old_files_go_and_rows_stay(house: House) -> None:
@@ -162,7 +162,7 @@ def test_a_low_disk_takes_the_oldest_until_there_is_room(house: House) -> None:
     """Finished studies go before their time, the oldest first, and no more of them than needed."""
     for number in (1, 2, 3):
         house.finish(number)
-    house.settings = Settings(disk=Disk(soft_free_mb=100, hard_free_mb=10))
+    house.settings = Settings(disk=DiskSettings(soft_free_mb=100, hard_free_mb=10))
     house.files.room = 90 * 2**20
     real, removals = house.files.remove, []
 
@@ -286,5 +286,5 @@ def test_a_predecessor_whose_file_is_gone(house: House) -> None:
 def test_replay_of_the_unfinished_says_so_first(house: House) -> None:
     """A study that is still received is not refused for want of files."""
     house.receive(1)
-    with house.database.transaction() as session, pytest.raises(IllegalMove, match="RECEIVING"):
+    with house.database.transaction() as session, pytest.raises(IllegalTransition, match="RECEIVING"):
         studies.replay(session, study_uid(1), now=house.now())

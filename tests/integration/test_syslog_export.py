@@ -19,12 +19,12 @@ from receivers import wait_for
 from rig import free_port
 from scale import SCALE
 
-from dicom_node.audit import syslog as syslog_export
+from dicom_node.audit import syslog
 from dicom_node.audit.dicom_message import KINDS
 from dicom_node.audit.sweeps import seal_old
 from dicom_node.audit.syslog import BATCH, SyslogExporter, lag_s
 from dicom_node.settings import Settings
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 
 SERVER = Path(__file__).parents[1] / "syslog_server.py"
@@ -111,7 +111,7 @@ def receive(database: Database, *studies: int, event: str = "instance.received",
     """Record one event per study."""
     with database.transaction() as session:
         for study in studies:
-            audit.record(
+            audit_log.record(
                 session,
                 event,
                 at=NOW,
@@ -146,7 +146,7 @@ def test_killed_in_mid_stream(
     syslog: Syslog, settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that is killed while messages come in, again and again, misses none of them."""
-    monkeypatch.setattr(syslog_export, "BATCH", 50)
+    monkeypatch.setattr(syslog, "BATCH", 50)
     receive(database, *range(1000))
     sweep = sweeper(settings, database)
     for round_ in range(1, 5 * SCALE + 1):

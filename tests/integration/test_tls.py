@@ -19,11 +19,10 @@ from receivers import Node, Process, process, receiver, settings_for, wait_for
 from rig import free_port
 
 from dicom_node.errors import SettingsError
-from dicom_node.monitoring import certificates
-from dicom_node.monitoring import preflight as checkup
-from dicom_node.network.scu import Accepted, Unreachable, echo, store
+from dicom_node.monitoring import certificates, preflight
+from dicom_node.network.scu import Accepted, Unreachable, echo, send_objects
 from dicom_node.roles.receiver import Receiver
-from dicom_node.settings import TLS, Destination, Settings
+from dicom_node.settings import Destination, Settings, TLSSettings
 
 needs_dcmtk = pytest.mark.skipif(shutil.which("echoscu") is None, reason="DCMTK is not installed")
 
@@ -46,7 +45,7 @@ def cart(authority: Authority) -> Identity:
     return authority.issue("cart")
 
 
-def settings_with(folder: Path, tls: TLS, **node: object) -> Settings:
+def settings_with(folder: Path, tls: TLSSettings, **node: object) -> Settings:
     """Return settings of a receiver with a TLS port."""
     return settings_for(folder, **node).model_copy(update={"tls": tls})
 
@@ -231,7 +230,7 @@ def test_expiry_in_check(days: float, expected: str, tmp_path: Path, authority: 
     identity = authority.issue(f"for{days}", days=days)
     settings = settings_with(tmp_path, authority.settings(identity, port=free_port()))
 
-    what, verdict, detail = next(each for each in checkup.findings(settings) if each.what == "tls")
+    what, verdict, detail = next(each for each in preflight.check_results(settings) if each.what == "tls")
     assert (what, verdict) == ("tls", expected)
     (first, *_) = certificates.expiries(settings.tls)
     assert first.key == "certificate"
@@ -259,7 +258,7 @@ def test_sending_over_tls(
     image = builders.us_image(builders.texture())
     path = builders.save(image, tmp_path / "image.dcm")
 
-    assert list(store(destination, [path], calling_ae="US", tls=authority.settings(ours))) == [
+    assert list(send_objects(destination, [path], calling_ae="US", tls=authority.settings(ours))) == [
         Accepted(status=0)
     ]
     assert running.uids == [image.SOPInstanceUID]

@@ -9,9 +9,9 @@ import builders
 import pytest
 from receivers import Node, association, contexts_of, push, receiver, wait_for
 
-from dicom_node.audit import recorder as trail
-from dicom_node.audit.recorder import Trail
-from store.audit import audit_log as audit
+from dicom_node.audit import recorder
+from dicom_node.audit.recorder import AuditRecorder
+from store.audit import audit_log
 from store.audit.verification import verify
 from store.db.database import Database
 
@@ -46,7 +46,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def lost(database: Database) -> list[object]:
     """Return how many rows were lost, each time some were."""
     with database.read() as session:
-        return [event.detail["rows"] for event in audit.events(session, event="audit.rows_lost")]
+        return [event.detail["rows"] for event in audit_log.events(session, event="audit.rows_lost")]
 
 
 def test_locked_while_an_association_comes_and_goes(
@@ -83,8 +83,8 @@ def test_rows_that_were_lost_leave_a_row(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """When too many wait, the number of those lost is on record as soon as the database is back."""
-    monkeypatch.setattr(trail, "MAX_WAITING", 3)
-    writing = Trail(database)
+    monkeypatch.setattr(recorder, "MAX_WAITING", 3)
+    writing = AuditRecorder(database)
     with locked(tmp_path / "echonode.db"):
         for number in range(8):
             writing.record("association.rejected", "refused", detail={"number": number})
@@ -93,7 +93,7 @@ def test_rows_that_were_lost_leave_a_row(
     writing.close()
 
     with database.read() as session:
-        kept = audit.events(session, event="association.rejected")
+        kept = audit_log.events(session, event="association.rejected")
         assert verify(session) == []
     assert [event.detail["number"] for event in kept] == [0, 1, 2]
     assert lost(database) == [5]
@@ -116,7 +116,7 @@ def test_what_is_lost_at_the_stop_is_said(
     database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With the database away to the end, the log says how many rows nobody will see."""
-    writing = Trail(database)
+    writing = AuditRecorder(database)
     with locked(tmp_path / "echonode.db"):
         writing.record("association.opened", detail={})
         writing.close()

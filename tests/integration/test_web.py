@@ -24,7 +24,7 @@ from dicom_node.roles.web import WebService
 from dicom_node.roles.worker import only_worker
 from dicom_node.settings import Settings
 from store.db.database import Database
-from store.db.schema import deliveries, jobs, results, studies
+from store.db.schema import delivery_table, job_table, result_table, study_table
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is tested
 
@@ -94,10 +94,11 @@ def test_metrics(database: Database) -> None:
         for number, state in enumerate(("RECEIVING", "DONE"), start=1):
             study = {"study_uid": f"1.2.{number}", "state": state, "revision": 1}
             session.execute(
-                insert(studies).values(**study), {"first_received_at": _ago(60), "last_received_at": _ago(1)}
+                insert(study_table).values(**study),
+                {"first_received_at": _ago(60), "last_received_at": _ago(1)},
             )
         job = {"study_uid": "1.2.2", "revision": 1, "state": "RUNNING", "attempts": 1}
-        session.execute(insert(jobs).values(**job), {"created_at": _ago(120), "not_before": _ago(120)})
+        session.execute(insert(job_table).values(**job), {"created_at": _ago(120), "not_before": _ago(120)})
         result = {
             "kind": "overlay",
             "study_uid": "1.2.2",
@@ -105,11 +106,11 @@ def test_metrics(database: Database) -> None:
             "source_sop_instance_uid": "1.2.2.1",
         }
         result |= {"sop_instance_uid": "1.2.2.9", "sop_class_uid": "1.2", "path": "p", "sha256": "x"}
-        session.execute(insert(results).values(id=1, **result), {"created_at": _ago(300)})
+        session.execute(insert(result_table).values(id=1, **result), {"created_at": _ago(300)})
         for destination, state, age_s in (("a", "PENDING", 300), ("b", "DEAD", 900), ("c", "SENT", 600)):
             delivery = {"result_id": 1, "destination": destination, "state": state, "attempts": 1, "asks": 0}
             times = {"next_attempt_at": _ago(0), "waiting_since": _ago(age_s)}
-            session.execute(insert(deliveries).values(**delivery), times)
+            session.execute(insert(delivery_table).values(**delivery), times)
     with web(database) as service:
         found = samples(service.port)
 

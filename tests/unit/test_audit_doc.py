@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from dicom_node.audit.dicom_message import KINDS
-from store.audit import audit_log as audit
+from store.audit import audit_log
 
 DOCUMENT = (Path(__file__).parents[2] / "deploy" / "audit.md").read_text(encoding="utf-8")
 
@@ -23,4 +23,4 @@ def test_the_table_of_messages() -> None:
 
 def test_messages_are_made_of_events_that_exist() -> None:
     """No message waits for an event that is never recorded."""
-    assert KINDS.keys() <= set((audit.__doc__ or "").split())
+    assert KINDS.keys() <= set((audit_log.__doc__ or "").split())

@@ -13,11 +13,11 @@ import pytest
 from dicom_node.audit import checkpoints
 from dicom_node.audit.checkpoints import Checkpointer, CheckpointFailed, append, checkpoint_file
 from dicom_node.audit.signing_key import BadKey, signing_key
-from dicom_node.audit.verify import verify_trail, write_checkpoint
+from dicom_node.audit.verify import verify_log, write_checkpoint
 from dicom_node.settings import Settings
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.audit.chain import digest
-from store.audit.triggers import GUARDS
+from store.audit.triggers import TRIGGERS
 from store.db.database import Database
 
 NOW = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)
@@ -52,13 +52,13 @@ def note(database: Database, number: int = 1) -> None:
     """Record events."""
     for _ in range(number):
         with database.transaction() as session:
-            audit.record(session, "node.started", at=NOW)
+            audit_log.record(session, "node.started", at=NOW)
 
 
 def checkpoint_rows(database: Database) -> list[str]:
     """Return the outcomes of the checkpoints that were recorded."""
     with database.read() as session:
-        return [event.outcome for event in audit.events(session, event="audit.checkpoint")]
+        return [event.outcome for event in audit_log.events(session, event="audit.checkpoint")]
 
 
 def rewrite(settings: Settings, first: int) -> None:
@@ -66,7 +66,7 @@ def rewrite(settings: Settings, first: int) -> None:
     path = settings.node.data_dir / "echonode.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.row_factory = sqlite3.Row
-        for name in GUARDS:
+        for name in TRIGGERS:
             connection.execute(f"DROP TRIGGER {name}")
         link = ""
         for each in connection.execute(
@@ -76,7 +76,7 @@ def rewrite(settings: Settings, first: int) -> None:
             row["hash"] = link = digest(row["prev_hash"], row)
             values = [row["peer_ae"], row["prev_hash"], row["hash"], row["id"]]
             connection.execute("UPDATE audit_events SET peer_ae=?, prev_hash=?, hash=? WHERE id=?", values)
-        for name, body in GUARDS.items():
+        for name, body in TRIGGERS.items():
             connection.execute(f"CREATE TRIGGER {name} {body}")
 
 
@@ -122,7 +122,7 @@ def test_a_sound_log_agrees(
     note(database)
     assert write_checkpoint(settings) == 0
 
-    assert verify_trail(settings) == 0
+    assert verify_log(settings) == 0
     assert "sound, compared with 2 checkpoints" in capsys.readouterr().out
 
 
@@ -134,10 +134,10 @@ def test_a_log_hashed_anew_is_found(
     note(database)
     rewrite(settings, first=2)
 
-    assert verify_trail(settings) == 1
+    assert verify_log(settings) == 1
     assert "rows 1 to 3 were rewritten" in capsys.readouterr().out
     checkpoint_file(settings).unlink()
-    assert verify_trail(settings) == 0
+    assert verify_log(settings) == 0
 
 
 @pytest.mark.usefixtures("database")
@@ -155,12 +155,12 @@ def test_a_forger_with_a_new_key_is_found(
     write_checkpoint(settings)
     capsys.readouterr()
 
-    assert verify_trail(settings) == 0
-    assert verify_trail(settings, public_key=kept_key) == 1
+    assert verify_log(settings) == 0
+    assert verify_log(settings, public_key=kept_key) == 1
     said = capsys.readouterr().out
     assert "it was replaced" in said
     assert "1 of 1 lines" in said
-    assert verify_trail(settings, file=kept_file, public_key=kept_key) == 1
+    assert verify_log(settings, file=kept_file, public_key=kept_key) == 1
     assert "rewritten" in capsys.readouterr().out
 
 
@@ -175,7 +175,7 @@ def test_an_edited_checkpoint_is_found(
     edited = {**line, field: line[field] + 1 if isinstance(line[field], int) else f"1{line[field]}"}
     checkpoint_file(settings).write_text(json.dumps(edited))
 
-    assert verify_trail(settings) == 1
+    assert verify_log(settings) == 1
     assert "1 of 1 lines of checkpoints.jsonl" in capsys.readouterr().out
 
 

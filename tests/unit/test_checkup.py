@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.monitoring import preflight as checkup
-from dicom_node.settings import Disk, Settings, Web
-from store.files import filesystems as mounts
+from dicom_node.monitoring import preflight
+from dicom_node.settings import DiskSettings, Settings, WebSettings
+from store.files import filesystems
 
 
 def settings(folder: Path, **sections: object) -> Settings:
@@ -18,8 +18,8 @@ def settings(folder: Path, **sections: object) -> Settings:
 def test_a_disk_below_its_thresholds(tmp_path: Path) -> None:
     """With less free than either threshold the check fails and says what will be refused."""
     most = 1_048_576
-    soft = checkup.disk(settings(tmp_path, disk=Disk(soft_free_mb=most, hard_free_mb=1)))
-    hard = checkup.disk(settings(tmp_path, disk=Disk(soft_free_mb=most, hard_free_mb=most)))
+    soft = preflight.disk(settings(tmp_path, disk=DiskSettings(soft_free_mb=most, hard_free_mb=1)))
+    hard = preflight.disk(settings(tmp_path, disk=DiskSettings(soft_free_mb=most, hard_free_mb=most)))
 
     assert (soft.verdict, hard.verdict) == ("failed", "failed")
     assert "associations are rejected" in soft.detail
@@ -31,17 +31,17 @@ def test_a_password_file_that_others_may_read(tmp_path: Path) -> None:
     path = tmp_path / "password"
     path.write_text("x")
     path.chmod(0o644)
-    web = Web(host="192.0.2.1", user="u", password_file=str(path))
+    web = WebSettings(host="192.0.2.1", user="u", password_file=str(path))
 
-    assert checkup.web(settings(tmp_path, web=web)).verdict == "failed"
+    assert preflight.web(settings(tmp_path, web=web)).verdict == "failed"
     path.chmod(0o600)
-    assert "with password" in checkup.web(settings(tmp_path, web=web)).detail
-    assert checkup.web(settings(tmp_path)).verdict == "ok"
+    assert "with password" in preflight.web(settings(tmp_path, web=web)).detail
+    assert preflight.web(settings(tmp_path)).verdict == "ok"
 
 
 def test_a_database_that_cannot_be_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Damage and a network file system are found, each with its sentence."""
-    assert checkup.database(settings(tmp_path)).verdict == "ok"
+    assert preflight.database(settings(tmp_path)).verdict == "ok"
     path = tmp_path / "echonode.db"
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -49,11 +49,11 @@ def test_a_database_that_cannot_be_trusted(tmp_path: Path, monkeypatch: pytest.M
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2 // 4096 * 4096)
         file.write(bytes(4096) + b"x" * 4096)
-    found = checkup.database(settings(tmp_path))
+    found = preflight.database(settings(tmp_path))
     assert (found.verdict, "is damaged" in found.detail) == ("failed", True)
 
     mountinfo = tmp_path / "mountinfo"
     mountinfo.write_text(f"1 1 0:1 / {tmp_path} rw - nfs4 server:/x rw\n")
-    monkeypatch.setattr(mounts, "MOUNTINFO", mountinfo)
-    found = checkup.database(settings(tmp_path))
+    monkeypatch.setattr(filesystems, "MOUNTINFO", mountinfo)
+    found = preflight.database(settings(tmp_path))
     assert (found.verdict, "network file system" in found.detail) == ("failed", True)

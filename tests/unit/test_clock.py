@@ -12,9 +12,9 @@ from sqlalchemy import insert, select
 from dicom_node.roles.clock_watch import ClockWatch
 from dicom_node.roles.schedule import Sweep, Sweeper
 from dicom_node.settings import Settings
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
-from store.db.schema import deliveries, jobs, results, studies
+from store.db.schema import delivery_table, job_table, result_table, study_table
 from store.errors import StoreUnavailable
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -28,15 +28,15 @@ def database(tmp_path: Path) -> Iterator[Database]:
     made.upgrade()
     with made.transaction() as session, without_triggers(session.connection().exec_driver_sql):
         times = {"first_received_at": NOON, "last_received_at": NOON}
-        session.execute(insert(studies).values(study_uid="1.2", state="READY", revision=1, **times))
+        session.execute(insert(study_table).values(study_uid="1.2", state="READY", revision=1, **times))
         job = {"study_uid": "1.2", "revision": 1, "state": "QUEUED", "attempts": 1, "created_at": NOON}
-        session.execute(insert(jobs).values(**job, not_before=NOON + timedelta(seconds=8)))
+        session.execute(insert(job_table).values(**job, not_before=NOON + timedelta(seconds=8)))
         result = {"kind": "overlay", "study_uid": "1.2", "revision": 1, "source_sop_instance_uid": "1.2.1"}
         result |= {"sop_instance_uid": "1.2.9", "sop_class_uid": "1.2", "path": "p", "sha256": "x"}
-        session.execute(insert(results).values(id=1, created_at=NOON, **result))
+        session.execute(insert(result_table).values(id=1, created_at=NOON, **result))
         delivery = {"result_id": 1, "destination": "pacs", "state": "PENDING", "attempts": 6, "asks": 0}
         due = {"waiting_since": NOON, "next_attempt_at": NOON + timedelta(minutes=5)}
-        session.execute(insert(deliveries).values(**delivery, **due))
+        session.execute(insert(delivery_table).values(**delivery, **due))
     yield made
     made.close()
 
@@ -61,8 +61,8 @@ def waits(database: Database) -> tuple[datetime, datetime]:
     """Return until when the job and the delivery wait."""
     with database.read() as session:
         job, delivery = (
-            session.scalar(select(jobs.c.not_before)),
-            session.scalar(select(deliveries.c.next_attempt_at)),
+            session.scalar(select(job_table.c.not_before)),
+            session.scalar(select(delivery_table.c.next_attempt_at)),
         )
     assert job is not None
     assert delivery is not None
@@ -92,7 +92,7 @@ def test_set_back_while_the_worker_runs(database: Database) -> None:
     clocks.advance(1)
     assert watch.look() == 0
     with database.read() as session:
-        (event,) = audit.events(session, event="clock.set_back")
+        (event,) = audit_log.events(session, event="clock.set_back")
         assert event.detail == {"deliveries": 1, "jobs": 1, "commitment_reports": 0}
 
 

@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dicom_node.settings import Study as Policy
+from dicom_node.settings import StudySettings
 from dicom_node.study.completion import is_complete
 from store.db.states import StudyState
 from store.rows.studies import Study
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-POLICY = Policy(quiet_seconds=30, ceiling_seconds=900)
+POLICY = StudySettings(quiet_seconds=30, ceiling_seconds=900)
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,14 @@ from pydicom.uid import (
 )
 from pynetdicom.sop_class import Verification
 
-from dicom_node.commitment import scp as commitment_scp
+from dicom_node.commitment import scp
 from dicom_node.commitment.answers import PERMANENT
 from dicom_node.delivery.outbox import is_permanent
 from dicom_node.identity import CODING_SCHEME_UID, IMPLEMENTATION_CLASS_UID
-from dicom_node.network import commitment_messages as commitment
+from dicom_node.network import commitment_messages
 from dicom_node.network.presentation_contexts import TRANSFER_SYNTAXES, ULTRASOUND_CLASSES
 from dicom_node.network.scu import Accepted, Refused, classified
-from dicom_node.receive import access as admission
-from dicom_node.receive import upper_layer as guard
+from dicom_node.receive import access, upper_layer
 from dicom_node.receive.dimse import MAX_COMMAND_BYTES
 from dicom_node.receive.storage_scp import PROCESSING_FAILURE, STATUS_OF, SUCCESS
 from dicom_node.report.presentation import SERIES_NUMBER as GRAPHICS_SERIES
@@ -28,7 +27,7 @@ from dicom_node.report.refusals import REFUSALS
 from dicom_node.report.secondary_capture import SERIES_NUMBER as OVERLAY_SERIES
 from dicom_node.report.sr import DOCUMENTS
 from dicom_node.roles.receiver import REQUEST_TIMEOUT_S
-from dicom_node.settings import Node, SRTemplate
+from dicom_node.settings import NodeSettings, SRTemplate
 
 STATEMENT = (Path(__file__).parents[2] / "deploy" / "conformance.md").read_text(encoding="utf-8")
 
@@ -60,7 +59,7 @@ def test_sent_classes() -> None:
         ColorSoftcopyPresentationStateStorage,
     }
 
-    others = {Verification, commitment.SOP_CLASS}
+    others = {Verification, commitment_messages.SOP_CLASS}
     assert set(sent) == {each.sop_class for each in DOCUMENTS.values()} | pictures | others
     assert set(DOCUMENTS) == set(get_args(SRTemplate))
     for template, document in DOCUMENTS.items():
@@ -77,12 +76,12 @@ def test_answers_as_scp() -> None:
 def test_answers_to_storage_commitment() -> None:
     """Each status that an N-ACTION or N-EVENT-REPORT may get, and how many references are taken."""
     said = {int(row[0], 16) for row in rows("### N-ACTION and N-EVENT-REPORT status as SCP")}
-    misaddressed = {commitment_scp.NO_SUCH_INSTANCE}
-    unknown = {commitment_scp.NO_SUCH_EVENT_TYPE, commitment_scp.NO_SUCH_ACTION}
-    unknown |= {commitment_scp.UNKNOWN_TRANSACTION}
+    misaddressed = {scp.NO_SUCH_INSTANCE}
+    unknown = {scp.NO_SUCH_EVENT_TYPE, scp.NO_SUCH_ACTION}
+    unknown |= {scp.UNKNOWN_TRANSACTION}
 
-    assert said == {commitment_scp.SUCCESS, *misaddressed, *unknown, *commitment_scp.STATUS_OF.values()}
-    assert f"up to {commitment.MAX_REFERENCES:,} references" in STATEMENT
+    assert said == {scp.SUCCESS, *misaddressed, *unknown, *scp.STATUS_OF.values()}
+    assert f"up to {commitment_messages.MAX_REFERENCES:,} references" in STATEMENT
 
 
 def test_what_failure_reasons_lead_to() -> None:
@@ -91,7 +90,7 @@ def test_what_failure_reasons_lead_to() -> None:
 
     assert {reason for reason, words in said.items() if words.startswith("parked")} == PERMANENT
     assert [reason for reason, words in said.items() if words.startswith("asks")] == [
-        commitment.DUPLICATE_TRANSACTION
+        commitment_messages.DUPLICATE_TRANSACTION
     ]
 
 
@@ -112,7 +111,7 @@ def test_rejections() -> None:
         (int(row[0][0]), int(row[1][0]), int(row[2], 16)): row[3]
         for row in rows("### Rejections (A-ASSOCIATE-RJ)")
     }
-    known = [each for each in vars(admission).values() if isinstance(each, admission.Rejection)]
+    known = [each for each in vars(access).values() if isinstance(each, access.Rejection)]
 
     assert set(said) == {(each.result, each.source, each.diagnostic) for each in known}
     for each in known:
@@ -122,11 +121,11 @@ def test_rejections() -> None:
 def test_limits_of_the_upper_layer() -> None:
     """The figures of what a connection may cost."""
     said = STATEMENT.split("## 3.")[1].split("## 4.")[0]
-    node = Node()
+    node = NodeSettings()
     for figure in (
-        f"an A-ASSOCIATE-RQ up to {guard.MAX_REQUEST_BYTES}",
-        f"or {guard.MIN_PEER_MAXIMUM} and more",
-        f"up to {guard.MAX_REQUESTS_WAITING} are read ahead",
+        f"an A-ASSOCIATE-RQ up to {upper_layer.MAX_REQUEST_BYTES}",
+        f"or {upper_layer.MIN_PEER_MAXIMUM} and more",
+        f"up to {upper_layer.MAX_REQUESTS_WAITING} are read ahead",
         f"more than {MAX_COMMAND_BYTES} bytes",
         f"`node.max_object_mb` ({node.max_object_mb})",
         f"`node.pdu_timeout_s` ({node.pdu_timeout_s:g})",

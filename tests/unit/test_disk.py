@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.audit.recorder import Trail
-from dicom_node.settings import Disk
+from dicom_node.audit.recorder import AuditRecorder
+from dicom_node.settings import DiskSettings
 from dicom_node.storage.disk import MEGABYTE, DiskWatch, is_low
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 from store.errors import StoreUnavailable
 from store.files.file_store import FileStore
 
-POLICY = Disk(soft_free_mb=100, hard_free_mb=10)
+POLICY = DiskSettings(soft_free_mb=100, hard_free_mb=10)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_change_is_audited_once_and_the_rejected_are_counted(tmp_path: Path) -
     database = Database(f"sqlite:///{tmp_path}/echonode.db")
     database.upgrade()
     volume = Volume(tmp_path)
-    watch = DiskWatch(volume, POLICY, Trail(database))
+    watch = DiskWatch(volume, POLICY, AuditRecorder(database))
     assert watch.has_room()
     volume.free_mb = 50
     assert not any(watch.has_room() for _ in range(1000))
@@ -56,7 +56,7 @@ def test_a_change_is_audited_once_and_the_rejected_are_counted(tmp_path: Path) -
     volume.free_mb = -1
     assert not watch.has_room()
     with database.read() as session:
-        found = [(each.event, each.detail) for each in audit.events(session)]
+        found = [(each.event, each.detail) for each in audit_log.events(session)]
     database.close()
 
     low = {"free_mb": 50, "soft_free_mb": 100}

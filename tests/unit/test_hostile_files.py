@@ -17,7 +17,7 @@ from pydicom.encaps import encapsulate
 
 from dicom_node.errors import Unparsable
 from dicom_node.network.header import read_header
-from dicom_node.study.image_result import Finding, examine
+from dicom_node.study.image_result import ImageResult, examine
 from dicom_node.tools.measure import run_measure
 from inference.image import reading
 from inference.image.palette import MAX_ENTRIES, check_length
@@ -157,7 +157,7 @@ def test_the_analysis_refuses_what_would_kill_it(whole: bytes, reason: str, tmp_
     assert hostile_files.MARKER not in str(finding)
 
 
-def look(path: Path) -> Finding:
+def look(path: Path) -> ImageResult:
     """Examine a file that no row knows."""
     return examine(None, path, decoding.analyse)  # type: ignore[arg-type] - passed along only
 

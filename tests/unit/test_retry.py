@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dicom_node.delivery.backoff import is_overdue, next_attempt
-from dicom_node.settings import Delivery as Policy
+from dicom_node.settings import DeliverySettings
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-POLICY = Policy(first_retry_s=5, max_retry_s=3600, give_up_hours=96)
+POLICY = DeliverySettings(first_retry_s=5, max_retry_s=3600, give_up_hours=96)
 HOUR = timedelta(hours=1)
 
 
-def wait_s(attempts: int, *, key: str = "pacs/1.2.3", policy: Policy = POLICY) -> float:
+def wait_s(attempts: int, *, key: str = "pacs/1.2.3", policy: DeliverySettings = POLICY) -> float:
     """Return the wait after that many failures."""
     at = next_attempt(attempts=attempts, waiting_since=NOW, now=NOW, policy=policy, key=key)
 
@@ -58,7 +58,9 @@ def test_gives_up_after_time_and_attempts(waited: timedelta, attempts: int, give
 def test_all_waits_together_last_for_the_hours() -> None:
     """However the jitter falls, the attempts before giving up span at least 72 h with the defaults."""
     now, attempts = NOW, 1
-    while at := next_attempt(attempts=attempts, waiting_since=NOW, now=now, policy=Policy(), key="k"):
+    while at := next_attempt(
+        attempts=attempts, waiting_since=NOW, now=now, policy=DeliverySettings(), key="k"
+    ):
         now, attempts = at, attempts + 1
 
     assert timedelta(hours=72) <= now - NOW <= timedelta(hours=98)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.audit.recorder import Trail
-from dicom_node.receive.rejection_log import INTERVAL_S, MAX_KINDS, Tally
-from store.audit import audit_log as audit
+from dicom_node.audit.recorder import AuditRecorder
+from dicom_node.receive.rejection_log import INTERVAL_S, MAX_KINDS, RejectionLog
+from store.audit import audit_log
 from store.audit.audit_log import AuditEvent
 from store.db.database import Database
 
@@ -34,13 +34,13 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def rows(database: Database) -> list[AuditEvent]:
     """Return what was written."""
     with database.read() as session:
-        return audit.events(session)
+        return audit_log.events(session)
 
 
 def test_a_flood_is_one_row_at_once_and_one_a_minute(database: Database) -> None:
     """The first is written at once, a thousand more wait for the end of the minute, with their number."""
     clock = Clock()
-    tally = Tally(Trail(database), clock=clock)
+    tally = RejectionLog(AuditRecorder(database), clock=clock)
     for _ in range(1001):
         tally.note("no", peer_ip="192.0.2.1", peer_ae="EVIL", called_ae="X")
         tally.settle()
@@ -62,7 +62,7 @@ def test_a_flood_is_one_row_at_once_and_one_a_minute(database: Database) -> None
 
 def test_kinds_are_apart(database: Database) -> None:
     """Another reason, or another address, has a row of its own at once."""
-    tally = Tally(Trail(database), clock=Clock())
+    tally = RejectionLog(AuditRecorder(database), clock=Clock())
     for ip, reason in [("192.0.2.1", "a"), ("192.0.2.1", "b"), ("192.0.2.2", "a"), ("192.0.2.2", "a")]:
         tally.note(reason, peer_ip=ip)
         tally.settle()
@@ -76,7 +76,7 @@ def test_kinds_are_apart(database: Database) -> None:
 
 def test_stop_writes_what_was_counted(database: Database) -> None:
     """Nothing that was counted is forgotten at the end."""
-    tally = Tally(Trail(database), clock=Clock())
+    tally = RejectionLog(AuditRecorder(database), clock=Clock())
     tally.start()
     for _ in range(5):
         tally.note("no", peer_ip="192.0.2.1")
@@ -89,7 +89,7 @@ def test_stop_writes_what_was_counted(database: Database) -> None:
 def test_who_has_been_quiet_is_forgotten(database: Database) -> None:
     """After a quiet minute the next one is written at once again."""
     clock = Clock()
-    tally = Tally(Trail(database), clock=clock)
+    tally = RejectionLog(AuditRecorder(database), clock=clock)
     tally.note("no", peer_ip="192.0.2.1")
     tally.settle()
     clock.now_s += INTERVAL_S
@@ -102,7 +102,7 @@ def test_who_has_been_quiet_is_forgotten(database: Database) -> None:
 
 def test_any_number_of_addresses(database: Database) -> None:
     """More addresses than anybody has are counted together."""
-    tally = Tally(Trail(database), clock=Clock())
+    tally = RejectionLog(AuditRecorder(database), clock=Clock())
     for number in range(MAX_KINDS + 500):
         tally.note("no", peer_ip=f"2001:db8::{number:x}")
     tally.settle()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dicom_node.report.plan import Wanted
+from dicom_node.report.plan import ReportPlan
 from dicom_node.settings import Destination, Settings
 
 
@@ -21,7 +21,7 @@ def test_each_destination_gets_what_it_asks_for() -> None:
             destination("ai", sr=["tid1500", "tid5300"], overlay=False, presentation_state=True),
         )
     )
-    wanted = Wanted.of(settings)
+    wanted = ReportPlan.of(settings)
 
     assert wanted.kinds == {"tid5200", "overlay", "tid1500", "tid5300", "presentation_state"}
     assert wanted.destinations("tid5200") == wanted.destinations("overlay") == ["pacs"]
@@ -30,7 +30,7 @@ def test_each_destination_gets_what_it_asks_for() -> None:
 
 def test_a_destination_may_want_pictures_only_or_nothing() -> None:
     """An empty list of reports is none."""
-    wanted = Wanted.of(
+    wanted = ReportPlan.of(
         Settings(destinations=(destination("viewer", sr=[]), destination("none", sr=[], overlay=False)))
     )
 
@@ -40,7 +40,7 @@ def test_a_destination_may_want_pictures_only_or_nothing() -> None:
 
 def test_without_destinations_the_usual_is_kept() -> None:
     """A node that is being installed measures and keeps; nobody gets anything."""
-    wanted = Wanted.of(Settings())
+    wanted = ReportPlan.of(Settings())
 
     assert wanted.kinds == {"tid5200", "overlay"}
     assert wanted.destinations("tid5200") == []
@@ -49,4 +49,4 @@ def test_without_destinations_the_usual_is_kept() -> None:
 @pytest.mark.parametrize("options", [{"report": {"per_beat": True}}, {"codes": {"snomed": "SRT"}}])
 def test_another_manner_is_another_object(options: dict[str, object]) -> None:
     """What changes the content changes the UIDs, lest two contents share one."""
-    assert Wanted.of(Settings.model_validate(options)).manner != Wanted.of(Settings()).manner
+    assert ReportPlan.of(Settings.model_validate(options)).manner != ReportPlan.of(Settings()).manner

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dicom_node.errors import NodeError
-from dicom_node.settings import Web
+from dicom_node.settings import WebSettings
 from dicom_node.settings.fields import is_loopback
 
 FORBIDDEN_MODE = 0o027
@@ -26,7 +26,7 @@ class Password:
     word: str = field(repr=False)
 
     @classmethod
-    def of(cls, web: Web) -> "Password | None":
+    def of(cls, web: WebSettings) -> "Password | None":
         """Read the password file; None when only this machine can ask anyway and none is set.
 
         Raises:

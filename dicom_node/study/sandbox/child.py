@@ -12,7 +12,7 @@ from typing import Final
 
 from dicom_node.errors import NodeError, place_of
 from dicom_node.process import logs
-from dicom_node.study.image_analyzer import Steps
+from dicom_node.study.image_analyzer import ImageAnalyzer
 from dicom_node.study.sandbox.messages import (
     Answer,
     Failure,
@@ -44,7 +44,7 @@ def main(worker: Connection) -> None:
         worker.send(answer(steps, worker.recv()))
 
 
-def load(start: Start, worker: Connection) -> Steps | None:
+def load(start: Start, worker: Connection) -> ImageAnalyzer | None:
     """Return the steps; None after telling the worker why there are none."""
     try:
         return start.load_steps(start.settings)
@@ -55,7 +55,7 @@ def load(start: Start, worker: Connection) -> Steps | None:
     return None
 
 
-def answer(steps: Steps, request: Request) -> Reply:
+def answer(steps: ImageAnalyzer, request: Request) -> Reply:
     """Do one step; whatever it raises becomes a message without any text of the image."""
     try:
         return Answer(value=getattr(steps, request.step)(*request.arguments, **request.circumstances))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dicom_node.settings import Settings
-from dicom_node.study.image_analyzer import LoadSteps
+from dicom_node.study.image_analyzer import LoadAnalyzer
 from inference.types import ModelIdentity
 
 
@@ -13,7 +13,7 @@ from inference.types import ModelIdentity
 class Start:
     """To the child, once: load these steps, by these settings."""
 
-    load_steps: LoadSteps
+    load_steps: LoadAnalyzer
     """A function of a module, since it crosses by name."""
     settings: Settings
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dicom_node.network.scu import Accepted, store
+from dicom_node.network.scu import Accepted, send_objects
 from dicom_node.process.logs import quiet_libraries
 from dicom_node.settings import Destination
 from dicom_node.tools.demo.node import Node, running_node
@@ -59,7 +59,7 @@ def through_the_node(console: Console, folder: Path) -> list[str]:
 def push(study: Study, node: Node) -> None:
     """Sends the study as a scanner would, all of it over one association."""
     peer = Destination(name="node", ae_title="ECHONODE", host="127.0.0.1", port=node.port)
-    for path, answer in zip(study.paths, store(peer, study.paths, calling_ae="SCANNER"), strict=True):
+    for path, answer in zip(study.paths, send_objects(peer, study.paths, calling_ae="SCANNER"), strict=True):
         if not isinstance(answer, Accepted):
             raise Impatient(f"the node did not take {path.name}: {answer}")
 

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from dicom_node.audit.query import print_lines
 from dicom_node.tools.demo.study import STUDY_UID, Study
 from dicom_node.tools.demo.verdict import CONCEPTS, numbers, of_class
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import InstanceState
 from store.rows import instances
@@ -76,6 +76,6 @@ def show_objects(console: Console, folder: Path, received: Mapping[Path, Dataset
 def show_audit(console: Console, database: Database) -> None:
     """The last audit events, as `echonode audit` prints them."""
     with database.read() as session:
-        found = audit.events(session, limit=LAST_EVENTS)
+        found = audit_log.events(session, limit=LAST_EVENTS)
     console.print("[italic]The last audit events[/]")
     print_lines(console, found)

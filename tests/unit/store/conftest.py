@@ -164,11 +164,11 @@ def in_state(
         job = running()
         with database.transaction() as session:
             if state is StudyState.READY:
-                jobs.hand_back(session, job, now=NOW)
+                jobs.release(session, job, now=NOW)
             elif state is StudyState.DONE:
                 jobs.finish(session, job, now=NOW)
             elif state is StudyState.FAILED:
-                jobs.bury(session, job, error="broken", now=NOW)
+                jobs.fail(session, job, error="broken", now=NOW)
         return STUDY
 
     return bring

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.audit.verification import verify
 from store.db.database import Database
 
@@ -50,7 +50,7 @@ def trail(database: Database, now: datetime) -> Database:
     """Return a database with five events, a second apart."""
     for second in range(5):
         with database.transaction() as session:
-            audit.record(
+            audit_log.record(
                 session,
                 "association.opened" if second % 2 else "association.rejected",
                 "success" if second % 2 else "refused",
@@ -141,16 +141,16 @@ def test_processes_share_one_chain(database: Database, url: str) -> None:
     assert [writer.wait(timeout=60) for writer in writers] == [0, 0, 0]
     assert _wrong(database) == []
     with database.read() as session:
-        assert list(range(1, 121)) == [event.id for event in audit.events(session)]
+        assert list(range(1, 121)) == [event.id for event in audit_log.events(session)]
 
 
 def test_a_rolled_back_event_leaves_no_gap(trail: Database, now: datetime) -> None:
     """An event is as durable as its transaction, and its number is used again."""
     with trail.transaction() as session:
-        audit.record(session, "node.stopped", at=now)
+        audit_log.record(session, "node.stopped", at=now)
         session.rollback()
     with trail.transaction() as session:
-        audit.record(session, "node.stopped", at=now)
+        audit_log.record(session, "node.stopped", at=now)
 
     assert _wrong(trail) == []
 
@@ -170,7 +170,7 @@ def test_a_rolled_back_event_leaves_no_gap(trail: Database, now: datetime) -> No
 def test_filters(trail: Database, filters: dict[str, Any], seconds: list[int]) -> None:
     """Filters combine; the order is oldest first and a limit keeps the newest."""
     with trail.read() as session:
-        found = audit.events(session, **filters)
+        found = audit_log.events(session, **filters)
 
     assert seconds == [event.detail["second"] for event in found]
 
@@ -178,7 +178,7 @@ def test_filters(trail: Database, filters: dict[str, Any], seconds: list[int]) -
 def test_since(trail: Database, now: datetime) -> None:
     """`since` includes its own moment, in any time zone."""
     with trail.read() as session:
-        found = audit.events(session, since=now.astimezone() + timedelta(seconds=3))
+        found = audit_log.events(session, since=now.astimezone() + timedelta(seconds=3))
 
     assert [now + timedelta(seconds=3), now + timedelta(seconds=4)] == [event.at for event in found]
 
@@ -189,17 +189,17 @@ def test_since(trail: Database, now: datetime) -> None:
 def test_hostile_text(database: Database, now: datetime, text: str) -> None:
     """Whatever a peer calls itself is kept, bounded, and the chain stays sound."""
     with database.transaction() as session:
-        audit.record(
+        audit_log.record(
             session, "instance.refused", "refused", at=now, peer_ae=text, study_uid=text, detail={"uid": text}
         )
     with database.read() as session:
-        (event,) = audit.events(session)
+        (event,) = audit_log.events(session)
 
     assert _wrong(database) == []
-    assert 0 < len(event.peer_ae or "") <= audit.MAX_TEXT
+    assert 0 < len(event.peer_ae or "") <= audit_log.MAX_TEXT
 
 
 def test_detail_must_be_json(database: Database, now: datetime) -> None:
     """A number that JSON does not know is a programming error, not a row nobody can read."""
     with pytest.raises(ValueError, match="JSON"), database.transaction() as session:
-        audit.record(session, "node.started", at=now, detail={"ef": float("nan")})
+        audit_log.record(session, "node.started", at=now, detail={"ef": float("nan")})

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import InstanceState, StudyState
-from store.errors import IllegalMove, InvalidUID, NotFound
+from store.errors import IllegalTransition, InvalidUID, NotFound
 from store.rows import instances, studies
 from store.rows.instances import Instance, NewInstance
 
@@ -22,7 +22,7 @@ def _study(database: Database, study_uid: str) -> studies.Study:
 
 def _events(database: Database) -> list[str]:
     with database.read() as session:
-        return [event.event for event in audit.events(session)]
+        return [event.event for event in audit_log.events(session)]
 
 
 def test_the_first_image_opens_its_study(
@@ -33,7 +33,7 @@ def test_the_first_image_opens_its_study(
     new = new_instance(1)
     with database.read() as session:
         (found,) = instances.of_study(session, new.study_uid)
-        (received, _) = audit.events(session)
+        (received, _) = audit_log.events(session)
 
     assert Instance(**vars(new), reason=None, detail={}, received_at=now, file_gone_at=None) == found
     assert ("VIVID", "192.0.2.10", new.study_uid, new.sop_instance_uid) == (
@@ -188,7 +188,7 @@ def test_outcomes(
             instances.set_outcome(session, uid, state, reason=reason, detail=detail, now=now)
         with database.read() as session:
             (found,) = instances.of_study(session, new_instance(1).study_uid)
-            (event,) = audit.events(session, limit=1)
+            (event,) = audit_log.events(session, limit=1)
         assert (state, reason, detail) == (found.state, found.reason, found.detail)
         assert (f"instance.{state.lower()}", uid) == (event.event, event.sop_instance_uid)
         assert reason == event.detail.get("reason")
@@ -205,7 +205,7 @@ def test_what_is_not_analysed_has_no_outcome(
     """An SR can neither be measured nor fail to be."""
     receive(1, state=state)
     uid = new_instance(1).sop_instance_uid
-    with pytest.raises(IllegalMove), database.transaction() as session:
+    with pytest.raises(IllegalTransition), database.transaction() as session:
         instances.set_outcome(session, uid, InstanceState.MEASURED, reason=None, detail={}, now=now)
 
 

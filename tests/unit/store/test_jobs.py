@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import JobState, StudyState
-from store.errors import IllegalMove, NotFound
+from store.errors import IllegalTransition, NotFound
 from store.rows import instances, jobs, studies
 from store.rows.instances import NewInstance
 from store.rows.jobs import Job
@@ -33,7 +33,7 @@ def _study_state(database: Database, study_uid: str) -> StudyState:
 
 def _last_events(database: Database, number: int) -> list[str]:
     with database.read() as session:
-        return [event.event for event in audit.events(session, limit=number)]
+        return [event.event for event in audit_log.events(session, limit=number)]
 
 
 def _end(database: Database, job: Job, ending: str, now: datetime) -> None:
@@ -41,11 +41,11 @@ def _end(database: Database, job: Job, ending: str, now: datetime) -> None:
         if ending == "finish":
             jobs.finish(session, job, now=now)
         elif ending == "hand_back":
-            jobs.hand_back(session, job, now=now)
+            jobs.release(session, job, now=now)
         elif ending == "retry":
             jobs.retry(session, job, error="no weights", not_before=now + LATER, now=now)
         else:
-            jobs.bury(session, job, error="no weights", now=now)
+            jobs.fail(session, job, error="no weights", now=now)
 
 
 ENDINGS = [
@@ -145,7 +145,7 @@ def test_a_job_ends_once(database: Database, running: Make, now: datetime, befor
     job = running()
     _end(database, job, before, now)
     events = _last_events(database, 99)
-    with pytest.raises(IllegalMove):
+    with pytest.raises(IllegalTransition):
         _end(database, job, ending, now)
 
     assert events == _last_events(database, 99)
@@ -155,7 +155,7 @@ def test_a_job_ends_once(database: Database, running: Make, now: datetime, befor
 def test_a_waiting_job_cannot_end(database: Database, queued: Make, now: datetime, ending: str) -> None:
     """Only a RUNNING job can be ended."""
     job = queued()
-    with pytest.raises(IllegalMove):
+    with pytest.raises(IllegalTransition):
         _end(database, job, ending, now)
 
 
@@ -176,7 +176,7 @@ def test_a_worker_that_lost_its_job(database: Database, running: Make, now: date
         jobs.requeue_running(session, now=now, max_attempts=3)
     theirs = _claim(database, now)
     assert theirs is not None
-    with pytest.raises(IllegalMove, match="claimed again"):
+    with pytest.raises(IllegalTransition, match="claimed again"):
         _end(database, mine, ending, now)
     _end(database, theirs, ending, now)
 

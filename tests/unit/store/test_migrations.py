@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from midlife import without_triggers
 from sqlalchemy import create_engine, event
 
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.audit.verification import verify
 from store.db.database import MIGRATIONS, Database
 from store.errors import StoreError
@@ -227,10 +227,10 @@ def test_the_audit_chain_verifies_and_goes_on(upgraded: Path) -> None:
     """The rows of the former version are a sound chain to which this one appends."""
     database = Database(f"sqlite:///{upgraded}")
     with database.transaction() as session:
-        audit.record(session, "node.started", at=audit.events(session)[-1].at)
+        audit_log.record(session, "node.started", at=audit_log.events(session)[-1].at)
     with database.read() as session:
         assert verify(session) == []
-        assert len(audit.events(session)) == 4
+        assert len(audit_log.events(session)) == 4
     database.close()
 
 

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import DeliveryState
-from store.errors import IllegalMove, NotFound
+from store.errors import IllegalTransition, NotFound
 from store.rows import deliveries, results
 from store.rows.deliveries import Delivery
 from store.rows.results import NewResult
@@ -40,7 +40,7 @@ def _answer(database: Database, delivery: Delivery, answer: str, now: datetime) 
         elif answer == "retry":
             deliveries.retry_later(session, delivery, error="no answer", status=None, **later)
         elif answer == "unpark":
-            deliveries.unpark(session, delivery, now=now)
+            deliveries.requeue(session, delivery, now=now)
         else:
             deliveries.park(session, delivery, error="refused", status=0xA900, now=now)
 
@@ -58,7 +58,7 @@ def test_add(
     new = new_result(1)
     with database.read() as session:
         (result,) = results.of_study(session, study_uid)
-        (event,) = audit.events(session, event="result.created")
+        (event,) = audit_log.events(session, event="result.created")
     found = _due(database, now)
 
     assert {**vars(new), "id": result.id, "created_at": now, "file_gone_at": None} == vars(result)
@@ -83,12 +83,12 @@ def test_add_again(database: Database, add_result: Add) -> None:
     """A job that runs a second time adds nothing twice, not even for a new destination."""
     add_result(1)
     with database.read() as session:
-        before = audit.events(session)
+        before = audit_log.events(session)
 
     assert not add_result(1, to=("pacs", "archive"))
     assert _states(database) == {"PENDING": 1, "DELIVERED": 0, "SENT": 0, "COMMITTED": 0, "DEAD": 0}
     with database.read() as session:
-        assert before == audit.events(session)
+        assert before == audit_log.events(session)
 
 
 def test_is_own(
@@ -206,7 +206,7 @@ def test_answers_are_recorded(
     (head,) = _due(database, now)
     _answer(database, head, answer, now)
     with database.read() as session:
-        (found,) = audit.events(session, limit=1)
+        (found,) = audit_log.events(session, limit=1)
 
     assert (event, outcome, head.sop_instance_uid) == (found.event, found.outcome, found.sop_instance_uid)
     assert {"destination": "pacs", "attempts": 1, **detail} == found.detail
@@ -232,7 +232,7 @@ def test_ways(database: Database, add_result: Add, now: datetime, way: tuple[str
 
     assert {state: number for state, number in _states(database).items() if number} == {end: 1}
     with database.read() as session:
-        found = [each.event for each in audit.events(session) if each.event.startswith("delivery.")]
+        found = [each.event for each in audit_log.events(session) if each.event.startswith("delivery.")]
     named = {"park": "dead", "unpark": "unparked"}
     assert found == [f"delivery.{named.get(answer, answer)}" for answer in way]
 
@@ -255,7 +255,7 @@ def test_answers_out_of_place(
     if before is not None:
         _answer(database, head, before, now)
     states = _states(database)
-    with pytest.raises(IllegalMove):
+    with pytest.raises(IllegalTransition):
         _answer(database, head, answer, now)
 
     assert states == _states(database)
@@ -309,7 +309,7 @@ def test_an_ended_delivery_is_left_alone(
     (head,) = _due(database, now)
     _answer(database, head, before, now)
     states = _states(database)
-    with pytest.raises(IllegalMove):
+    with pytest.raises(IllegalTransition):
         _answer(database, head, answer, now)
 
     assert states == _states(database)

@@ -14,8 +14,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from store.audit import audit_log as audit
-from store.audit import segments
+from store.audit import audit_log, segments
 from store.audit.chain import Flaw
 from store.audit.sealing import UnsoundRows, seal
 from store.audit.segments import SegmentUnreadable
@@ -59,7 +58,7 @@ def trail(database: Database) -> Database:
     for day in range(10):
         at = NOW - timedelta(days=9 - day)
         with database.transaction() as session:
-            audit.record(session, "node.started", at=at, study_uid=f"1.{day % 3}", detail={"day": day})
+            audit_log.record(session, "node.started", at=at, study_uid=f"1.{day % 3}", detail={"day": day})
     return database
 
 
@@ -86,7 +85,7 @@ def flaws(database: Database, folder: Path, **how: list[Checkpoint]) -> list[Fla
 def days(database: Database, folder: Path | None, **wanted: object) -> list[int]:
     """Return the days of the events that are found."""
     with database.read() as session:
-        found = audit.events(session, sealed=folder, event="node.started", **wanted)  # type: ignore[arg-type]
+        found = audit_log.events(session, sealed=folder, event="node.started", **wanted)  # type: ignore[arg-type]
     return [event.detail["day"] for event in found]
 
 
@@ -101,8 +100,8 @@ def admin(sealed: Database, tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def test_sealed_rows_leave_the_database(sealed: Database, folder: Path) -> None:
     """Each file is named after its rows, its sealing is on record, and the rows are gone."""
     with sealed.read() as session:
-        rows = [event.id for event in audit.events(session)]
-        records = audit.events(session, event="audit.sealed")
+        rows = [event.id for event in audit_log.events(session)]
+        records = audit_log.events(session, event="audit.sealed")
         told = segments.all_segments(session)
 
     assert sorted(path.name for path in folder.iterdir()) == ["segment-1-4.jsonl.gz", "segment-5-7.jsonl.gz"]
@@ -164,7 +163,7 @@ def test_killed_while_sealing(trail: Database, folder: Path, url: str, moment: s
 def test_the_same_rows_make_the_same_file(trail: Database, folder: Path, tmp_path: Path) -> None:
     """No name and no time is in the packed file, so a repeated round writes equal bytes."""
     with trail.read() as session:
-        rows = list(audit.stored_rows(session))
+        rows = list(audit_log.stored_rows(session))
     segments.write(folder / "one.gz", rows)
     os.utime(folder / "one.gz", (0, 0))
     segments.write(tmp_path / "other" / "two.gz", rows)
@@ -177,7 +176,7 @@ def test_the_newest_row_stays(trail: Database, folder: Path) -> None:
     """However old all rows are, the chain keeps its end in the database."""
     assert seal(trail, folder, before=NOW + timedelta(days=99), now=NOW) == 9
     with trail.transaction() as session:
-        audit.record(session, "node.stopped", at=NOW)
+        audit_log.record(session, "node.stopped", at=NOW)
 
     assert flaws(trail, folder) == []
 

@@ -12,16 +12,16 @@ import pytest
 
 from store.db.states import (
     FIRST_STATES,
-    LEGAL_MOVES,
+    LEGAL_TRANSITIONS,
     DeliveryState,
     InstanceState,
     JobState,
     ReportState,
     RequestState,
     StudyState,
-    check_move,
+    check_transition,
 )
-from store.errors import IllegalMove
+from store.errors import IllegalTransition
 
 LEGAL = {
     InstanceState: """RECEIVED>MEASURED RECEIVED>NOT_MEASURED MEASURED>MEASURED MEASURED>NOT_MEASURED
@@ -45,15 +45,15 @@ MOVES = [
 def test_moves(old: Any, new: Any, legal: bool) -> None:
     """Every legal move is allowed and every other one refused."""
     if legal:
-        check_move(old, new)
+        check_transition(old, new)
     else:
-        with pytest.raises(IllegalMove, match=f"{old} -> {new}"):
-            check_move(old, new)
+        with pytest.raises(IllegalTransition, match=f"{old} -> {new}"):
+            check_transition(old, new)
 
 
 def test_every_state_has_its_moves() -> None:
     """No state is missing from the table of its enum."""
-    assert {states: set(states) for states in LEGAL} == {k: set(v) for k, v in LEGAL_MOVES.items()}
+    assert {states: set(states) for states in LEGAL} == {k: set(v) for k, v in LEGAL_TRANSITIONS.items()}
 
 
 AT, ONE = "2026", "1"

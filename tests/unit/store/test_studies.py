@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import JobState, StudyState
-from store.errors import IllegalMove, NotFound
+from store.errors import IllegalTransition, NotFound
 from store.rows import jobs, studies
 
 FINISHED = {StudyState.DONE, StudyState.FAILED}
@@ -43,7 +43,7 @@ def test_ready(database: Database, receive: Callable[..., bool], study_uid: str,
     with database.transaction() as session:
         job = studies.mark_ready(session, study_uid, now=now)
         study = studies.get(session, study_uid)
-        events = [event.event for event in audit.events(session, limit=2)]
+        events = [event.event for event in audit_log.events(session, limit=2)]
 
     assert (study.state, study.revision) == (StudyState.READY, 1)
     assert (study_uid, 1, JobState.QUEUED, 0, now) == (
@@ -62,7 +62,7 @@ def test_only_an_open_study_becomes_ready(
 ) -> None:
     """A study is completed once per revision."""
     study_uid = in_state(state)
-    with pytest.raises(IllegalMove), database.transaction() as session:
+    with pytest.raises(IllegalTransition), database.transaction() as session:
         studies.mark_ready(session, study_uid, now=now)
 
 
@@ -83,7 +83,7 @@ def test_no_replay_of_the_unfinished(
 ) -> None:
     """A study that is still on its way is not replayed."""
     study_uid = in_state(state)
-    with pytest.raises(IllegalMove), database.transaction() as session:
+    with pytest.raises(IllegalTransition), database.transaction() as session:
         studies.replay(session, study_uid, now=now)
     with database.read() as session:
         assert state is studies.get(session, study_uid).state

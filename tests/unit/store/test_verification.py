@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from scale import SCALE
 
-from store.audit import audit_log as audit
+from store.audit import audit_log
 from store.audit.chain import GENESIS, digest
-from store.audit.triggers import GUARDS
+from store.audit.triggers import TRIGGERS
 from store.audit.verification import Checkpoint, verify
 from store.db.database import Database
 
@@ -47,7 +47,7 @@ def fill(database: Database, now: datetime, number: int) -> None:
     """Record events a second apart."""
     with database.transaction() as session:
         for second in range(number):
-            audit.record(
+            audit_log.record(
                 session,
                 "association.rejected",
                 "refused",
@@ -65,10 +65,10 @@ def admin(tmp_path: Path) -> Iterator[Admin]:
     """Open the file, take the triggers away, and put them back at the end as if nothing had been."""
     with closing(sqlite3.connect(tmp_path / "echonode.db", isolation_level=None)) as connection:
         connection.row_factory = sqlite3.Row
-        for name in GUARDS:
+        for name in TRIGGERS:
             connection.execute(f"DROP TRIGGER {name}")
         yield connection
-        for name, body in GUARDS.items():
+        for name, body in TRIGGERS.items():
             connection.execute(f"CREATE TRIGGER {name} {body}")
 
 
@@ -83,7 +83,7 @@ def found(database: Database, **how: Any) -> list[tuple[str, int]]:
 def checkpoint(database: Database, number: int) -> Checkpoint:
     """Return a checkpoint of a row as it is now."""
     with database.read() as session:
-        (event,) = [each for each in audit.events(session) if each.id == number]
+        (event,) = [each for each in audit_log.events(session) if each.id == number]
     return Checkpoint(at=event.at, id=event.id, hash=event.hash)
 
 
@@ -244,14 +244,14 @@ def test_only_a_checkpoint_shows_a_tail_cut_off_with_its_counter(trail: Database
     assert found(trail, checkpoints=kept) == [("checkpoint", 6)]
 
 
-@pytest.mark.parametrize("name", GUARDS)
+@pytest.mark.parametrize("name", TRIGGERS)
 def test_missing_triggers_are_named(trail: Database, tmp_path: Path, name: str) -> None:
     """A trigger that was taken away, or made harmless, is a finding."""
     with closing(sqlite3.connect(tmp_path / "echonode.db")) as connection:
         connection.execute(f"DROP TRIGGER {name}")
         assert found(trail) == [("guard", 0)]
         connection.execute(
-            f"CREATE TRIGGER {name} {GUARDS[name].replace('BEGIN', 'BEGIN SELECT 0 WHERE 0;')}"
+            f"CREATE TRIGGER {name} {TRIGGERS[name].replace('BEGIN', 'BEGIN SELECT 0 WHERE 0;')}"
         )
 
     assert found(trail) == [("guard", 0)]

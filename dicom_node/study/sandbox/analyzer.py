@@ -7,11 +7,11 @@ from typing import Any, Self
 
 import structlog
 
-from dicom_node.errors import AnalysisFailed, AnalysisStopped, AnalystError
+from dicom_node.errors import AnalysisFailed, AnalysisStopped, AnalyzerError
 from dicom_node.report.objects import ReportObject, UnreportableSource
 from dicom_node.settings import Settings
-from dicom_node.study.image_analyzer import LoadSteps
-from dicom_node.study.image_result import Finding, unusable
+from dicom_node.study.image_analyzer import LoadAnalyzer
+from dicom_node.study.image_result import ImageResult, unusable
 from dicom_node.study.sandbox.messages import (
     Answer,
     Died,
@@ -34,14 +34,14 @@ TRIES = 2
 """What died or ran out of memory may have been the victim of another image, or of another program."""
 
 
-class Analyst:
+class SandboxedAnalyzer:
     """A `pipeline.Examiner` whose work is done by a child process, replaced whenever it had to be stopped.
 
     Use as a context manager. `settings.job` says how long one step may take and how much memory it
     may take beyond what the networks do.
     """
 
-    def __init__(self, settings: Settings, load_steps: LoadSteps) -> None:
+    def __init__(self, settings: Settings, load_steps: LoadAnalyzer) -> None:
         self._start = Start(settings=settings, load_steps=load_steps)
         self._limits = settings.job
         self._process: Process | None = None
@@ -68,7 +68,7 @@ class Analyst:
         assert self._model is not None  # noqa: S101 - a process that is ready has said so
         return self._model
 
-    def examine(self, image: Instance, path: Path) -> Finding:
+    def examine(self, image: Instance, path: Path) -> ImageResult:
         """Measure one kept file; what cannot be done within the limits is a finding, too.
 
         Raises:
@@ -76,7 +76,9 @@ class Analyst:
             AnalysisFailed: a mistake of ours.
         """
         try:
-            finding: Finding = self._ask(Request(step="examine", arguments=(image, path), circumstances={}))
+            finding: ImageResult = self._ask(
+                Request(step="examine", arguments=(image, path), circumstances={})
+            )
         except AnalysisStopped as error:
             return unusable(image, str(error))
         return finding
@@ -122,11 +124,11 @@ class Analyst:
         if process.model is None:
             try:
                 process.model = loaded(process.outcome(limit_s=START_LIMIT_S))
-            except AnalystError:
+            except AnalyzerError:
                 self._end()
                 raise
         if process.model != (self._model or process.model):
-            raise AnalystError("the weights are no longer those that the worker began with")
+            raise AnalyzerError("the weights are no longer those that the worker began with")
         self._model = process.model
         return process
 
@@ -155,9 +157,9 @@ def loaded(outcome: Outcome) -> ModelIdentity:
         case Ready(model=model):
             return model
         case Refusal(sentence=sentence):
-            raise AnalystError(sentence)
+            raise AnalyzerError(sentence)
         case Failure(place=place):
-            raise AnalystError(f"the networks cannot be loaded: {place}")
+            raise AnalyzerError(f"the networks cannot be loaded: {place}")
         case Died(cause=cause):
-            raise AnalystError(f"the analysis process {cause} before it was ready")
-    raise AnalystError(f"the analysis process was not ready after {START_LIMIT_S:g} s")
+            raise AnalyzerError(f"the analysis process {cause} before it was ready")
+    raise AnalyzerError(f"the analysis process was not ready after {START_LIMIT_S:g} s")
