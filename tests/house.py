@@ -66,7 +66,7 @@ class House:
             database=self.database,
             files=self.files,
             steps=standin.steps(),
-            wanted=ReportPlan(by_destination={"pacs": frozenset({"tid5200", "overlay"})}),
+            plan=ReportPlan(by_destination={"pacs": frozenset({"tid5200", "overlay"})}),
             installation_uid=installation_uid(self.folder),
             clock=lambda: self.now() + timedelta(minutes=1),
         )

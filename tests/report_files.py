@@ -105,4 +105,4 @@ def objects_of(
         for kind, ds in old.items()
     }
     revision = 2 if replaced else 1
-    return built(source, results, revision=revision, predecessors=predecessors, wanted=EVERYTHING)
+    return built(source, results, revision=revision, predecessors=predecessors, plan=EVERYTHING)

@@ -39,14 +39,14 @@ def built(ds: Dataset, results: list[StripResult] | None = None, **arguments: An
         "predecessors": {},
         "installation_uid": OBSERVER,
         "at": AT,
-        "wanted": wanted("tid5200", "overlay"),
+        "plan": plan("tid5200", "overlay"),
     }
     return build_results(ds, results or [measured_strips.strip_result()], **(usual | arguments))
 
 
-def wanted(*kinds: Kind, **manner: Any) -> ReportPlan:
+def plan(*kinds: Kind, **variant: Any) -> ReportPlan:
     """Return a single destination's wishes."""
-    return ReportPlan(by_destination={"pacs": frozenset(kinds)}, **manner)
+    return ReportPlan(by_destination={"pacs": frozenset(kinds)}, **variant)
 
 
 def read(*objects: ReportObject) -> list[Dataset]:

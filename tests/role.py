@@ -68,7 +68,7 @@ def main() -> int:
         return serve(settings, config)
     if role == "receive":
         return run_receiver(settings, watch_stdin=bool(options))
-    return run_worker(settings, watch_stdin=bool(options), load_steps=standin.steps)
+    return run_worker(settings, watch_stdin=bool(options), load_analyzer=standin.steps)
 
 
 if __name__ == "__main__":

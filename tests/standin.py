@@ -85,7 +85,7 @@ def build_results(
     predecessors: Mapping[Kind, Predecessor],
     installation_uid: str,
     at: datetime,
-    wanted: ReportPlan,  # noqa: ARG001 - the signature of the real one
+    plan: ReportPlan,  # noqa: ARG001 - the signature of the real one
 ) -> list[ReportObject]:
     """Return an SR and an overlay whose bytes depend on every argument."""
     do(source.get("ImageComments", "").removeprefix("report "))

@@ -36,25 +36,25 @@ class Filter:
     limit: int | None = None
 
 
-def print_events(settings: Settings, wanted: Filter, how: str) -> int:
+def print_events(settings: Settings, filters: Filter, how: str) -> int:
     """Prints matching events as `table`, `json` or `csv`.
 
     Raises:
         StoreError: the database cannot be read.
     """
-    since = wanted.since.replace(tzinfo=wanted.since.tzinfo or UTC) if wanted.since else None
+    since = filters.since.replace(tzinfo=filters.since.tzinfo or UTC) if filters.since else None
     with closing(Database(settings.store_url)) as database:
         with database.read() as session:
-            asked = asdict(wanted) | {"since": since}
+            asked = asdict(filters) | {"since": since}
             found = audit_log.events(session, **asked, sealed=segments_folder(settings))
-        record_reading(database, wanted, len(found))
+        record_reading(database, filters, len(found))
     {"table": as_lines, "json": as_json, "csv": as_csv}[how](found)
     return 0
 
 
-def record_reading(database: Database, wanted: Filter, found: int) -> None:
+def record_reading(database: Database, filters: Filter, found: int) -> None:
     """Say in the log who read it (PS3.15 A.5.3.2); reading must not fail because that cannot be written."""
-    asked = {key: str(value) for key, value in asdict(wanted).items() if value is not None}
+    asked = {key: str(value) for key, value in asdict(filters).items() if value is not None}
     detail = {"by": reader(), "asked": asked, "found": found}
     try:
         with database.transaction() as session:

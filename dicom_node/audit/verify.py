@@ -33,18 +33,18 @@ def verify_log(settings: Settings, *, file: Path | None = None, public_key: Path
         StoreError: the database cannot be read.
     """
     try:
-        testimony = read_checkpoints(settings, file, public_key)
+        checkpoint_file = read_checkpoints(settings, file, public_key)
     except (NodeError, OSError) as error:
         typer.echo(f"the checkpoints cannot be read: {error}")
         return 1
     with closing(Database(settings.store_url)) as database, database.read() as session:
-        flaws = verify(session, sealed=segments_folder(settings), checkpoints=testimony.checkpoints)
-    for flaw in (*testimony.flaws, *flaws):
+        flaws = verify(session, sealed=segments_folder(settings), checkpoints=checkpoint_file.checkpoints)
+    for flaw in (*checkpoint_file.flaws, *flaws):
         typer.echo(flaw.sentence)
-    if flaws or testimony.flaws:
+    if flaws or checkpoint_file.flaws:
         typer.echo("the audit chain is broken")
         return 1
-    typer.echo(f"the audit chain is sound, compared with {len(testimony.checkpoints)} checkpoints")
+    typer.echo(f"the audit chain is sound, compared with {len(checkpoint_file.checkpoints)} checkpoints")
     return 0
 
 

@@ -39,9 +39,9 @@ def audit(
         return
     from dicom_node.audit.query import Filter, print_events
 
-    wanted = Filter(study_uid=study, since=since, event=event, outcome=outcome, limit=last)
+    filters = Filter(study_uid=study, since=since, event=event, outcome=outcome, limit=last)
     how = "json" if as_json else "csv" if as_csv else "table"
-    raise typer.Exit(print_events(Settings.load(config), wanted, how))
+    raise typer.Exit(print_events(Settings.load(config), filters, how))
 
 
 @audit_app.command("verify")

@@ -72,10 +72,10 @@ def answer_status(
 class CommitmentSCP:
     """Handlers of the storage commitment events of all associations of one receiver process."""
 
-    def __init__(self, settings: Settings, database: Database, trail: AuditRecorder) -> None:
+    def __init__(self, settings: Settings, database: Database, recorder: AuditRecorder) -> None:
         self._settings = settings
         self._database = database
-        self._trail = trail
+        self._recorder = recorder
         self._told: WeakKeyDictionary[Any, dict[int, Report]] = WeakKeyDictionary()
 
     @property
@@ -116,7 +116,7 @@ class CommitmentSCP:
         except tuple(STATUS_OF) as error:
             status = STATUS_OF[type(error)]
         detail = {"status": f"0x{status:04X}"}
-        self._trail.defer("commitment.refused", "refused", **peer_of(event.assoc), detail=detail)
+        self._recorder.defer("commitment.refused", "refused", **peer_of(event.assoc), detail=detail)
         return status, None
 
     def _accept(self, event: evt.Event) -> None:

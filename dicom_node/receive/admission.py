@@ -21,15 +21,15 @@ from dicom_node.storage.disk import DiskWatch
 class AssociationAdmission:
     """Admits associations, or rejects them for a reason that is on record."""
 
-    def __init__(self, settings: Settings, *, tally: RejectionLog, disk: DiskWatch) -> None:
+    def __init__(self, settings: Settings, *, rejection_log: RejectionLog, disk: DiskWatch) -> None:
         self._settings = settings
-        self._tally = tally
+        self._rejection_log = rejection_log
         self._disk = disk
         self._places = Quota(settings.node.max_associations)
         self._places_of_host = Quota(settings.node.max_associations_per_peer)
         self._admitted: set[Any] = set()
 
-    def answer(self, association: Any) -> None:
+    def decide(self, association: Any) -> None:
         """Reject a requested association, or say what it may be used for."""
         request, ip = association.requestor.primitive, association.requestor.address
         proposed = request.presentation_context_definition_list
@@ -49,11 +49,11 @@ class AssociationAdmission:
             return
         association.requestor.ae_title = request.calling_ae_title
         called_ae = printable(request.called_ae_title)
-        self._tally.note(refused.reason, **peer_of(association), called_ae=called_ae)
-        self._tally.settle()
+        self._rejection_log.note(refused.reason, **peer_of(association), called_ae=called_ae)
+        self._rejection_log.flush_due()
         _send_rejection(association, refused)
 
-    def left(self, association: Any) -> None:
+    def release(self, association: Any) -> None:
         """Give the place of an association back; count a peer that never asked for one as it should."""
         if association in self._admitted:
             self._admitted.discard(association)
@@ -61,8 +61,8 @@ class AssociationAdmission:
             self._places_of_host.give_back(association.requestor.address)
         elif association.dul.is_broken:
             ip = str(association.requestor.address)
-            self._tally.note("no valid association request", peer_ip=ip, found=association.dul.ending)
-            self._tally.settle()
+            self._rejection_log.note("no valid association request", peer_ip=ip, found=association.dul.ending)
+            self._rejection_log.flush_due()
 
     def _take_place(self, association: Any) -> Rejection | None:
         """Count associations, of all and of one host under whatever AE titles it calls.

@@ -170,7 +170,7 @@ class FileBackedDIMSE(DIMSEServiceProvider):
         self.message: DIMSEMessage | None = None
         self._folder = folder
         self._max_object_bytes = max_object_bytes
-        self._spools: list[IncomingDataSet] = []
+        self._incoming: list[IncomingDataSet] = []
 
     def receive_primitive(self, primitive: Any) -> None:
         """Take a P-DATA indication (PS3.8 7.6); a message that cannot be read ends the association."""
@@ -204,19 +204,19 @@ class FileBackedDIMSE(DIMSEServiceProvider):
 
     def _new_message(self) -> DIMSEMessage:
         message = DIMSEMessage()
-        message.data_set = spool = IncomingDataSet(
+        message.data_set = incoming = IncomingDataSet(
             message,
             self.assoc,
             self._folder,
             require_room=self._require_room,
             max_bytes=self._max_object_bytes,
         )
-        self._spools = [*(known for known in self._spools if known.has_file), spool]
+        self._incoming = [*(known for known in self._incoming if known.has_file), incoming]
         return message
 
     def discard_unserved(self) -> int:
         """Remove the files of requests that were never answered; returns how many there were."""
-        return sum([spool.discard() for spool in self._spools])
+        return sum([incoming.discard() for incoming in self._incoming])
 
 
 def _sop_class(message: Any) -> Any:

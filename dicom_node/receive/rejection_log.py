@@ -29,8 +29,8 @@ class RejectionLog:
     `note` never waits for the database, so it may be called while connections are accepted.
     """
 
-    def __init__(self, trail: AuditRecorder, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._trail = trail
+    def __init__(self, recorder: AuditRecorder, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._recorder = recorder
         self._clock = clock
         self._kinds: dict[tuple[str | None, str], _Kind] = {}
         self._lock = threading.Lock()
@@ -45,7 +45,7 @@ class RejectionLog:
         """Write what was counted, due or not, and end."""
         self._stop.set()
         self._thread.join()
-        self.settle(everything=True)
+        self.flush_due(everything=True)
 
     def note(self, reason: str, *, peer_ip: str, peer_ae: str | None = None, **detail: str) -> None:
         """Count a rejection; its row follows with `settle`, and holds the latest `peer_ae` and `detail`."""
@@ -56,7 +56,7 @@ class RejectionLog:
             kind.count += 1
             kind.latest = {"peer_ae": peer_ae, "detail": detail}
 
-    def settle(self, *, everything: bool = False) -> None:
+    def flush_due(self, *, everything: bool = False) -> None:
         """Write the rows that are due; forget who has been quiet for an interval."""
         now_s = self._clock()
         rows = []
@@ -71,8 +71,8 @@ class RejectionLog:
                 else:
                     del self._kinds[peer_ip, reason]
         for row in rows:
-            self._trail.record("association.rejected", "refused", **row)
+            self._recorder.record("association.rejected", "refused", **row)
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_S):
-            self.settle()
+            self.flush_due()

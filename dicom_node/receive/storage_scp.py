@@ -45,12 +45,17 @@ class StorageSCP:
     """Handlers of all events of all associations of one receiver process."""
 
     def __init__(
-        self, *, door: AssociationAdmission, ingest: Ingest, trail: AuditRecorder, commitment: CommitmentSCP
+        self,
+        *,
+        admission: AssociationAdmission,
+        ingest: Ingest,
+        recorder: AuditRecorder,
+        commitment: CommitmentSCP,
     ) -> None:
-        self._door = door
+        self._admission = admission
         self._commitment = commitment
         self._ingest = ingest
-        self._trail = trail
+        self._recorder = recorder
         self._open: set[Any] = set()
         self._storing: set[Any] = set()
 
@@ -58,7 +63,7 @@ class StorageSCP:
     def handlers(self) -> list[tuple[Any, Any]]:
         """What pynetdicom calls, and when."""
         return [
-            (evt.EVT_REQUESTED, lambda event: self._door.answer(event.assoc)),
+            (evt.EVT_REQUESTED, lambda event: self._admission.decide(event.assoc)),
             (evt.EVT_SOP_COMMON, self._on_sop_common),
             (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_DIMSE_RECV, self._on_message),
@@ -81,17 +86,17 @@ class StorageSCP:
         """Clean up after an association or the attempt at one, however it ended."""
         abandoned = association.dimse.discard_unserved()
         upper_layer = association.dul
-        self._door.left(association)
+        self._admission.release(association)
         if association not in self._open:
             return
         self._open.discard(association)
         if association.is_released:
-            self._trail.record("association.closed", **peer_of(association), detail={})
+            self._recorder.record("association.closed", **peer_of(association), detail={})
         else:
             idle = "nothing came for too long" if upper_layer.idle_timer_expired() else "ended by this node"
             reason = upper_layer.ending or idle
             detail = {"objects_cut_off": abandoned, "reason": reason}
-            self._trail.record("association.aborted", "failure", **peer_of(association), detail=detail)
+            self._recorder.record("association.aborted", "failure", **peer_of(association), detail=detail)
 
     def _on_sop_common(self, event: evt.Event) -> dict[UID, SOPClassCommonExtendedNegotiation]:
         """Name the service of each class (PS3.7 D.3.3.6): pynetdicom knows no retired or private ones."""
@@ -111,7 +116,7 @@ class StorageSCP:
                 {printable(context.abstract_syntax) for context in association.rejected_contexts}
             ),
         }
-        self._trail.record("association.opened", **peer_of(association), detail=detail)
+        self._recorder.record("association.opened", **peer_of(association), detail=detail)
 
     def _on_message(self, event: evt.Event) -> None:
         """Make sure that pynetdicom can answer a C-STORE request, whatever its UIDs are."""
@@ -127,7 +132,7 @@ class StorageSCP:
             command.AffectedSOPInstanceUID = NO_UID
 
     def _on_store(self, event: evt.Event) -> Dataset:
-        association, spool = event.assoc, event.request.DataSet
+        association, incoming = event.assoc, event.request.DataSet
         self._storing.add(association)
         try:
             self._store(event)
@@ -138,7 +143,7 @@ class StorageSCP:
             log.exception("c-store failed", **peer_of(association))
             return _status(PROCESSING_FAILURE, error)
         finally:
-            spool.discard()
+            incoming.discard()
             self._storing.discard(association)
         return _status(SUCCESS)
 
@@ -158,7 +163,7 @@ class StorageSCP:
     def _audit_refusal(self, event: evt.Event, error: Exception) -> None:
         uid = event.request.AffectedSOPInstanceUID
         # Waiting for a database that is not there would keep the sender waiting twice.
-        write = self._trail.defer if isinstance(error, StoreUnavailable) else self._trail.record
+        write = self._recorder.defer if isinstance(error, StoreUnavailable) else self._recorder.record
         write(
             "instance.refused",
             "refused",

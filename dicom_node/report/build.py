@@ -33,7 +33,7 @@ def build_results(
     predecessors: Mapping[Kind, Predecessor],
     installation_uid: str,
     at: datetime,
-    wanted: ReportPlan,
+    plan: ReportPlan,
 ) -> list[ReportObject]:
     """Return the objects of one source image: reports, graphics, and a picture per frame.
 
@@ -58,16 +58,16 @@ def build_results(
     """
     strips = sorted((each for each in results if each.measured or judged(each)), key=lambda each: each.frame)
     measured = [each for each in strips if each.measured]
-    if not measured and not (strips and wanted.overlay_refusals):
+    if not measured and not (strips and plan.overlay_refusals):
         return []
-    header = normalised_header(source, wanted.default_charset)
+    header = normalised_header(source, plan.default_charset)
     production = Production(
-        model=model, revision=revision, installation_uid=installation_uid, at=at, wanted=wanted
+        model=model, revision=revision, installation_uid=installation_uid, at=at, plan=plan
     )
     made = [
         *_reports(header, strips, production, predecessors),
         *_graphics(header, measured, production),
-        *_overlays(source, header, strips if wanted.overlay_refusals else measured, production),
+        *_overlays(source, header, strips if plan.overlay_refusals else measured, production),
     ]
     return [_finished(kind, ds) for kind, ds in made]
 
@@ -80,7 +80,7 @@ def _reports(
 ) -> Iterator[tuple[Kind, Dataset]]:
     """Yield a report per wanted template; without a number only TID 1500 has something to say."""
     for template in get_args(SRTemplate):
-        if template in production.wanted.kinds and (template == "tid1500" or any(s.measured for s in strips)):
+        if template in production.plan.kinds and (template == "tid1500" or any(s.measured for s in strips)):
             yield (
                 template,
                 structured_report(template, header, strips, production, predecessors.get(template)),
@@ -90,14 +90,14 @@ def _reports(
 def _graphics(
     header: Dataset, measured: Sequence[StripResult], production: Production
 ) -> Iterator[tuple[Kind, Dataset]]:
-    if measured and "presentation_state" in production.wanted.kinds:
+    if measured and "presentation_state" in production.plan.kinds:
         yield "presentation_state", presentation_state(header, measured, production)
 
 
 def _overlays(
     source: Dataset, header: Dataset, strips: Sequence[StripResult], production: Production
 ) -> Iterator[tuple[Kind, Dataset]]:
-    if "overlay" not in production.wanted.kinds:
+    if "overlay" not in production.plan.kinds:
         return
     syntax = source.file_meta.TransferSyntaxUID
     for frame, shown in groupby(strips, key=lambda each: each.frame):

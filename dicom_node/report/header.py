@@ -34,7 +34,7 @@ class Production:
     revision: int
     installation_uid: str
     at: datetime
-    wanted: ReportPlan
+    plan: ReportPlan
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
@@ -55,7 +55,7 @@ def result_header(source: Dataset, production: Production, *, kind: str, part: s
     for keyword in INHERITED:
         if keyword in source:
             ds.add(source[keyword])
-    made = (production.model.sha256, str(production.revision), production.wanted.manner)
+    made = (production.model.sha256, str(production.revision), production.plan.variant)
     ds.SOPInstanceUID = derived_uid(kind, source.SOPInstanceUID, *made, part)
     ds.SeriesInstanceUID = derived_uid(kind, source.StudyInstanceUID, source.SeriesInstanceUID)
     ds.InstanceNumber = 1000 * (production.revision - 1) + int(source.get("InstanceNumber") or 1)

@@ -43,7 +43,7 @@ class ReportPlan:
         )
 
     @property
-    def manner(self) -> str:
+    def variant(self) -> str:
         """Tells objects apart that say the same in another way: part of their UIDs."""
         return f"{self.snomed} {'beats' if self.per_beat else 'mean'}"
 
@@ -58,4 +58,4 @@ def kinds_for(destination: Destination) -> frozenset[Kind]:
         "overlay": destination.overlay,
         "presentation_state": destination.presentation_state,
     }
-    return frozenset(destination.sr) | {kind for kind, wanted in pictures.items() if wanted}
+    return frozenset(destination.sr) | {kind for kind, asked_for in pictures.items() if asked_for}

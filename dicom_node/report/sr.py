@@ -77,7 +77,7 @@ def structured_report(
         ds.TimezoneOffsetFromUTC = production.at.strftime("%z")
     _state(ds, source, results, predecessor)
     ds.update(document.tree(source, results, production))
-    if production.wanted.snomed == "SRT":
+    if production.plan.snomed == "SRT":
         use_retired_codes(ds)
     return ds
 

@@ -31,7 +31,7 @@ def echo_report(
 def _measurement_group(source: Dataset, result: StripResult, production: Production) -> ContainerContentItem:
     """Return the means of a strip, and after them, when asked for, the numbers of every beat."""
     numbers = reported(result, patient_of(source))
-    if production.wanted.per_beat:
+    if production.plan.per_beat:
         numbers += of_each_beat(result)
     return items.container(
         codes.MEASUREMENT_GROUP,

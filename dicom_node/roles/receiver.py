@@ -51,15 +51,15 @@ class Receiver:
         self._settings = settings
         self._database = database or Database(settings.store_url)
         self._files = FileStore(settings.node.data_dir, reserve_bytes=settings.disk.hard_free_mb * MEGABYTE)
-        self._trail = AuditRecorder(self._database)
-        self._tally = RejectionLog(self._trail)
+        self._recorder = AuditRecorder(self._database)
+        self._rejection_log = RejectionLog(self._recorder)
         self._ingest = Ingest(self._database, self._files)
-        disk = DiskWatch(self._files, settings.disk, self._trail)
+        disk = DiskWatch(self._files, settings.disk, self._recorder)
         self._scp = StorageSCP(
-            door=AssociationAdmission(settings, tally=self._tally, disk=disk),
+            admission=AssociationAdmission(settings, rejection_log=self._rejection_log, disk=disk),
             ingest=self._ingest,
-            trail=self._trail,
-            commitment=CommitmentSCP(settings, self._database, self._trail),
+            recorder=self._recorder,
+            commitment=CommitmentSCP(settings, self._database, self._recorder),
         )
         self._servers: list[AssociationServer] = []
 
@@ -80,7 +80,7 @@ class Receiver:
             self._database.check(limit_s=START_CHECK_S)
         self._recover()
         self._listen()
-        self._tally.start()
+        self._rejection_log.start()
         for server in self._servers:
             threading.Thread(
                 target=server.serve_forever, args=(ACCEPT_POLL_S,), name="accept", daemon=True
@@ -89,7 +89,7 @@ class Receiver:
         detail = {"role": "receiver", "port": port, "version": __version__} | (
             {"tls_port": tls[0]} if tls else {}
         )
-        self._trail.record("node.started", detail=detail)
+        self._recorder.record("node.started", detail=detail)
         return port
 
     def stop(self) -> None:
@@ -100,9 +100,9 @@ class Receiver:
             self._drain()
             for server in self._servers:
                 server.close_connections()
-            self._tally.stop()
-            self._trail.record("node.stopped", detail={"role": "receiver"})
-            self._trail.close()
+            self._rejection_log.stop()
+            self._recorder.record("node.stopped", detail={"role": "receiver"})
+            self._recorder.close()
         self._database.close()
 
     def _recover(self) -> None:
@@ -153,7 +153,7 @@ class Receiver:
                 connections=connections,
                 tls=tls,
                 on_end=self._scp.on_end,
-                on_refused=self._tally.note,
+                on_refused=self._rejection_log.note,
             )
         except OSError as error:
             raise CannotListen(f"{node.host}:{port}: {error.strerror or error}") from error

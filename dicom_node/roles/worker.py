@@ -43,23 +43,25 @@ class AlreadyRunning(NodeError):
 
 
 def run_worker(
-    settings: Settings, *, watch_stdin: bool = False, load_steps: LoadAnalyzer | None = None
+    settings: Settings, *, watch_stdin: bool = False, load_analyzer: LoadAnalyzer = load_analyzer
 ) -> int:
     """Analyse studies and deliver results until told to stop; return the exit code."""
     try:
         with StopSignal(watch_stdin=watch_stdin) as stop, ExitStack() as resources:
-            _run(settings, load_steps or load_analyzer, stop.requested, resources)
+            _run(settings, load_analyzer, stop.requested, resources)
     except (NodeError, StoreError) as error:
         log.error("worker.cannot_run", error=str(error))  # noqa: TRY400 - a sentence, no traceback
         return 1
     return 0
 
 
-def _run(settings: Settings, load_steps: LoadAnalyzer, stop: Event, resources: ExitStack) -> None:
+def _run(settings: Settings, load_analyzer: LoadAnalyzer, stop: Event, resources: ExitStack) -> None:
     data_dir = settings.node.data_dir
     resources.enter_context(node_runs(data_dir))
     resources.enter_context(only_worker(data_dir))
-    analyst = resources.enter_context(SandboxedAnalyzer(settings, load_steps))  # loads its networks meanwhile
+    analyzer = resources.enter_context(
+        SandboxedAnalyzer(settings, load_analyzer)
+    )  # loads its networks meanwhile
     database = Database(settings.store_url)
     resources.callback(database.close)
     database.upgrade()
@@ -69,8 +71,8 @@ def _run(settings: Settings, load_steps: LoadAnalyzer, stop: Event, resources: E
     pipeline = Pipeline(
         database=database,
         files=outbox.files,
-        steps=analyst,
-        wanted=ReportPlan.of(settings),
+        steps=analyzer,
+        plan=ReportPlan.of(settings),
         installation_uid=installation_uid(data_dir),
         clock=utc_now,
     )

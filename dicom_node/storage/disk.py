@@ -20,10 +20,10 @@ def is_low(free_bytes: int, *, was_low: bool, policy: DiskSettings) -> bool:
 class DiskWatch:
     """Says whether there is room for another association; audits when that changes, not each answer."""
 
-    def __init__(self, files: FileStore, policy: DiskSettings, trail: AuditRecorder) -> None:
+    def __init__(self, files: FileStore, policy: DiskSettings, recorder: AuditRecorder) -> None:
         self._files = files
         self._policy = policy
-        self._trail = trail
+        self._recorder = recorder
         self._was_low = False
         self._rejected = 0
         self._asking = threading.Lock()
@@ -51,6 +51,6 @@ class DiskWatch:
     def _record(self, *, low: bool, free_mb: int, rejected: int) -> None:
         detail = {"free_mb": free_mb, "soft_free_mb": self._policy.soft_free_mb}
         if low:
-            self._trail.record("disk.low", "refused", detail=detail)
+            self._recorder.record("disk.low", "refused", detail=detail)
         else:
-            self._trail.record("disk.recovered", detail={**detail, "associations_rejected": rejected})
+            self._recorder.record("disk.recovered", detail={**detail, "associations_rejected": rejected})

@@ -42,14 +42,14 @@ def tidy(keeper: Keeper) -> int:
     for kind in retention_candidates.KINDS:
         with keeper.database.read() as session:
             held = retention_candidates.candidates(session, kind)
-        for holding in held:
-            if reason_to_go(holding, now=keeper.clock(), policy=policy, pressed=_pressed(keeper)):
-                removed += _remove_all(keeper, holding)
+        for candidate in held:
+            if reason_to_go(candidate, now=keeper.clock(), policy=policy, pressed=_pressed(keeper)):
+                removed += _remove_all(keeper, candidate)
     return removed + _remove_conflicts(keeper)
 
 
 def reason_to_go(
-    holding: RetentionCandidate, *, now: datetime, policy: RetentionSettings, pressed: bool
+    candidate: RetentionCandidate, *, now: datetime, policy: RetentionSettings, pressed: bool
 ) -> str | None:
     """Say why the files of a study may go now: "age", "committed" or "disk"; None when they may not.
 
@@ -58,13 +58,13 @@ def reason_to_go(
     taken for good, or when the disk is low. A FAILED study keeps its files to their full age: they
     are all there is of it. Results are small, and what a later revision refers to: age only, too.
     """
-    if holding.state not in {StudyState.DONE, StudyState.FAILED, None} or holding.awaits_delivery:
+    if candidate.state not in {StudyState.DONE, StudyState.FAILED, None} or candidate.awaits_delivery:
         return None
-    if policy.days and now - holding.last_event_at >= timedelta(days=policy.days):
+    if policy.days and now - candidate.last_event_at >= timedelta(days=policy.days):
         return "age"
-    if holding.kind == "result" or holding.state is StudyState.FAILED:
+    if candidate.kind == "result" or candidate.state is StudyState.FAILED:
         return None
-    if policy.once_committed and holding.all_taken:
+    if policy.once_committed and candidate.all_taken:
         return "committed"
     return "disk" if pressed and policy.days else None
 
@@ -73,18 +73,18 @@ def _pressed(keeper: Keeper) -> bool:
     return is_low(keeper.files.free_bytes(), was_low=True, policy=keeper.settings.disk)
 
 
-def _remove_all(keeper: Keeper, holding: RetentionCandidate) -> int:
+def _remove_all(keeper: Keeper, candidate: RetentionCandidate) -> int:
     removed = 0
-    while batch := _remove_some(keeper, holding):
+    while batch := _remove_some(keeper, candidate):
         removed += batch
     return removed
 
 
-def _remove_some(keeper: Keeper, holding: RetentionCandidate) -> int:
+def _remove_some(keeper: Keeper, candidate: RetentionCandidate) -> int:
     """Remove a batch of files of a study, if its state still lets them go; return how many."""
     pressed = _pressed(keeper)
     with keeper.database.transaction() as session:
-        for current in retention_candidates.candidates(session, holding.kind, holding.study_uid):
+        for current in retention_candidates.candidates(session, candidate.kind, candidate.study_uid):
             now = keeper.clock()
             why = reason_to_go(current, now=now, policy=keeper.settings.retention, pressed=pressed)
             gone = retention_candidates.paths(session, current, limit=BATCH)

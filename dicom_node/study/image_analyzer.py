@@ -27,14 +27,14 @@ class ImageAnalyzer:
         """Measure one kept file."""
         return examine(image, path, self.analyse)
 
-    def report(self, path: Path, strips: Sequence[StripResult], **circumstances: Any) -> list[ReportObject]:
+    def report(self, path: Path, strips: Sequence[StripResult], **context: Any) -> list[ReportObject]:
         """Build the objects of one kept file; `circumstances` are those of `report.build_results`.
 
         Raises:
             UnreportableSource: the image cannot be referred to, or no longer be decoded.
         """
         try:
-            return list(self.build_results(read_image(path), strips, model=self.model, **circumstances))
+            return list(self.build_results(read_image(path), strips, model=self.model, **context))
         except InferenceError as error:
             raise UnreportableSource(str(error)) from error
 

@@ -45,7 +45,7 @@ class Analyzer(Protocol):
     def examine(self, image: Instance, path: Path) -> ImageResult:
         """Measure one kept file."""
 
-    def report(self, path: Path, strips: Sequence[StripResult], **circumstances: Any) -> list[ReportObject]:
+    def report(self, path: Path, strips: Sequence[StripResult], **context: Any) -> list[ReportObject]:
         """Build the objects of one kept file."""
 
 
@@ -56,7 +56,7 @@ class Pipeline:
     database: Database
     files: FileStore
     steps: Analyzer
-    wanted: ReportPlan
+    plan: ReportPlan
     installation_uid: str
     clock: Callable[[], datetime]
 
@@ -72,7 +72,7 @@ def run_job(job: Job, pipeline: Pipeline, *, stop: Event) -> None:
     """
     images = images_of(job, pipeline)
     findings = [find(image, pipeline) for image in unless(stop, images)]
-    worthy = worth_reporting(findings, pipeline.wanted)
+    worthy = worth_reporting(findings, pipeline.plan)
     reports = [new for finding in unless(stop, worthy) for new in report(finding, job, pipeline)]
     with pipeline.database.transaction() as session:
         record_outcomes(session, findings, job, pipeline)
@@ -104,7 +104,7 @@ def find(image: Instance, pipeline: Pipeline) -> ImageResult:
     return pipeline.steps.examine(image, pipeline.files.absolute(image.path))
 
 
-def worth_reporting(findings: Sequence[ImageResult], wanted: ReportPlan) -> list[ImageResult]:
+def worth_reporting(findings: Sequence[ImageResult], plan: ReportPlan) -> list[ImageResult]:
     """Return the images to report on: those measured, and refusals where they are wanted.
 
     Images that no job has concluded yet are new. If there are some and none of them is to be
@@ -114,7 +114,7 @@ def worth_reporting(findings: Sequence[ImageResult], wanted: ReportPlan) -> list
     worthy = [
         finding
         for finding in findings
-        if finding.measured or (wanted.overlay_refusals and any(map(judged, finding.strips)))
+        if finding.measured or (plan.overlay_refusals and any(map(judged, finding.strips)))
     ]
     new = [finding for finding in findings if finding.image.state is InstanceState.RECEIVED]
     return worthy if not new or any(finding in worthy for finding in new) else []
@@ -134,7 +134,7 @@ def report(finding: ImageResult, job: Job, pipeline: Pipeline) -> list[NewResult
             installation_uid=pipeline.installation_uid,
             # Of the durable row, so equal on every attempt; DICOM times are local ones (PS3.3 C.12.1.1.8).
             at=job.created_at.astimezone(),
-            wanted=pipeline.wanted,
+            plan=pipeline.plan,
         )
     except (UnreportableSource, AnalysisStopped) as error:
         record_refusal(image, job, pipeline, why=str(error))
@@ -194,14 +194,14 @@ def record_outcomes(session: Session, findings: Sequence[ImageResult], job: Job,
                 at=pipeline.clock(),
                 study_uid=job.study_uid,
                 sop_instance_uid=finding.image.sop_instance_uid,
-                detail={"charset": pipeline.wanted.default_charset, "revision": job.revision},
+                detail={"charset": pipeline.plan.default_charset, "revision": job.revision},
             )
 
 
 def record_results(session: Session, reports: Sequence[NewResult], job: Job, pipeline: Pipeline) -> None:
     """Put the results into the outbox, or say that this revision has none."""
     for new in reports:
-        to = pipeline.wanted.destinations(new.kind)
+        to = pipeline.plan.destinations(new.kind)
         results.add(session, new, destinations=to, now=pipeline.clock())
     if not reports:
         detail = {"revision": job.revision, "because": "no new image gave anything that a destination wants"}

@@ -172,10 +172,10 @@ def _matching(
     rows: Iterable[Row], since: datetime | None, columns: Mapping[str, str | None]
 ) -> Iterator[AuditEvent]:
     """The same filter as in the query, for rows as they are stored."""
-    wanted = {name: value for name, value in columns.items() if value is not None}
+    filters = {name: value for name, value in columns.items() if value is not None}
     begin = "" if since is None else utc_text(since)
     for row in rows:
-        if row["at"] >= begin and all(row[name] == value for name, value in wanted.items()):
+        if row["at"] >= begin and all(row[name] == value for name, value in filters.items()):
             yield _event({**row, "at": datetime.fromisoformat(row["at"])})
 
 

@@ -46,7 +46,7 @@ class CheckpointComparison:
             self._seen = max(self._seen, row["id"])
             yield row
 
-    def testify(self, chain: Chain) -> None:
+    def add_findings_to(self, chain: Chain) -> None:
         """Tell of the first checkpoint that rows deny, and of rows that are no longer there."""
         if self.denied:
             first, since = self.denied[0], self.agreed.id if self.agreed else 0
@@ -70,18 +70,18 @@ def verify(
         sealed: the folder of the segment files; None: not looked into.
         checkpoints: what the trail is compared with.
     """
-    chain, witness = Chain(), CheckpointComparison(checkpoints=checkpoints)
+    chain, comparison = Chain(), CheckpointComparison(checkpoints=checkpoints)
     for name in triggers.missing(session):
         chain.add("guard", 0, f"the trigger {name} is missing or was changed: rows can be changed unhindered")
     for segment in segments.all_segments(session):
-        _follow_segment(segment, chain, witness, sealed)
-    chain.extend(witness.watch(audit_log.stored_rows(session)))
-    witness.testify(chain)
+        _follow_segment(segment, chain, comparison, sealed)
+    chain.extend(comparison.watch(audit_log.stored_rows(session)))
+    comparison.add_findings_to(chain)
     return chain.close(_highest_id(session))
 
 
 def _follow_segment(
-    segment: Segment, chain: Chain, witness: CheckpointComparison, folder: Path | None
+    segment: Segment, chain: Chain, comparison: CheckpointComparison, folder: Path | None
 ) -> None:
     begin = (chain.last_id + 1, chain.last_hash)
     if (segment.first_id, segment.first_prev_hash) != begin:
@@ -90,15 +90,15 @@ def _follow_segment(
         chain.add("segment", segment.first_id, sentence)
         chain.skip_to(segment.first_id - 1, segment.first_prev_hash)
     if folder is not None:
-        _follow_file(segment, chain, witness, folder / segment.file_name)
+        _follow_file(segment, chain, comparison, folder / segment.file_name)
     chain.skip_to(segment.last_id, segment.last_hash)
 
 
-def _follow_file(segment: Segment, chain: Chain, witness: CheckpointComparison, path: Path) -> None:
+def _follow_file(segment: Segment, chain: Chain, comparison: CheckpointComparison, path: Path) -> None:
     try:
         if segments.sha256_of(path) != segment.sha256:
             chain.add("segment", segment.first_id, f"the segment file {path.name} was changed")
-        chain.extend(witness.watch(segments.read(path)))
+        chain.extend(comparison.watch(segments.read(path)))
     except SegmentUnreadable as error:
         rows = f"rows {segment.first_id} to {segment.last_id} cannot be checked"
         chain.add("segment", segment.first_id, f"{error}: {rows}")

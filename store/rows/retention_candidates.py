@@ -79,16 +79,18 @@ def candidates(session: Session, kind: Kind, study_uid: str | None = None) -> li
     return sorted(found, key=lambda each: each.last_event_at)
 
 
-def paths(session: Session, holding: RetentionCandidate, *, limit: int) -> list[str]:
+def paths(session: Session, candidate: RetentionCandidate, *, limit: int) -> list[str]:
     """Relative paths of the files of a holding, at most `limit`."""
-    table, _ = TABLES[holding.kind]
-    query = select(table.c.path).where(table.c.study_uid == holding.study_uid, table.c.file_gone_at.is_(None))
+    table, _ = TABLES[candidate.kind]
+    query = select(table.c.path).where(
+        table.c.study_uid == candidate.study_uid, table.c.file_gone_at.is_(None)
+    )
     return list(session.scalars(query.order_by(table.c.id).limit(limit)))
 
 
 def mark_gone(
     session: Session,
-    holding: RetentionCandidate,
+    candidate: RetentionCandidate,
     gone: Sequence[str],
     *,
     size_bytes: int,
@@ -96,13 +98,13 @@ def mark_gone(
     now: datetime,
 ) -> None:
     """Say that these files of a holding were removed."""
-    table, _ = TABLES[holding.kind]
+    table, _ = TABLES[candidate.kind]
     session.execute(update(table).where(table.c.path.in_(gone)).values(file_gone_at=now))
     audit_log.record(
         session,
-        f"{holding.kind}.file_removed",
+        f"{candidate.kind}.file_removed",
         at=now,
-        study_uid=holding.study_uid,
+        study_uid=candidate.study_uid,
         detail={"files": len(gone), "size_bytes": size_bytes, "because": why},
     )
 

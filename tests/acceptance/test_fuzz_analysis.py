@@ -38,7 +38,7 @@ pytestmark = pytest.mark.timeout(300 * SCALE)
 
 
 @pytest.fixture(scope="module")
-def analyst() -> Iterator[SandboxedAnalyzer]:
+def analyzer() -> Iterator[SandboxedAnalyzer]:
     """Start a real analysis process with light steps."""
     limits = JobSettings(image_timeout_s=10, image_memory_mb=MEMORY_MB)
     with SandboxedAnalyzer(Settings(job=limits), decoding.steps) as started:
@@ -55,23 +55,23 @@ def fuzzed(strategy: st.SearchStrategy[bytes], check: Callable[[bytes], None], *
     limited(given(strategy)(check))()
 
 
-def rss_mb(analyst: SandboxedAnalyzer) -> float:
+def rss_mb(analyzer: SandboxedAnalyzer) -> float:
     """Return the resident memory of the analysis process."""
-    status = Path(f"/proc/{analyst.pid}/status").read_text(encoding="ascii")
+    status = Path(f"/proc/{analyzer.pid}/status").read_text(encoding="ascii")
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 @pytest.mark.parametrize("kind", ["lying_headers", "odd_regions", "broken_streams", "broken_files"])
-def test_every_file_ends_in_a_finding(kind: str, analyst: SandboxedAnalyzer, tmp_path: Path) -> None:
+def test_every_file_ends_in_a_finding(kind: str, analyzer: SandboxedAnalyzer, tmp_path: Path) -> None:
     """Whatever a file claims, it is measured or has a reason; the analysis neither grows nor tells names."""
     path, found = tmp_path / "hostile.dcm", Counter[str | None]()
     path.write_bytes(hostile_files.images()["colour"])
-    assert look(analyst, path).measured
-    before_mb = rss_mb(analyst)
+    assert look(analyzer, path).measured
+    before_mb = rss_mb(analyzer)
 
     def check(data: bytes) -> None:
         path.write_bytes(data)
-        finding = look(analyst, path)
+        finding = look(analyzer, path)
         found[finding.reason] += 1
         assert hostile_files.MARKER not in str(finding)
 
@@ -80,25 +80,25 @@ def test_every_file_ends_in_a_finding(kind: str, analyst: SandboxedAnalyzer, tmp
     assert set(found) <= REASONS
     assert found[None]
     assert found.total() > found[None]
-    assert rss_mb(analyst) < before_mb + MORE_MB
+    assert rss_mb(analyzer) < before_mb + MORE_MB
 
 
-def look(analyst: SandboxedAnalyzer, path: Path) -> ImageResult:
+def look(analyzer: SandboxedAnalyzer, path: Path) -> ImageResult:
     """Examine a file that no row knows."""
-    return analyst.examine(None, path)  # type: ignore[arg-type] - passed along only
+    return analyzer.examine(None, path)  # type: ignore[arg-type] - passed along only
 
 
-def test_every_report_is_built_or_refused(analyst: SandboxedAnalyzer, tmp_path: Path) -> None:
+def test_every_report_is_built_or_refused(analyzer: SandboxedAnalyzer, tmp_path: Path) -> None:
     """A file whose pixels can be read, whatever else it claims, has reports, or a reason for none."""
     path, made = tmp_path / "hostile.dcm", Counter[str]()
 
     def check(data: bytes) -> None:
         path.write_bytes(data)
-        finding = look(analyst, path)
+        finding = look(analyzer, path)
         if not finding.measured:
             return
         try:
-            kinds = [each.kind for each in report(analyst, path, finding)]
+            kinds = [each.kind for each in report(analyzer, path, finding)]
         except (UnreportableSource, AnalysisStopped) as error:
             kinds = ["named" if hostile_files.MARKER in str(error) else "refused"]
         made.update(kinds)
@@ -108,16 +108,16 @@ def test_every_report_is_built_or_refused(analyst: SandboxedAnalyzer, tmp_path: 
     assert set(made) == {"tid5200", "refused"}
 
 
-def report(analyst: SandboxedAnalyzer, path: Path, finding: ImageResult) -> list[reported.ReportObject]:
+def report(analyzer: SandboxedAnalyzer, path: Path, finding: ImageResult) -> list[reported.ReportObject]:
     """Build a report of it in the usual circumstances."""
-    return analyst.report(
+    return analyzer.report(
         path,
         finding.strips,
         revision=1,
         predecessors={},
         installation_uid=reported.OBSERVER,
         at=reported.AT,
-        wanted=reported.wanted("tid5200"),
+        plan=reported.plan("tid5200"),
     )
 
 

@@ -61,7 +61,7 @@ def details(rig: Rig) -> dict[str | None, str]:
     return {event.sop_instance_uid: event.detail["strips"][0]["detail"] for event in rows}
 
 
-def analyst_of(process: subprocess.Popen[bytes]) -> int:
+def analyzer_pid(process: subprocess.Popen[bytes]) -> int:
     """Return the process id of the worker's analysis process."""
     (pid,) = wait_for(lambda: children_of(process), "the worker has a child")
     return int(pid)
@@ -132,7 +132,7 @@ def test_an_analysis_killed_from_outside_is_repeated(rig: Rig) -> None:
     process = worker(rig, limit_s=60)
     images = take_in(rig, hangs, "")
     wait_for(marker.exists, "the analysis has begun")
-    kill(analyst_of(process))
+    kill(analyzer_pid(process))
 
     assert outcomes(rig) == dict.fromkeys(images, MEASURED)
 
@@ -146,7 +146,7 @@ def test_no_analysis_survives_its_worker(rig: Rig, signals: list[signal.Signals]
     process = worker(rig, limit_s=60)
     take_in(rig, hangs)
     wait_for(marker.exists, "the analysis has begun")
-    analyst = analyst_of(process)
+    analyzer = analyzer_pid(process)
 
     first, *second = signals
     process.send_signal(first)
@@ -157,7 +157,7 @@ def test_no_analysis_survives_its_worker(rig: Rig, signals: list[signal.Signals]
         process.send_signal(each)
 
     process.wait(timeout=2)
-    wait_for(lambda: gone(analyst), "the analysis is gone", limit_s=2)
+    wait_for(lambda: gone(analyzer), "the analysis is gone", limit_s=2)
 
 
 def test_the_analysis_leaves_all_else_to_its_worker(rig: Rig) -> None:
@@ -165,17 +165,17 @@ def test_the_analysis_leaves_all_else_to_its_worker(rig: Rig) -> None:
     process = worker(rig)
     take_in(rig, "slow", "slow")
     wait_for(lambda: rig.events("model.loaded"), "the worker is ready")
-    analyst = analyst_of(process)
+    analyzer = analyzer_pid(process)
     for number in (signal.SIGINT, signal.SIGTERM):
-        os.kill(analyst, number)
-    held = [str(each.readlink()) for each in Path(f"/proc/{analyst}/fd").iterdir()]
+        os.kill(analyzer, number)
+    held = [str(each.readlink()) for each in Path(f"/proc/{analyzer}/fd").iterdir()]
 
     assert not [path for path in held if path.endswith((".db", ".lock"))]
     assert set(outcomes(rig).values()) == {MEASURED}
-    assert analyst_of(process) == analyst
+    assert analyzer_pid(process) == analyzer
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) == 0
-    assert gone(analyst)
+    assert gone(analyzer)
 
 
 def test_a_mistake_of_ours_is_named_by_its_place(rig: Rig) -> None:
@@ -196,10 +196,10 @@ def test_networks_that_do_not_load_stop_the_worker() -> None:
     settings = Settings(inference={"weights": "elsewhere"})
 
     with (
-        SandboxedAnalyzer(settings, standin.mismatched) as analyst,
+        SandboxedAnalyzer(settings, standin.mismatched) as analyzer,
         pytest.raises(AnalyzerError, match="no weights in 'elsewhere'"),
     ):
-        assert analyst.model
+        assert analyzer.model
 
 
 def test_a_worker_without_networks_is_light() -> None:

@@ -48,7 +48,7 @@ class Node:
             database=self.database,
             files=self.files,
             steps=standin.steps(),
-            wanted=ReportPlan(by_destination={"pacs": frozenset({"tid5200", "overlay"})}),
+            plan=ReportPlan(by_destination={"pacs": frozenset({"tid5200", "overlay"})}),
             installation_uid=installation_uid(folder),
             clock=lambda: self.now,
         )
@@ -428,7 +428,7 @@ def test_installation_uid_is_made_once(tmp_path: Path) -> None:
 def test_each_destination_gets_its_kinds(node: Node) -> None:
     """The outbox holds an object for those who asked for its kind, and for nobody else."""
     wants = {"pacs": frozenset({"tid5200", "overlay"}), "viewer": frozenset({"overlay"})}
-    node.pipeline = replace(node.pipeline, wanted=ReportPlan(by_destination=wants))
+    node.pipeline = replace(node.pipeline, plan=ReportPlan(by_destination=wants))
     node.receive()
     node.complete()
     node.work()
@@ -442,7 +442,7 @@ def test_each_destination_gets_its_kinds(node: Node) -> None:
 
 def test_an_assumed_charset_leaves_a_trace(node: Node) -> None:
     """A name in 8-bit bytes of no named character set is read by the site's default, and the log says so."""
-    node.pipeline = replace(node.pipeline, wanted=replace(node.pipeline.wanted, default_charset="ISO_IR 144"))
+    node.pipeline = replace(node.pipeline, plan=replace(node.pipeline.plan, default_charset="ISO_IR 144"))
     image = node.receive()
     path = node.files.absolute(next(each.path for each in node.images() if each.sop_instance_uid == image))
     path.write_bytes(without_charset(path))
@@ -491,7 +491,7 @@ def test_refusals_are_reported_when_asked_for(node: Node) -> None:
     for asked in (False, True):
         node.pipeline = replace(
             node.with_steps(analyse=lambda _: [strip]),
-            wanted=replace(node.pipeline.wanted, overlay_refusals=asked),
+            plan=replace(node.pipeline.plan, overlay_refusals=asked),
         )
         node.receive()
         node.complete()

@@ -83,9 +83,9 @@ RESULT = replace(TAKEN, kind="result")
         ],
     ],
 )
-def test_rules(holding: RetentionCandidate, policy: dict[str, Any], pressed: bool, why: str | None) -> None:
+def test_rules(candidate: RetentionCandidate, policy: dict[str, Any], pressed: bool, why: str | None) -> None:
     """Age, commitment and a low disk let files go; an unfinished study keeps all of them."""
-    assert reason_to_go(holding, now=NOON, policy=RetentionSettings(**policy), pressed=pressed) == why
+    assert reason_to_go(candidate, now=NOON, policy=RetentionSettings(**policy), pressed=pressed) == why
 
 
 def test_old_files_go_and_rows_stay(house: House) -> None:

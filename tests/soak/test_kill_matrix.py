@@ -124,13 +124,13 @@ def test_killed_over_and_over(rig: Rig, destinations: list[Pacs]) -> None:
             nursery.start(role)
         stop.set()
         pusher.join()
-        settle(rig)
+        flush_due(rig)
         assert_nothing_lost(rig, destinations, scanner)
     print(f"{ROUNDS} rounds, {named} at named moments, {len(scanner.acknowledged)} images acknowledged")
     assert named > ROUNDS / 5, "hardly any process reached its named moment"
 
 
-def settle(rig: Rig) -> None:
+def flush_due(rig: Rig) -> None:
     """Wait until every study is concluded and nothing waits for delivery."""
     wait_for(lambda: rig.unfinished() == 0, "every image is concluded and delivered", limit_s=SETTLED_S)
 

@@ -40,14 +40,14 @@ def rows(database: Database) -> list[AuditEvent]:
 def test_a_flood_is_one_row_at_once_and_one_a_minute(database: Database) -> None:
     """The first is written at once, a thousand more wait for the end of the minute, with their number."""
     clock = Clock()
-    tally = RejectionLog(AuditRecorder(database), clock=clock)
+    rejection_log = RejectionLog(AuditRecorder(database), clock=clock)
     for _ in range(1001):
-        tally.note("no", peer_ip="192.0.2.1", peer_ae="EVIL", called_ae="X")
-        tally.settle()
+        rejection_log.note("no", peer_ip="192.0.2.1", peer_ae="EVIL", called_ae="X")
+        rejection_log.flush_due()
     (first,) = rows(database)
     clock.now_s += INTERVAL_S
-    tally.settle()
-    tally.settle()
+    rejection_log.flush_due()
+    rejection_log.flush_due()
 
     _, later = rows(database)
     assert (first.event, first.outcome, first.peer_ip, first.peer_ae) == (
@@ -62,10 +62,10 @@ def test_a_flood_is_one_row_at_once_and_one_a_minute(database: Database) -> None
 
 def test_kinds_are_apart(database: Database) -> None:
     """Another reason, or another address, has a row of its own at once."""
-    tally = RejectionLog(AuditRecorder(database), clock=Clock())
+    rejection_log = RejectionLog(AuditRecorder(database), clock=Clock())
     for ip, reason in [("192.0.2.1", "a"), ("192.0.2.1", "b"), ("192.0.2.2", "a"), ("192.0.2.2", "a")]:
-        tally.note(reason, peer_ip=ip)
-        tally.settle()
+        rejection_log.note(reason, peer_ip=ip)
+        rejection_log.flush_due()
 
     assert [(row.peer_ip, row.detail["reason"], row.detail["count"]) for row in rows(database)] == [
         ("192.0.2.1", "a", 1),
@@ -76,12 +76,12 @@ def test_kinds_are_apart(database: Database) -> None:
 
 def test_stop_writes_what_was_counted(database: Database) -> None:
     """Nothing that was counted is forgotten at the end."""
-    tally = RejectionLog(AuditRecorder(database), clock=Clock())
-    tally.start()
+    rejection_log = RejectionLog(AuditRecorder(database), clock=Clock())
+    rejection_log.start()
     for _ in range(5):
-        tally.note("no", peer_ip="192.0.2.1")
-        tally.settle()
-    tally.stop()
+        rejection_log.note("no", peer_ip="192.0.2.1")
+        rejection_log.flush_due()
+    rejection_log.stop()
 
     assert [row.detail["count"] for row in rows(database)] == [1, 4]
 
@@ -89,23 +89,23 @@ def test_stop_writes_what_was_counted(database: Database) -> None:
 def test_who_has_been_quiet_is_forgotten(database: Database) -> None:
     """After a quiet minute the next one is written at once again."""
     clock = Clock()
-    tally = RejectionLog(AuditRecorder(database), clock=clock)
-    tally.note("no", peer_ip="192.0.2.1")
-    tally.settle()
+    rejection_log = RejectionLog(AuditRecorder(database), clock=clock)
+    rejection_log.note("no", peer_ip="192.0.2.1")
+    rejection_log.flush_due()
     clock.now_s += INTERVAL_S
-    tally.settle()
-    tally.note("no", peer_ip="192.0.2.1")
-    tally.settle()
+    rejection_log.flush_due()
+    rejection_log.note("no", peer_ip="192.0.2.1")
+    rejection_log.flush_due()
 
     assert [row.detail["count"] for row in rows(database)] == [1, 1]
 
 
 def test_any_number_of_addresses(database: Database) -> None:
     """More addresses than anybody has are counted together."""
-    tally = RejectionLog(AuditRecorder(database), clock=Clock())
+    rejection_log = RejectionLog(AuditRecorder(database), clock=Clock())
     for number in range(MAX_KINDS + 500):
-        tally.note("no", peer_ip=f"2001:db8::{number:x}")
-    tally.settle()
+        rejection_log.note("no", peer_ip=f"2001:db8::{number:x}")
+    rejection_log.flush_due()
 
     written = rows(database)
     assert len(written) == MAX_KINDS + 1

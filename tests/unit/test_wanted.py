@@ -21,32 +21,32 @@ def test_each_destination_gets_what_it_asks_for() -> None:
             destination("ai", sr=["tid1500", "tid5300"], overlay=False, presentation_state=True),
         )
     )
-    wanted = ReportPlan.of(settings)
+    plan = ReportPlan.of(settings)
 
-    assert wanted.kinds == {"tid5200", "overlay", "tid1500", "tid5300", "presentation_state"}
-    assert wanted.destinations("tid5200") == wanted.destinations("overlay") == ["pacs"]
-    assert wanted.destinations("tid1500") == wanted.destinations("presentation_state") == ["ai"]
+    assert plan.kinds == {"tid5200", "overlay", "tid1500", "tid5300", "presentation_state"}
+    assert plan.destinations("tid5200") == plan.destinations("overlay") == ["pacs"]
+    assert plan.destinations("tid1500") == plan.destinations("presentation_state") == ["ai"]
 
 
 def test_a_destination_may_want_pictures_only_or_nothing() -> None:
     """An empty list of reports is none."""
-    wanted = ReportPlan.of(
+    plan = ReportPlan.of(
         Settings(destinations=(destination("viewer", sr=[]), destination("none", sr=[], overlay=False)))
     )
 
-    assert wanted.kinds == {"overlay"}
-    assert wanted.destinations("overlay") == ["viewer"]
+    assert plan.kinds == {"overlay"}
+    assert plan.destinations("overlay") == ["viewer"]
 
 
 def test_without_destinations_the_usual_is_kept() -> None:
     """A node that is being installed measures and keeps; nobody gets anything."""
-    wanted = ReportPlan.of(Settings())
+    plan = ReportPlan.of(Settings())
 
-    assert wanted.kinds == {"tid5200", "overlay"}
-    assert wanted.destinations("tid5200") == []
+    assert plan.kinds == {"tid5200", "overlay"}
+    assert plan.destinations("tid5200") == []
 
 
 @pytest.mark.parametrize("options", [{"report": {"per_beat": True}}, {"codes": {"snomed": "SRT"}}])
 def test_another_manner_is_another_object(options: dict[str, object]) -> None:
     """What changes the content changes the UIDs, lest two contents share one."""
-    assert ReportPlan.of(Settings.model_validate(options)).manner != ReportPlan.of(Settings()).manner
+    assert ReportPlan.of(Settings.model_validate(options)).variant != ReportPlan.of(Settings()).variant

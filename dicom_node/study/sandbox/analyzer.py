@@ -41,8 +41,8 @@ class SandboxedAnalyzer:
     may take beyond what the networks do.
     """
 
-    def __init__(self, settings: Settings, load_steps: LoadAnalyzer) -> None:
-        self._start = Start(settings=settings, load_steps=load_steps)
+    def __init__(self, settings: Settings, load_analyzer: LoadAnalyzer) -> None:
+        self._start = Start(settings=settings, load_analyzer=load_analyzer)
         self._limits = settings.job
         self._process: Process | None = None
         self._model: ModelIdentity | None = None
@@ -76,14 +76,12 @@ class SandboxedAnalyzer:
             AnalysisFailed: a mistake of ours.
         """
         try:
-            finding: ImageResult = self._ask(
-                Request(step="examine", arguments=(image, path), circumstances={})
-            )
+            finding: ImageResult = self._ask(Request(step="examine", arguments=(image, path), context={}))
         except AnalysisStopped as error:
             return unusable(image, str(error))
         return finding
 
-    def report(self, path: Path, strips: Sequence[StripResult], **circumstances: Any) -> list[ReportObject]:
+    def report(self, path: Path, strips: Sequence[StripResult], **context: Any) -> list[ReportObject]:
         """Build the objects of one kept file.
 
         Raises:
@@ -91,7 +89,7 @@ class SandboxedAnalyzer:
             AnalysisStopped: not within the limits.
             AnalystError, AnalysisFailed: as `examine` does.
         """
-        request = Request(step="report", arguments=(path, strips), circumstances=circumstances)
+        request = Request(step="report", arguments=(path, strips), context=context)
         made: list[ReportObject] = self._ask(request)
         return made
 

@@ -47,7 +47,7 @@ def main(worker: Connection) -> None:
 def load(start: Start, worker: Connection) -> ImageAnalyzer | None:
     """Return the steps; None after telling the worker why there are none."""
     try:
-        return start.load_steps(start.settings)
+        return start.load_analyzer(start.settings)
     except (InferenceError, NodeError) as error:
         worker.send(Refusal(sentence=str(error)))
     except Exception as error:  # noqa: BLE001 - the worker decides what becomes of it
@@ -58,7 +58,7 @@ def load(start: Start, worker: Connection) -> ImageAnalyzer | None:
 def answer(steps: ImageAnalyzer, request: Request) -> Reply:
     """Do one step; whatever it raises becomes a message without any text of the image."""
     try:
-        return Answer(value=getattr(steps, request.step)(*request.arguments, **request.circumstances))
+        return Answer(value=getattr(steps, request.step)(*request.arguments, **request.context))
     except NodeError as error:
         return Refusal(sentence=str(error))
     except Exception as error:  # noqa: BLE001 - as above

@@ -13,7 +13,7 @@ from inference.types import ModelIdentity
 class Start:
     """To the child, once: load these steps, by these settings."""
 
-    load_steps: LoadAnalyzer
+    load_analyzer: LoadAnalyzer
     """A function of a module, since it crosses by name."""
     settings: Settings
 
@@ -31,7 +31,7 @@ class Request:
 
     step: Literal["examine", "report"]
     arguments: tuple[Any, ...]
-    circumstances: Mapping[str, Any]
+    context: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from io import BytesIO
 
 import measured_strips
 import pytest
-from reported import built, clip, source, wanted
+from reported import built, clip, plan, source
 from tid5200_importer import imported
 
 from dicom_node.report.quantities import QUANTITIES
@@ -17,7 +17,7 @@ def test_the_importer_recovers_every_value(beats: int, frames: int, per_beat: bo
     """Value and unit of all fourteen standard measurements, exactly as printed."""
     result = measured_strips.strip_result([measured_strips.cycle(180.0 * n) for n in range(beats)])
     ds = source() if frames == 1 else clip()
-    (made,) = built(ds, [result], wanted=wanted("tid5200", per_beat=per_beat))
+    (made,) = built(ds, [result], plan=plan("tid5200", per_beat=per_beat))
     expected = {
         quantity.key.split("_")[0]: (
             float(quantity.text(result.measurements[quantity.key].value)),

@@ -17,7 +17,7 @@ from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
-from reported import built, source, wanted
+from reported import built, plan, source
 
 from dicom_node.report.objects import UnreportableSource
 from dicom_node.report.source import TYPE_2
@@ -95,8 +95,8 @@ def odd(attributes: dict[str, Any]) -> Dataset:
 
 def everything(ds: Dataset) -> list[Dataset]:
     """Return an object of each kind."""
-    asked = wanted(*get_args(Kind))
-    return [dcmread(BytesIO(each.data)) for each in built(ds, [measured_strips.strip_result()], wanted=asked)]
+    asked = plan(*get_args(Kind))
+    return [dcmread(BytesIO(each.data)) for each in built(ds, [measured_strips.strip_result()], plan=asked)]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")

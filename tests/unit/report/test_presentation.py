@@ -7,7 +7,7 @@ import measured_strips
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from reported import built, clip, source, wanted
+from reported import built, clip, plan, source
 
 from inference.types import StripResult
 
@@ -16,7 +16,7 @@ GRAY_STATE, COLOUR_STATE = "1.2.840.10008.5.1.4.1.1.11.1", "1.2.840.10008.5.1.4.
 
 def state(ds: Dataset, results: list[StripResult] | None = None) -> Dataset:
     """Return the presentation state of an image."""
-    (made,) = built(ds, results, wanted=wanted("presentation_state"))
+    (made,) = built(ds, results, plan=plan("presentation_state"))
     return dcmread(BytesIO(made.data))
 
 

@@ -10,7 +10,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.sr._snomed_dict import mapping
 from pydicom.sr.codedict import codes
-from reported import built, clip, code, coded, numbers, read, source, walk, wanted
+from reported import built, clip, code, coded, numbers, plan, read, source, walk
 
 from dicom_node.report.quantities import BY_KEY, LV_MASS_INDEX, QUANTITIES, calipers
 from dicom_node.report.snomed import SRT
@@ -41,7 +41,7 @@ def values(report: Dataset) -> dict[str, float]:
 
 def test_the_size_of_the_patient_is_told() -> None:
     """Height, weight and body surface by its named formula stand before the findings, and index the mass."""
-    (report,) = read(*built(source(PatientSize="1.75", PatientWeight="70"), wanted=wanted("tid5200")))
+    (report,) = read(*built(source(PatientSize="1.75", PatientWeight="70"), plan=plan("tid5200")))
     said = values(report)
     surface = next(item for _, item in walk(report) if code(item) == "8277-6")
 
@@ -55,7 +55,7 @@ def test_the_size_of_the_patient_is_told() -> None:
 
 def test_an_unknown_size_is_left_out() -> None:
     """Without height and weight there is neither a container for them nor an index."""
-    (report,) = read(*built(source(), wanted=wanted("tid5200")))
+    (report,) = read(*built(source(), plan=plan("tid5200")))
 
     assert "121118" not in {code(item) for _, item in walk(report)}
     assert "80023-5" not in numbers(report)
@@ -64,7 +64,7 @@ def test_an_unknown_size_is_left_out() -> None:
 def test_beats_follow_the_mean_when_asked_for() -> None:
     """The mean comes first and is the only one that is marked as chosen."""
     result = measured_strips.strip_result()
-    (report,) = read(*built(source(), [result], wanted=wanted("tid5200", per_beat=True)))
+    (report,) = read(*built(source(), [result], plan=plan("tid5200", per_beat=True)))
     found = [item for _, item in walk(report) if item.ValueType == "NUM" and code(item) == "29436-3"]
 
     assert [coded(item, "121404") for item in found] == ["121412", None, None, None]
@@ -75,7 +75,7 @@ def test_beats_follow_the_mean_when_asked_for() -> None:
 
 def test_one_beat_is_not_repeated() -> None:
     """Of a single beat there is nothing to add."""
-    (report,) = read(*built(source(), ONE_BEAT, wanted=wanted("tid5200", per_beat=True)))
+    (report,) = read(*built(source(), ONE_BEAT, plan=plan("tid5200", per_beat=True)))
     concepts = [code(item) for _, item in walk(report) if item.ValueType == "NUM"]
 
     assert len(concepts) == len(set(concepts)) == len(QUANTITIES)
@@ -84,7 +84,7 @@ def test_one_beat_is_not_repeated() -> None:
 def test_tid_1500_by_highdicoms_own_reader() -> None:
     """Every number, unit and caliper comes back, with the model that made them."""
     result = measured_strips.strip_result()
-    (made,) = built(source(), [result], wanted=wanted("tid1500"))
+    (made,) = built(source(), [result], plan=plan("tid1500"))
     report = highdicom.sr.srread(BytesIO(made.data))
     (group,) = report.content.get_image_measurement_groups()
     measurements = {each.name.value: each for each in group.get_measurements()}
@@ -108,7 +108,7 @@ def test_tid_1500_by_highdicoms_own_reader() -> None:
 def test_intervals_are_ranges_about_the_value() -> None:
     """Value plus and minus the ranges are the limits of the 95 % interval, in the unit of the value."""
     result = measured_strips.strip_result()
-    (report,) = read(*built(source(), [result], wanted=wanted("tid1500")))
+    (report,) = read(*built(source(), [result], plan=plan("tid1500")))
     ef = numbers(report)["18043-0"]
     ranges = {code(i): i.MeasuredValueSequence[0] for i in ef.ContentSequence if i.ValueType == "NUM"}
     shown = float(ef.MeasuredValueSequence[0].NumericValue)
@@ -126,7 +126,7 @@ def test_tracking_survives_another_model() -> None:
     def tracked(**arguments: object) -> list[str]:
         ds = arguments.pop("ds", source())
         assert isinstance(ds, Dataset)
-        (report,) = read(*built(ds, wanted=wanted("tid1500"), **arguments))
+        (report,) = read(*built(ds, plan=plan("tid1500"), **arguments))
         return [str(item.UID) for _, item in walk(report) if code(item) == "112040"]
 
     first = tracked()
@@ -143,8 +143,8 @@ def test_tracking_survives_another_model() -> None:
 def test_a_refusal_is_a_code(reason: str, said: str) -> None:
     """A strip that was looked at in vain says why in TID 1500, where that is wanted, and has no numbers."""
     refused = [measured_strips.looked_at_in_vain(reason)]
-    asked = wanted("tid5200", "tid1500", "tid5300", overlay_refusals=True)
-    (made,) = built(source(), refused, wanted=asked)
+    asked = plan("tid5200", "tid1500", "tid5300", overlay_refusals=True)
+    (made,) = built(source(), refused, plan=asked)
     report = highdicom.sr.srread(BytesIO(made.data))
     (group,) = report.content.get_image_measurement_groups()
 
@@ -152,14 +152,14 @@ def test_a_refusal_is_a_code(reason: str, said: str) -> None:
     assert evaluation.value.value == said
     assert group.get_measurements() == []
     assert report.CompletionFlag == "PARTIAL"
-    assert built(source(), refused, wanted=wanted("tid5200", "tid1500")) == []
+    assert built(source(), refused, plan=plan("tid5200", "tid1500")) == []
 
 
 @pytest.mark.parametrize("beats", [1, 3])
 def test_tid_5300_has_a_code_for_everything(beats: int) -> None:
     """M-mode codes for what has one; the rest in the second container with every aspect coded."""
     result = measured_strips.strip_result([measured_strips.cycle(180.0 * n) for n in range(beats)])
-    (report,) = read(*built(source(), [result], wanted=wanted("tid5300")))
+    (report,) = read(*built(source(), [result], plan=plan("tid5300")))
     containers = {code(item): item for _, item in walk(report) if item.ValueType == "CONTAINER"}
     pre = {label(item): code(item) for item in containers["125301"].ContentSequence}
     post = {code(item): item for item in containers["125302"].ContentSequence}
@@ -193,7 +193,7 @@ def label(item: Dataset) -> str:
 def test_only_one_value_of_a_kind_is_the_chosen_one() -> None:
     """Two strips of one image may be means both, but TID 5300 allows one Selection Status per concept."""
     results = [measured_strips.strip_result(frame=frame) for frame in (0, 2)]
-    (report,) = read(*built(clip(), results, wanted=wanted("tid5300")))
+    (report,) = read(*built(clip(), results, plan=plan("tid5300")))
     found = [item for _, item in walk(report) if item.ValueType == "NUM" and code(item) == "80008-6"]
 
     assert [coded(item, "121404") for item in found] == ["121412", None]
@@ -219,8 +219,8 @@ def test_snomed_in_retired_form(template: str) -> None:
     procedure.CodeValue, procedure.CodingSchemeDesignator = "40701008", "SCT"
     procedure.CodeMeaning = "Echocardiography"
     ds = source(ProcedureCodeSequence=[procedure], PatientSize="1.75", PatientWeight="70")
-    (current,) = read(*built(ds, wanted=wanted(template)))
-    (retired,) = read(*built(ds, wanted=wanted(template, snomed="SRT")))
+    (current,) = read(*built(ds, plan=plan(template)))
+    (retired,) = read(*built(ds, plan=plan(template, snomed="SRT")))
 
     assert "SRT" not in schemes(current)
     assert {"SCT"} <= schemes(current)

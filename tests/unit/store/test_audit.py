@@ -46,7 +46,7 @@ COLUMNS = [
 
 
 @pytest.fixture
-def trail(database: Database, now: datetime) -> Database:
+def logged(database: Database, now: datetime) -> Database:
     """Return a database with five events, a second apart."""
     for second in range(5):
         with database.transaction() as session:
@@ -91,9 +91,9 @@ def test_the_table_is_what_admins_were_promised(tmp_path: Path) -> None:
     assert json.loads(row[8]) == {"second": 1}
 
 
-def test_untouched_is_sound(trail: Database) -> None:
+def test_untouched_is_sound(logged: Database) -> None:
     """An untouched trail has no wrong rows."""
-    assert _wrong(trail) == []
+    assert _wrong(logged) == []
 
 
 def test_empty_is_sound(database: Database) -> None:
@@ -110,28 +110,28 @@ def test_empty_is_sound(database: Database) -> None:
     ],
     ids=["update", "delete", "replace"],
 )
-def test_append_only(trail: Database, statement: str) -> None:
+def test_append_only(logged: Database, statement: str) -> None:
     """The database refuses to change, remove or replace an event."""
-    with pytest.raises(IntegrityError, match="append-only"), trail.transaction() as session:
+    with pytest.raises(IntegrityError, match="append-only"), logged.transaction() as session:
         session.execute(text(statement))
 
-    assert _wrong(trail) == []
+    assert _wrong(logged) == []
 
 
-def test_the_same_moment_in_another_spelling_shows(trail: Database, tmp_path: Path) -> None:
+def test_the_same_moment_in_another_spelling_shows(logged: Database, tmp_path: Path) -> None:
     """Even a change that means nothing is a change."""
     with _admin(tmp_path) as connection:
         connection.execute("UPDATE audit_events SET at = replace(at, 'Z', '+00:00') WHERE id = 3")
 
-    assert _wrong(trail) == [3]
+    assert _wrong(logged) == [3]
 
 
-def test_odd_types_show(trail: Database, tmp_path: Path) -> None:
+def test_odd_types_show(logged: Database, tmp_path: Path) -> None:
     """A blob where text was does not stop the verification."""
     with _admin(tmp_path) as connection:
         connection.execute("UPDATE audit_events SET detail = x'FF00', at = 7 WHERE id = 3")
 
-    assert _wrong(trail) == [3]
+    assert _wrong(logged) == [3]
 
 
 def test_processes_share_one_chain(database: Database, url: str) -> None:
@@ -144,15 +144,15 @@ def test_processes_share_one_chain(database: Database, url: str) -> None:
         assert list(range(1, 121)) == [event.id for event in audit_log.events(session)]
 
 
-def test_a_rolled_back_event_leaves_no_gap(trail: Database, now: datetime) -> None:
+def test_a_rolled_back_event_leaves_no_gap(logged: Database, now: datetime) -> None:
     """An event is as durable as its transaction, and its number is used again."""
-    with trail.transaction() as session:
+    with logged.transaction() as session:
         audit_log.record(session, "node.stopped", at=now)
         session.rollback()
-    with trail.transaction() as session:
+    with logged.transaction() as session:
         audit_log.record(session, "node.stopped", at=now)
 
-    assert _wrong(trail) == []
+    assert _wrong(logged) == []
 
 
 @pytest.mark.parametrize(
@@ -167,17 +167,17 @@ def test_a_rolled_back_event_leaves_no_gap(trail: Database, now: datetime) -> No
         ({"study_uid": "1.1", "outcome": "refused"}, []),
     ],
 )
-def test_filters(trail: Database, filters: dict[str, Any], seconds: list[int]) -> None:
+def test_filters(logged: Database, filters: dict[str, Any], seconds: list[int]) -> None:
     """Filters combine; the order is oldest first and a limit keeps the newest."""
-    with trail.read() as session:
+    with logged.read() as session:
         found = audit_log.events(session, **filters)
 
     assert seconds == [event.detail["second"] for event in found]
 
 
-def test_since(trail: Database, now: datetime) -> None:
+def test_since(logged: Database, now: datetime) -> None:
     """`since` includes its own moment, in any time zone."""
-    with trail.read() as session:
+    with logged.read() as session:
         found = audit_log.events(session, since=now.astimezone() + timedelta(seconds=3))
 
     assert [now + timedelta(seconds=3), now + timedelta(seconds=4)] == [event.at for event in found]

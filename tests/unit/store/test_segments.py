@@ -53,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def trail(database: Database) -> Database:
+def logged(database: Database) -> Database:
     """Return ten events, a day apart, the newest of today."""
     for day in range(10):
         at = NOW - timedelta(days=9 - day)
@@ -63,17 +63,17 @@ def trail(database: Database) -> Database:
 
 
 @pytest.fixture
-def sealed(trail: Database, folder: Path) -> Database:
+def sealed(logged: Database, folder: Path) -> Database:
     """Return the same trail with rows 1 to 4 in one file and 5 to 7 in another."""
-    assert seal_older(trail, folder, days=2.5, most=4) == 4
-    assert seal_older(trail, folder, days=2.5, most=4) == 3
-    assert seal_older(trail, folder, days=2.5, most=4) == 0
-    return trail
+    assert seal_older(logged, folder, days=2.5, most=4) == 4
+    assert seal_older(logged, folder, days=2.5, most=4) == 3
+    assert seal_older(logged, folder, days=2.5, most=4) == 0
+    return logged
 
 
-def seal_older(trail: Database, folder: Path, *, days: float, most: int = 100) -> int:
+def seal_older(logged: Database, folder: Path, *, days: float, most: int = 100) -> int:
     """Seal rows older than some days."""
-    return seal(trail, folder, before=NOW - timedelta(days=days), now=NOW, most=most)
+    return seal(logged, folder, before=NOW - timedelta(days=days), now=NOW, most=most)
 
 
 def flaws(database: Database, folder: Path, **how: list[Checkpoint]) -> list[Flaw]:
@@ -82,10 +82,10 @@ def flaws(database: Database, folder: Path, **how: list[Checkpoint]) -> list[Fla
         return verify(session, sealed=folder, **how)
 
 
-def days(database: Database, folder: Path | None, **wanted: object) -> list[int]:
+def days(database: Database, folder: Path | None, **filters: object) -> list[int]:
     """Return the days of the events that are found."""
     with database.read() as session:
-        found = audit_log.events(session, sealed=folder, event="node.started", **wanted)  # type: ignore[arg-type]
+        found = audit_log.events(session, sealed=folder, event="node.started", **filters)  # type: ignore[arg-type]
     return [event.detail["day"] for event in found]
 
 
@@ -126,10 +126,10 @@ def test_sealed_rows_leave_the_database(sealed: Database, folder: Path) -> None:
     ],
 )
 def test_sealed_rows_are_still_found(
-    sealed: Database, folder: Path, wanted: dict[str, object], expected: list[int]
+    sealed: Database, folder: Path, filters: dict[str, object], expected: list[int]
 ) -> None:
     """Filters see rows in files and in the database as one trail, oldest first."""
-    assert days(sealed, folder, **wanted) == expected
+    assert days(sealed, folder, **filters) == expected
 
 
 def test_the_database_lets_only_sealed_rows_go(sealed: Database) -> None:
@@ -147,22 +147,22 @@ def test_the_database_lets_only_sealed_rows_go(sealed: Database) -> None:
 
 
 @pytest.mark.parametrize("moment", ["half a file", "file written", "row written"])
-def test_killed_while_sealing(trail: Database, folder: Path, url: str, moment: str) -> None:
+def test_killed_while_sealing(logged: Database, folder: Path, url: str, moment: str) -> None:
     """Kill -9 at any moment: no row is lost or doubled, and the next round seals the same rows."""
     command = [sys.executable, "-c", DIE, url, str(folder), moment, (NOW - timedelta(days=2)).isoformat()]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
 
-    assert days(trail, folder) == list(range(10))
-    assert flaws(trail, folder) == []
+    assert days(logged, folder) == list(range(10))
+    assert flaws(logged, folder) == []
     # Less is old enough now: what was begun is finished all the same.
-    assert seal_older(trail, folder, days=8.5) == (1 if moment == "half a file" else 4)
-    assert days(trail, folder) == list(range(10))
-    assert flaws(trail, folder) == []
+    assert seal_older(logged, folder, days=8.5) == (1 if moment == "half a file" else 4)
+    assert days(logged, folder) == list(range(10))
+    assert flaws(logged, folder) == []
 
 
-def test_the_same_rows_make_the_same_file(trail: Database, folder: Path, tmp_path: Path) -> None:
+def test_the_same_rows_make_the_same_file(logged: Database, folder: Path, tmp_path: Path) -> None:
     """No name and no time is in the packed file, so a repeated round writes equal bytes."""
-    with trail.read() as session:
+    with logged.read() as session:
         rows = list(audit_log.stored_rows(session))
     segments.write(folder / "one.gz", rows)
     os.utime(folder / "one.gz", (0, 0))
@@ -172,39 +172,39 @@ def test_the_same_rows_make_the_same_file(trail: Database, folder: Path, tmp_pat
     assert list(segments.read(folder / "one.gz")) == rows
 
 
-def test_the_newest_row_stays(trail: Database, folder: Path) -> None:
+def test_the_newest_row_stays(logged: Database, folder: Path) -> None:
     """However old all rows are, the chain keeps its end in the database."""
-    assert seal(trail, folder, before=NOW + timedelta(days=99), now=NOW) == 9
-    with trail.transaction() as session:
+    assert seal(logged, folder, before=NOW + timedelta(days=99), now=NOW) == 9
+    with logged.transaction() as session:
         audit_log.record(session, "node.stopped", at=NOW)
 
-    assert flaws(trail, folder) == []
+    assert flaws(logged, folder) == []
 
 
-def test_rows_that_no_other_machine_has_stay(trail: Database, folder: Path) -> None:
+def test_rows_that_no_other_machine_has_stay(logged: Database, folder: Path) -> None:
     """With syslog on, only rows that were sent are sealed."""
-    assert seal(trail, folder, before=NOW, now=NOW, exported_id=3) == 3
-    assert seal(trail, folder, before=NOW, now=NOW, exported_id=3) == 0
+    assert seal(logged, folder, before=NOW, now=NOW, exported_id=3) == 3
+    assert seal(logged, folder, before=NOW, now=NOW, exported_id=3) == 0
 
 
-def test_an_unsound_row_is_not_sealed(trail: Database, folder: Path, tmp_path: Path) -> None:
+def test_an_unsound_row_is_not_sealed(logged: Database, folder: Path, tmp_path: Path) -> None:
     """Evidence of tampering stays where it is."""
     with closing(sqlite3.connect(tmp_path / "echonode.db", isolation_level=None)) as connection:
         connection.execute("DROP TRIGGER audit_events_no_update")
         connection.execute("UPDATE audit_events SET peer_ae = 'X' WHERE id = 2")
 
     with pytest.raises(UnsoundRows, match="row 2 was edited"):
-        seal_older(trail, folder, days=2)
+        seal_older(logged, folder, days=2)
     assert not folder.exists()
 
 
-def test_a_disk_that_is_full_or_gone_loses_nothing(trail: Database, tmp_path: Path) -> None:
+def test_a_disk_that_is_full_or_gone_loses_nothing(logged: Database, tmp_path: Path) -> None:
     """When the file cannot be written, the rows stay."""
     (tmp_path / "occupied").write_text("a file where the folder should be")
 
     with pytest.raises(StoreUnavailable):
-        seal_older(trail, tmp_path / "occupied" / "audit", days=2)
-    assert days(trail, None) == list(range(10))
+        seal_older(logged, tmp_path / "occupied" / "audit", days=2)
+    assert days(logged, None) == list(range(10))
 
 
 def test_a_missing_file_is_named(sealed: Database, folder: Path) -> None:

@@ -37,7 +37,7 @@ Admin = sqlite3.Connection
 
 
 @pytest.fixture
-def trail(database: Database, now: datetime) -> Database:
+def logged(database: Database, now: datetime) -> Database:
     """Return a database with nine events, a second apart."""
     fill(database, now, ROWS)
     return database
@@ -180,13 +180,13 @@ ATTACKS: dict[str, tuple[Callable[[Admin], object], list[tuple[str, int]]]] = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_attacks_are_told_apart(trail: Database, tmp_path: Path, attack: str) -> None:
+def test_attacks_are_told_apart(logged: Database, tmp_path: Path, attack: str) -> None:
     """Removed, moved, inserted and replaced rows are named as what they are, and no other row is."""
     tamper, expected = ATTACKS[attack]
     with admin(tmp_path) as connection:
         tamper(connection)
 
-    told = [each for each in found(trail) if each != ("counter", 0) or attack == "forget the counter"]
+    told = [each for each in found(logged) if each != ("counter", 0) or attack == "forget the counter"]
     assert told == expected
 
 
@@ -206,55 +206,55 @@ def test_attacks_are_told_apart(trail: Database, tmp_path: Path, attack: str) ->
     ],
 )
 @pytest.mark.parametrize("row", [1, 5, 9])
-def test_edits_are_named(trail: Database, tmp_path: Path, column: str, row: int) -> None:
+def test_edits_are_named(logged: Database, tmp_path: Path, column: str, row: int) -> None:
     """A changed value of any column is found in its row, in the first and the last row too."""
     value = "success" if column == "outcome" else "0"
     with admin(tmp_path) as connection:
         connection.execute(f"UPDATE audit_events SET {column} = ? WHERE id = ?", [value, row])  # noqa: S608 - our columns
 
-    assert found(trail) == [("edited", row)]
+    assert found(logged) == [("edited", row)]
 
 
-def test_untouched_is_sound(trail: Database) -> None:
+def test_untouched_is_sound(logged: Database) -> None:
     """An untouched trail agrees with itself and with every checkpoint."""
-    assert found(trail, checkpoints=[checkpoint(trail, number) for number in (1, 5, 9)]) == []
+    assert found(logged, checkpoints=[checkpoint(logged, number) for number in (1, 5, 9)]) == []
 
 
-def test_only_a_checkpoint_shows_a_log_hashed_anew(trail: Database, tmp_path: Path) -> None:
+def test_only_a_checkpoint_shows_a_log_hashed_anew(logged: Database, tmp_path: Path) -> None:
     """Who hashes everything from an edit on leaves a sound chain, and contradicts what is kept elsewhere."""
-    kept = [checkpoint(trail, number) for number in (2, 7, 9)]
+    kept = [checkpoint(logged, number) for number in (2, 7, 9)]
     with admin(tmp_path) as connection:
         hash_one(connection, 4)
         hash_again(connection, 5)
 
-    assert found(trail) == []
-    assert found(trail, checkpoints=kept) == [("checkpoint", 7)]
-    with trail.read() as session:
+    assert found(logged) == []
+    assert found(logged, checkpoints=kept) == [("checkpoint", 7)]
+    with logged.read() as session:
         (flaw,) = verify(session, checkpoints=kept)
     assert flaw.sentence.startswith("rows 3 to 7 were rewritten")
 
 
-def test_only_a_checkpoint_shows_a_tail_cut_off_with_its_counter(trail: Database, tmp_path: Path) -> None:
+def test_only_a_checkpoint_shows_a_tail_cut_off_with_its_counter(logged: Database, tmp_path: Path) -> None:
     """Truncation that resets the counter too contradicts what is kept elsewhere."""
-    kept = [checkpoint(trail, number) for number in (2, 8)]
+    kept = [checkpoint(logged, number) for number in (2, 8)]
     with admin(tmp_path) as connection:
         cut(connection, after=5)
 
-    assert found(trail) == []
-    assert found(trail, checkpoints=kept) == [("checkpoint", 6)]
+    assert found(logged) == []
+    assert found(logged, checkpoints=kept) == [("checkpoint", 6)]
 
 
 @pytest.mark.parametrize("name", TRIGGERS)
-def test_missing_triggers_are_named(trail: Database, tmp_path: Path, name: str) -> None:
+def test_missing_triggers_are_named(logged: Database, tmp_path: Path, name: str) -> None:
     """A trigger that was taken away, or made harmless, is a finding."""
     with closing(sqlite3.connect(tmp_path / "echonode.db")) as connection:
         connection.execute(f"DROP TRIGGER {name}")
-        assert found(trail) == [("guard", 0)]
+        assert found(logged) == [("guard", 0)]
         connection.execute(
             f"CREATE TRIGGER {name} {TRIGGERS[name].replace('BEGIN', 'BEGIN SELECT 0 WHERE 0;')}"
         )
 
-    assert found(trail) == [("guard", 0)]
+    assert found(logged) == [("guard", 0)]
 
 
 def test_findings_are_bounded(database: Database, now: datetime, tmp_path: Path) -> None:
