@@ -10,7 +10,7 @@ import standin
 from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
 
-from dicom_node.installation import installation_uid
+from dicom_node.identity import installation_uid
 from dicom_node.receive.ingest import Ingest, Sender
 from dicom_node.report.plan import ReportPlan
 from dicom_node.roles.schedule import complete_studies

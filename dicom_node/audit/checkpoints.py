@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from dicom_node.audit.signing_key import signing_key
 from dicom_node.errors import NodeError
-from dicom_node.installation import installation_uid
+from dicom_node.identity import installation_uid
 from dicom_node.settings import Settings
 from store.audit import audit_log
 from store.audit.audit_log import canonical_json

@@ -14,6 +14,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from dicom_node.process.clock import utc_now
 from dicom_node.settings import Settings
 from store.audit import audit_log
 from store.audit.audit_log import AuditEvent
@@ -58,7 +59,7 @@ def record_reading(database: Database, filters: Filter, found: int) -> None:
     detail = {"by": reader(), "asked": asked, "found": found}
     try:
         with database.transaction() as session:
-            audit_log.record(session, "audit.read", at=datetime.now(UTC), detail=detail)
+            audit_log.record(session, "audit.read", at=utc_now(), detail=detail)
     except StoreUnavailable as error:
         typer.echo(f"that the log was read is not on record: {error}", err=True)
 

@@ -2,11 +2,11 @@
 
 import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
+from dicom_node.process.clock import Clock
 from store.audit import audit_log
 from store.db.database import Database
 from store.errors import StoreUnavailable
@@ -21,8 +21,9 @@ class AuditRecorder:
     An association must not fail because its audit row cannot be written now.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
         self._waiting: list[dict[str, Any]] = []
         self._lost = 0
         self._writing = threading.Lock()
@@ -39,7 +40,7 @@ class AuditRecorder:
     ) -> None:
         """Like `record`, but leave the writing to the next `flush`."""
         log.info(event, outcome=outcome, **about, **detail)
-        row = {"event": event, "outcome": outcome, "at": datetime.now(UTC), "detail": detail, **about}
+        row = {"event": event, "outcome": outcome, "at": self._clock(), "detail": detail, **about}
         if len(self._waiting) < MAX_WAITING:
             self._waiting.append(row)
         else:
@@ -71,6 +72,6 @@ class AuditRecorder:
             if lost:
                 # The gap itself is on record.
                 detail = {"rows": lost}
-                audit_log.record(session, "audit.rows_lost", "failure", at=datetime.now(UTC), detail=detail)
+                audit_log.record(session, "audit.rows_lost", "failure", at=self._clock(), detail=detail)
         del self._waiting[: len(rows)]
         self._lost -= lost

@@ -1,7 +1,6 @@
 """`echonode audit verify` and `audit checkpoint`: the bodies of the commands."""
 
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
@@ -11,7 +10,8 @@ from dicom_node.audit.checkpoints import CheckpointFile, checkpoint_file
 from dicom_node.audit.query import segments_folder
 from dicom_node.audit.signing_key import PUBLIC, public_pem, read_public_key
 from dicom_node.errors import NodeError
-from dicom_node.installation import installation_uid
+from dicom_node.identity import installation_uid
+from dicom_node.process.clock import utc_now
 from dicom_node.settings import Settings
 from store.audit import audit_log
 from store.audit.chain import Flaw
@@ -73,7 +73,7 @@ def write_checkpoint(settings: Settings) -> int:
     Raises:
         StoreError: the database cannot be read.
     """
-    now = datetime.now(UTC)
+    now = utc_now()
     with closing(Database(settings.store_url)) as database:
         try:
             line = checkpoints.take(database, settings.node.data_dir, now=now)

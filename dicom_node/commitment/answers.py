@@ -1,6 +1,5 @@
 """Answers to storage commitment requests: what theirs make of our deliveries, and what ours say."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -15,6 +14,7 @@ from dicom_node.network.commitment_messages import (
     Answer,
     answer_for,
 )
+from dicom_node.network.peer import Peer
 from dicom_node.settings import Settings
 from store.audit import audit_log
 from store.db.database import Database
@@ -29,17 +29,7 @@ PERMANENT = frozenset({CLASS_INSTANCE_CONFLICT, CLASS_NOT_SUPPORTED})
 """The same bytes would fail the same way tomorrow. Everything else may pass."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sender:
-    """Who brought an answer."""
-
-    ae_title: str
-    ip: str
-
-
-def take_answer(
-    database: Database, settings: Settings, answer: Answer, *, sender: Sender, now: datetime
-) -> bool:
+def take_answer(database: Database, settings: Settings, answer: Answer, *, peer: Peer, now: datetime) -> bool:
     """Move the deliveries that an answer is about; False if we never asked that AE title that.
 
     An answer counts whenever it comes, and once: what comes again is taken and changes nothing.
@@ -49,10 +39,9 @@ def take_answer(
     """
     with database.transaction() as session:
         request = commitments.request(session, answer.transaction_uid)
-        if request is None or sender.ae_title not in _ae_titles(settings, request.destination):
+        if request is None or peer.ae_title not in _ae_titles(settings, request.destination):
             detail = {"transaction_uid": answer.transaction_uid}
-            peer = {"peer_ae": sender.ae_title, "peer_ip": sender.ip}
-            audit_log.record(session, "commitment.unknown", "refused", at=now, **peer, detail=detail)
+            audit_log.record(session, "commitment.unknown", "refused", at=now, **peer.columns, detail=detail)
             return False
         if request.state is RequestState.ASKED:
             kept, failed = len(answer.kept), len(answer.failed)

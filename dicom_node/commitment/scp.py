@@ -1,7 +1,8 @@
 """The receiver's side of storage commitment: requests of peers, and answers of destinations."""
 
 import threading
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from io import BytesIO
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,14 +15,12 @@ from pynetdicom.dimse_messages import N_ACTION_RQ, N_EVENT_REPORT_RQ, N_EVENT_RE
 from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.dsutils import encode
 
-from dicom_node.audit.recorder import AuditRecorder
-from dicom_node.commitment.answers import Sender, our_answer, take_answer
+from dicom_node.commitment.answers import our_answer, take_answer
 from dicom_node.errors import TooManyReferences, Unparsable
 from dicom_node.network import commitment_messages
 from dicom_node.network.header import PARSER_ERRORS
-from dicom_node.receive.admission import peer_of
-from dicom_node.settings import Settings
-from store.db.database import Database
+from dicom_node.network.peer import Peer
+from dicom_node.runtime import Runtime
 from store.errors import InvalidUID, StoreUnavailable
 from store.files.file_store import check_uid
 from store.rows import commitments
@@ -40,8 +39,6 @@ STATUS_OF: dict[type[Exception], int] = {
 }
 """N-ACTION and N-EVENT-REPORT status codes (PS3.7 Annex C)."""
 
-NO_UID = UID("0.0")
-"""Stands in for a UID with which pynetdicom would abort or stay silent."""
 PEER_STAYS_S = 0.5
 """A peer that is still associated this long after our response waits for the report there."""
 WORKER_TAKES_OVER_S = 10.0
@@ -52,9 +49,7 @@ MAX_REPORTS_OWED = 200
 log = structlog.get_logger(__name__)
 
 
-def answer_status(
-    event: evt.Event, database: Database, settings: Settings, *, sender: Sender, now: datetime
-) -> int:
+def answer_status(event: evt.Event, runtime: Runtime, peer: Peer) -> int:
     """Take the answer that an N-EVENT-REPORT request brings; return the status for it."""
     if (refusal := _misaddressed(event.request.AffectedSOPInstanceUID)) is not None:
         return refusal
@@ -62,9 +57,9 @@ def answer_status(
         return NO_SUCH_EVENT_TYPE
     try:
         answer = commitment_messages.read_answer(_data_set(event, "event_information"))
-        known = take_answer(database, settings, answer, sender=sender, now=now)
+        known = take_answer(runtime.database, runtime.settings, answer, peer=peer, now=runtime.clock())
     except tuple(STATUS_OF) as error:
-        log.warning("commitment answer not taken", peer_ae=sender.ae_title, error=type(error).__name__)
+        log.warning("commitment answer not taken", peer_ae=peer.ae_title, error=type(error).__name__)
         return STATUS_OF[type(error)]
     return SUCCESS if known else UNKNOWN_TRANSACTION
 
@@ -72,10 +67,8 @@ def answer_status(
 class CommitmentSCP:
     """Handlers of the storage commitment events of all associations of one receiver process."""
 
-    def __init__(self, settings: Settings, database: Database, recorder: AuditRecorder) -> None:
-        self._settings = settings
-        self._database = database
-        self._recorder = recorder
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._told: WeakKeyDictionary[Any, dict[int, Report]] = WeakKeyDictionary()
 
     @property
@@ -102,8 +95,7 @@ class CommitmentSCP:
                 self._was_reported(report)
 
     def _on_answer(self, event: evt.Event) -> tuple[int, None]:
-        sender, now = _sender(event), datetime.now(UTC)
-        return answer_status(event, self._database, self._settings, sender=sender, now=now), None
+        return answer_status(event, self._runtime, _peer(event)), None
 
     def _on_request(self, event: evt.Event) -> tuple[int, None]:
         status = _misaddressed(event.request.RequestedSOPInstanceUID)
@@ -116,22 +108,24 @@ class CommitmentSCP:
         except tuple(STATUS_OF) as error:
             status = STATUS_OF[type(error)]
         detail = {"status": f"0x{status:04X}"}
-        self._recorder.defer("commitment.refused", "refused", **peer_of(event.assoc), detail=detail)
+        self._runtime.recorder.defer(
+            "commitment.refused", "refused", **Peer.of(event.assoc).columns, detail=detail
+        )
         return status, None
 
     def _accept(self, event: evt.Event) -> None:
         """Record what was asked; once that is durable the peer may rely on an answer."""
         transaction_uid, references = commitment_messages.read_request(_data_set(event, "action_information"))
-        sender, now = _sender(event), datetime.now(UTC)
-        with self._database.transaction() as session:
-            if commitments.owed(session, sender.ae_title) >= MAX_REPORTS_OWED:
+        peer, now = _peer(event), self._runtime.clock()
+        with self._runtime.database.transaction() as session:
+            if commitments.owed(session, peer.ae_title) >= MAX_REPORTS_OWED:
                 raise TooManyReferences
             report = commitments.request_report(
                 session,
                 transaction_uid,
                 references,
-                peer_ae=sender.ae_title,
-                peer_ip=sender.ip,
+                peer_ae=peer.ae_title,
+                peer_ip=peer.ip,
                 next_attempt_at=now + timedelta(seconds=WORKER_TAKES_OVER_S),
                 now=now,
             )
@@ -150,7 +144,7 @@ class CommitmentSCP:
         if not association.is_established:
             return
         try:
-            with self._database.read() as session:
+            with self._runtime.database.read() as session:
                 event_type, ds = commitment_messages.answer_data_set(our_answer(session, report))
         except StoreUnavailable as error:
             log.warning("commitment report waits", error=str(error))
@@ -162,8 +156,8 @@ class CommitmentSCP:
 
     def _was_reported(self, report: Report) -> None:
         try:
-            with self._database.transaction() as session:
-                commitments.reported(session, report, now=datetime.now(UTC))
+            with self._runtime.database.transaction() as session:
+                commitments.reported(session, report, now=self._runtime.clock())
         except StoreUnavailable as error:
             log.warning("commitment report will be repeated", error=str(error))
 
@@ -193,13 +187,13 @@ def _data_set(event: evt.Event, name: str) -> Dataset:
     return ds
 
 
-def _sender(event: evt.Event) -> Sender:
-    peer = peer_of(event.assoc)
-    return Sender(ae_title=peer["peer_ae"].strip(), ip=peer["peer_ip"])
+def _peer(event: evt.Event) -> Peer:
+    peer = Peer.of(event.assoc)
+    return replace(peer, ae_title=peer.ae_title.strip())
 
 
 def _uid_or_none(value: object) -> UID:
     try:
         return UID(check_uid(str(value or "")))
     except InvalidUID:
-        return NO_UID
+        return commitment_messages.NO_UID

@@ -10,10 +10,10 @@ from pydicom.uid import generate_uid
 from pynetdicom import build_role, evt
 from pynetdicom.presentation import build_context
 
-from dicom_node.commitment.answers import Sender, not_committed, our_answer
+from dicom_node.commitment.answers import not_committed, our_answer
 from dicom_node.commitment.scp import answer_status
 from dicom_node.delivery.backoff import next_attempt
-from dicom_node.delivery.outbox import Outbox, again_at, is_permanent
+from dicom_node.delivery.outbox import again_at, is_permanent
 from dicom_node.network.commitment_messages import (
     REQUEST,
     SOP_CLASS,
@@ -22,6 +22,7 @@ from dicom_node.network.commitment_messages import (
     answer_data_set,
     request_data_set,
 )
+from dicom_node.network.peer import Peer
 from dicom_node.network.scu import (
     Accepted,
     NotAssociated,
@@ -31,6 +32,7 @@ from dicom_node.network.scu import (
     associated,
     outcome_of,
 )
+from dicom_node.runtime import Runtime
 from dicom_node.settings import Destination
 from store.audit import audit_log
 from store.rows import commitments, deliveries
@@ -45,67 +47,66 @@ ANSWER_WAIT_S = 3.0
 """How long an association is kept open for the answer; most destinations open one of their own for it."""
 
 
-def ask_due(outbox: Outbox, destination: Destination) -> int:
+def ask_due(runtime: Runtime, destination: Destination) -> int:
     """Ask a destination, once, for all that it took and did not yet confirm; return how many objects."""
-    now = outbox.clock()
-    with outbox.database.read() as session:
+    now = runtime.clock()
+    with runtime.database.read() as session:
         waiting = deliveries.to_be_committed(session, now=now, destination=destination.name)
     silent = [each for each in waiting if each.asks >= MOST_ASKS]
     to_ask = [each for each in waiting if each.asks < MOST_ASKS]
     if silent:
-        _send_again(outbox, silent, now)
-    if to_ask and not outbox.stop.is_set():
-        _ask(outbox, destination, to_ask, now)
+        _send_again(runtime, silent, now)
+    if to_ask and not runtime.stop.is_set():
+        _ask(runtime, destination, to_ask, now)
     return len(to_ask)
 
 
-def report_due(outbox: Outbox) -> int:
+def report_due(runtime: Runtime) -> int:
     """Report to peers that asked us for commitment, on an association of our own; return how many."""
-    with outbox.database.read() as session:
-        reports = commitments.due_reports(session, now=outbox.clock())
+    with runtime.database.read() as session:
+        reports = commitments.due_reports(session, now=runtime.clock())
     for number, report in enumerate(reports):
-        if outbox.stop.is_set():
+        if runtime.stop.is_set():
             return number
-        _report(outbox, report)
+        _report(runtime, report)
     return len(reports)
 
 
-def _send_again(outbox: Outbox, silent: Sequence[Delivery], now: datetime) -> None:
-    with outbox.database.transaction() as session:
+def _send_again(runtime: Runtime, silent: Sequence[Delivery], now: datetime) -> None:
+    with runtime.database.transaction() as session:
         for delivery in silent:
             error = f"asked {delivery.asks} times for storage commitment, no answer"
-            not_committed(session, delivery, error, settings=outbox.settings, now=now, at=now)
+            not_committed(session, delivery, error, settings=runtime.settings, now=now, at=now)
 
 
-def _ask(outbox: Outbox, destination: Destination, about: Sequence[Delivery], now: datetime) -> None:
+def _ask(runtime: Runtime, destination: Destination, about: Sequence[Delivery], now: datetime) -> None:
     """Record the request, then send it: an answer always finds its row, even after a crash in between."""
     transaction_uid = str(generate_uid(prefix=None))
-    again = now + timedelta(seconds=outbox.settings.delivery.commitment_wait_s)
-    with outbox.database.transaction() as session:
+    again = now + timedelta(seconds=runtime.settings.delivery.commitment_wait_s)
+    with runtime.database.transaction() as session:
         commitments.ask(
             session, transaction_uid, about, destination=destination.name, again_at=again, now=now
         )
-    outcome = _request(outbox, destination, transaction_uid, about)
+    outcome = _request(runtime, destination, transaction_uid, about)
     if not isinstance(outcome, Accepted):
-        _not_asked(outbox, destination, transaction_uid, about, outcome)
+        _not_asked(runtime, destination, transaction_uid, about, outcome)
 
 
 def _request(
-    outbox: Outbox, destination: Destination, transaction_uid: str, about: Sequence[Delivery]
+    runtime: Runtime, destination: Destination, transaction_uid: str, about: Sequence[Delivery]
 ) -> Outcome:
     """Send the request and wait a little: the answer may come on the same association."""
     answered, threads = threading.Event(), []
 
     def on_report(event: evt.Event) -> tuple[int, None]:
         threads.append(threading.current_thread())
-        sender = Sender(ae_title=destination.ae_title, ip=destination.host)
-        status = answer_status(event, outbox.database, outbox.settings, sender=sender, now=outbox.clock())
+        status = answer_status(event, runtime, Peer(ae_title=destination.ae_title, ip=destination.host))
         answered.set()
         return status, None
 
     context = build_context(SOP_CLASS, SYNTAXES)
     handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, on_report)]
-    ours, tls = outbox.settings.node.ae_title, outbox.settings.tls
+    ours, tls = runtime.settings.node.ae_title, runtime.settings.tls
     with associated(destination, [context], calling_ae=ours, tls=tls, evt_handlers=handlers) as association:
         if isinstance(association, NotAssociated):
             return association
@@ -124,20 +125,20 @@ def _request(
 
 
 def _not_asked(
-    outbox: Outbox,
+    runtime: Runtime,
     destination: Destination,
     transaction_uid: str,
     about: Sequence[Delivery],
     outcome: Outcome,
 ) -> None:
     """Ask later, or park what the destination will never confirm."""
-    now, error = outbox.clock(), f"not asked for storage commitment: {outcome}"
+    now, error = runtime.clock(), f"not asked for storage commitment: {outcome}"
     status = outcome.status if isinstance(outcome, Refused) else None
     detail = {"transaction_uid": transaction_uid, "destination": destination.name, "error": error}
-    with outbox.database.transaction() as session:
+    with runtime.database.transaction() as session:
         audit_log.record(session, "commitment.not_asked", "failure", at=now, detail=detail)
         for delivery in about:
-            again = again_at(delivery, now=now, policy=outbox.settings.delivery)
+            again = again_at(delivery, now=now, policy=runtime.settings.delivery)
             if again is None or is_permanent(outcome):
                 deliveries.park(session, delivery, error=error, status=status, now=now)
             else:
@@ -145,15 +146,15 @@ def _not_asked(
     log.warning("commitment.not_asked", to=destination.name, objects=len(about), error=error)
 
 
-def _report(outbox: Outbox, report: Report) -> None:
-    peer = _peer(outbox, report)
+def _report(runtime: Runtime, report: Report) -> None:
+    peer = _peer(runtime, report)
     outcome = (
         Unreachable(why="no port in [[peers]] to report to")
         if peer is None
-        else _send_report(outbox, peer, report)
+        else _send_report(runtime, peer, report)
     )
-    now = outbox.clock()
-    with outbox.database.transaction() as session:
+    now = runtime.clock()
+    with runtime.database.transaction() as session:
         if isinstance(outcome, Accepted):
             commitments.reported(session, report, now=now)
             return
@@ -161,7 +162,7 @@ def _report(outbox: Outbox, report: Report) -> None:
             attempts=report.attempts + 1,
             waiting_since=report.created_at,
             now=now,
-            policy=outbox.settings.delivery,
+            policy=runtime.settings.delivery,
             key=f"{report.peer_ae}/{report.transaction_uid}",
         )
         if peer is None or again is None or is_permanent(outcome):
@@ -170,9 +171,9 @@ def _report(outbox: Outbox, report: Report) -> None:
             commitments.report_later(session, report, error=str(outcome), next_attempt_at=again, now=now)
 
 
-def _peer(outbox: Outbox, report: Report) -> Destination | None:
+def _peer(runtime: Runtime, report: Report) -> Destination | None:
     """Return where to report to: the peer's port of the settings, on the machine that asked."""
-    for each in outbox.settings.peers:
+    for each in runtime.settings.peers:
         if each.ae_title == report.peer_ae and each.port:
             return Destination(
                 name="peer", ae_title=each.ae_title, host=report.peer_ip, port=each.port, tls=each.tls
@@ -180,11 +181,11 @@ def _peer(outbox: Outbox, report: Report) -> Destination | None:
     return None
 
 
-def _send_report(outbox: Outbox, peer: Destination, report: Report) -> Outcome:
-    with outbox.database.read() as session:
+def _send_report(runtime: Runtime, peer: Destination, report: Report) -> Outcome:
+    with runtime.database.read() as session:
         event_type, ds = answer_data_set(our_answer(session, report))
     roles: list[Any] = [build_role(SOP_CLASS, scp_role=True)]
-    ours, tls = outbox.settings.node.ae_title, outbox.settings.tls
+    ours, tls = runtime.settings.node.ae_title, runtime.settings.tls
     with associated(
         peer, [build_context(SOP_CLASS, SYNTAXES)], calling_ae=ours, tls=tls, ext_neg=roles
     ) as association:

@@ -1,19 +1,15 @@
 """The outbox: rows that are due go to their destination, and each answer becomes the row's next state."""
 
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
-from threading import Event
 
 import structlog
 from sqlalchemy.orm import Session
 
 from dicom_node.delivery.backoff import next_attempt
 from dicom_node.network.scu import Accepted, Outcome, Refused, Unreachable, send_objects
-from dicom_node.settings import DeliverySettings, Destination, Settings
-from store.db.database import Database
-from store.files.file_store import FileStore
+from dicom_node.runtime import Runtime
+from dicom_node.settings import DeliverySettings, Destination
 from store.rows import deliveries
 from store.rows.deliveries import Delivery
 
@@ -24,43 +20,32 @@ BATCH = 50
 _SOP_CLASS_NOT_SUPPORTED = 0x0122
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outbox:
-    """Where rows and files are, what the settings say about peers, the time, and when to stop."""
-
-    settings: Settings
-    database: Database
-    files: FileStore
-    clock: Callable[[], datetime]
-    stop: Event
-
-
-def deliver_due(outbox: Outbox, destination: Destination) -> int:
+def deliver_due(runtime: Runtime, destination: Destination) -> int:
     """Send everything that is due now to one destination; return how many attempts were made.
 
     Rows of a study keep their order: one waits until the row before it is delivered or parked. So
     each round sends the first of every study over one association, until no row is due.
     """
-    attempts, began = 0, outbox.clock()
-    while not outbox.stop.is_set():
-        heads = due(outbox, began, destination=destination.name)
+    attempts, began = 0, runtime.clock()
+    while not runtime.stop.is_set():
+        heads = due(runtime, began, destination=destination.name)
         if not heads:
             break
-        attempts += _send(outbox, destination, heads)
+        attempts += _send(runtime, destination, heads)
     return attempts
 
 
-def park_homeless(outbox: Outbox) -> int:
+def park_homeless(runtime: Runtime) -> int:
     """Park rows whose destination is no longer configured, with that reason; return how many."""
-    names = {destination.name for destination in outbox.settings.destinations}
-    with outbox.database.read() as session:
-        rows = deliveries.due(session, now=outbox.clock())
-        rows += deliveries.to_be_committed(session, now=outbox.clock())
+    names = {destination.name for destination in runtime.settings.destinations}
+    with runtime.database.read() as session:
+        rows = deliveries.due(session, now=runtime.clock())
+        rows += deliveries.to_be_committed(session, now=runtime.clock())
     homeless = [row for row in rows if row.destination not in names]
     for row in homeless:
         error = f"destination {row.destination!r} is no longer in the settings"
-        with outbox.database.transaction() as session:
-            deliveries.park(session, row, error=error, status=None, now=outbox.clock())
+        with runtime.database.transaction() as session:
+            deliveries.park(session, row, error=error, status=None, now=runtime.clock())
     return len(homeless)
 
 
@@ -112,28 +97,28 @@ def is_permanent(outcome: Outcome) -> bool:
     return not isinstance(outcome, Unreachable)
 
 
-def due(outbox: Outbox, now: datetime, *, destination: str) -> list[Delivery]:
+def due(runtime: Runtime, now: datetime, *, destination: str) -> list[Delivery]:
     """Return the next rows to send."""
-    with outbox.database.read() as session:
+    with runtime.database.read() as session:
         return deliveries.due(session, now=now, destination=destination, limit=BATCH)
 
 
-def _send(outbox: Outbox, destination: Destination, batch: list[Delivery]) -> int:
+def _send(runtime: Runtime, destination: Destination, batch: list[Delivery]) -> int:
     """Send the batch over one association; each answer is committed before the next object goes."""
-    paths = [outbox.files.absolute(delivery.path) for delivery in batch]
-    calling_ae, policy = outbox.settings.node.ae_title, outbox.settings.delivery
-    tls = outbox.settings.tls
+    paths = [runtime.files.absolute(delivery.path) for delivery in batch]
+    calling_ae, policy = runtime.settings.node.ae_title, runtime.settings.delivery
+    tls = runtime.settings.tls
     with closing(send_objects(destination, paths, calling_ae=calling_ae, tls=tls)) as outcomes:
         for sent, (delivery, outcome) in enumerate(zip(batch, outcomes, strict=True), start=1):
-            with outbox.database.transaction() as session:
+            with runtime.database.transaction() as session:
                 conclude(
                     session,
                     delivery,
                     outcome,
-                    now=outbox.clock(),
+                    now=runtime.clock(),
                     policy=policy,
                     commitment=destination.commitment,
                 )
-            if outbox.stop.is_set():
+            if runtime.stop.is_set():
                 return sent
     return len(batch)

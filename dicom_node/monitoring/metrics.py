@@ -1,7 +1,7 @@
 """What a monitoring system reads (Prometheus): numbers from the rows and the disk, nobody's name or UID."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 from prometheus_client import CollectorRegistry, Metric
@@ -11,6 +11,7 @@ from dicom_node import __version__
 from dicom_node.audit.syslog import lag_s
 from dicom_node.errors import SettingsError
 from dicom_node.monitoring.certificates import expiries
+from dicom_node.runtime import Runtime
 from dicom_node.settings import Settings
 from dicom_node.storage.disk import MEGABYTE
 from store.db.database import Database
@@ -37,17 +38,18 @@ class Collector:
             log.warning("metrics.incomplete", error=str(error))
 
 
-def registry(settings: Settings, database: Database, files: FileStore) -> CollectorRegistry:
+def registry(runtime: Runtime) -> CollectorRegistry:
     """Return all metrics of the node; a further source is one more line here."""
+    settings, database, clock = runtime.settings, runtime.database, runtime.clock
     made = CollectorRegistry()
     sources: list[Collect] = [
         about_the_build,
-        lambda: about_the_rows(database, now=datetime.now(UTC)),
-        lambda: about_the_disk(settings, files),
-        lambda: about_certificates(settings, now=datetime.now(UTC)),
+        lambda: about_the_rows(database, now=clock()),
+        lambda: about_the_disk(settings, runtime.files),
+        lambda: about_certificates(settings, now=clock()),
     ]
     if settings.audit.syslog_host:
-        sources.append(lambda: about_syslog(database, now=datetime.now(UTC)))
+        sources.append(lambda: about_syslog(database, now=clock()))
     for collect in sources:
         made.register(Collector(collect))
     return made

@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from rich.console import Console
@@ -14,6 +13,7 @@ from dicom_node.errors import NodeError
 from dicom_node.monitoring.certificates import verdict
 from dicom_node.monitoring.web.password import Password
 from dicom_node.network.scu import Accepted, echo
+from dicom_node.process.clock import utc_now
 from dicom_node.settings import Settings
 from dicom_node.storage.disk import MEGABYTE
 from store.db.database import Database
@@ -50,7 +50,7 @@ def check_results(settings: Settings) -> Iterator[CheckResult]:
     yield disk(settings)
     yield database(settings)
     yield web(settings)
-    yield CheckResult("tls", *verdict(settings.tls, now=datetime.now(UTC)))
+    yield CheckResult("tls", *verdict(settings.tls, now=utc_now()))
     yield weights(settings)
     yield from destinations(settings)
 

@@ -24,6 +24,9 @@ ALL_KEPT, SOME_FAILED = 1, 2
 """The event types of an answer."""
 MAX_REFERENCES = 10_000
 
+NO_UID = UID("0.0")
+"""Stands in for a UID with which pynetdicom would abort or stay silent."""
+
 # Failure Reason (PS3.3 C.14.1.1).
 NO_SUCH_INSTANCE = 0x0112
 CLASS_INSTANCE_CONFLICT = 0x0119

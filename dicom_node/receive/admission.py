@@ -1,7 +1,9 @@
 """Who gets an association now: the rule of `admission`, the room on the disk, and a place."""
 
+from dataclasses import replace
 from typing import Any
 
+from dicom_node.network.peer import Peer
 from dicom_node.network.presentation_contexts import is_storage, supported_contexts
 from dicom_node.process.logs import printable
 from dicom_node.receive.access import (
@@ -49,7 +51,7 @@ class AssociationAdmission:
             return
         association.requestor.ae_title = request.calling_ae_title
         called_ae = printable(request.called_ae_title)
-        self._rejection_log.note(refused.reason, **peer_of(association), called_ae=called_ae)
+        self._rejection_log.note(refused.reason, Peer.of(association), called_ae=called_ae)
         self._rejection_log.flush_due()
         _send_rejection(association, refused)
 
@@ -60,8 +62,11 @@ class AssociationAdmission:
             self._places.give_back(None)
             self._places_of_host.give_back(association.requestor.address)
         elif association.dul.is_broken:
-            ip = str(association.requestor.address)
-            self._rejection_log.note("no valid association request", peer_ip=ip, found=association.dul.ending)
+            self._rejection_log.note(
+                "no valid association request",
+                replace(Peer.of(association), ae_title=""),
+                found=association.dul.ending,
+            )
             self._rejection_log.flush_due()
 
     def _take_place(self, association: Any) -> Rejection | None:
@@ -77,14 +82,6 @@ class AssociationAdmission:
             return TOO_MANY
         self._admitted.add(association)
         return None
-
-
-def peer_of(association: Any) -> dict[str, str]:
-    """Return who is at the other end, as audit rows and log lines name it."""
-    return {
-        "peer_ae": printable(association.requestor.ae_title, 16),
-        "peer_ip": str(association.requestor.address),
-    }
 
 
 def _send_rejection(association: Any, why: Rejection) -> None:

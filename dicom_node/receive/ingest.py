@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 
 from dicom_node.errors import IdentityMismatch, Unparsable
 from dicom_node.network.header import Header, read_header
+from dicom_node.network.peer import Peer
 from dicom_node.network.presentation_contexts import ULTRASOUND_CLASSES
+from dicom_node.process.clock import Clock
 from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import InstanceState
@@ -23,22 +25,15 @@ from store.rows import instances
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sender:
-    """Who sent something, as far as we know."""
-
-    ae_title: str | None
-    ip: str | None
-
-
 class Ingest:
     """Takes instances into the store; safe to call from several threads and processes."""
 
-    def __init__(self, database: Database, files: FileStore) -> None:
+    def __init__(self, database: Database, files: FileStore, clock: Clock) -> None:
         self._database = database
         self._files = files
+        self._clock = clock
 
-    def receive(self, received: Path, *, sop_class_uid: str, sop_instance_uid: str, sender: Sender) -> str:
+    def receive(self, received: Path, *, sop_class_uid: str, sop_instance_uid: str, sender: Peer) -> str:
         """Keep the object that a C-STORE request announced by these two UIDs.
 
         On return it is durable and `received` is gone.
@@ -80,10 +75,10 @@ class Ingest:
             return False
         second_name = self._files.incoming / f"{uuid4()}.part"
         os.link(orphan, second_name)
-        sender = Sender(ae_title=header.sender_ae or None, ip=None)
+        sender = Peer(ae_title=header.sender_ae or "", ip="")
         return self._keep(second_name, header, sender, event="instance.adopted") == "instance.adopted"
 
-    def _keep(self, received: Path, header: Header, sender: Sender, *, event: str) -> str:
+    def _keep(self, received: Path, header: Header, sender: Peer, *, event: str) -> str:
         kept = self._files.keep_instance(
             received, study_uid=header.study_uid, sop_instance_uid=header.sop_instance_uid
         )
@@ -92,7 +87,7 @@ class Ingest:
                 return event
             kept = self._again(session, kept, header)
             event = "instance.conflict" if kept.outcome == "conflict" else "instance.duplicate"
-            _audit(session, event, kept, header, sender)
+            _audit(session, event, kept, header, sender, at=self._clock())
             return event
 
     def _again(self, session: Session, kept: KeptFile, header: Header) -> KeptFile:
@@ -111,10 +106,10 @@ class Ingest:
         if not self._files.absolute(kept.path).exists():
             raise StoreUnavailable("retention was just removing the file of this instance")
         if row.file_gone_at is not None:
-            instances.file_returned(session, header.sop_instance_uid, now=datetime.now(UTC))
+            instances.file_returned(session, header.sop_instance_uid, now=self._clock())
         return kept
 
-    def _register(self, session: Session, kept: KeptFile, header: Header, sender: Sender, event: str) -> bool:
+    def _register(self, session: Session, kept: KeptFile, header: Header, sender: Peer, event: str) -> bool:
         new = instances.NewInstance(
             sop_instance_uid=header.sop_instance_uid,
             sop_class_uid=header.sop_class_uid,
@@ -124,11 +119,10 @@ class Ingest:
             path=kept.path,
             sha256=kept.sha256,
             size_bytes=kept.size_bytes,
-            peer_ae=sender.ae_title,
-            peer_ip=sender.ip,
+            **sender.columns,
             state=first_state(header),
         )
-        return instances.register(session, new, now=datetime.now(UTC), event=event)
+        return instances.register(session, new, now=self._clock(), event=event)
 
 
 def first_state(header: Header) -> InstanceState:
@@ -138,14 +132,15 @@ def first_state(header: Header) -> InstanceState:
     return InstanceState.RECEIVED if header.sop_class_uid in ULTRASOUND_CLASSES else InstanceState.KEPT
 
 
-def _audit(session: Session, event: str, kept: KeptFile, header: Header, sender: Sender) -> None:
+def _audit(
+    session: Session, event: str, kept: KeptFile, header: Header, sender: Peer, *, at: datetime
+) -> None:
     audit_log.record(
         session,
         event,
         "success" if event == "instance.duplicate" else "refused",
-        at=datetime.now(UTC),
-        peer_ae=sender.ae_title,
-        peer_ip=sender.ip,
+        at=at,
+        **sender.columns,
         study_uid=header.study_uid,
         sop_instance_uid=header.sop_instance_uid,
         detail={"path": kept.path, "sha256": kept.sha256, "size_bytes": kept.size_bytes},

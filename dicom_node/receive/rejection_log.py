@@ -1,12 +1,12 @@
 """Audit rows that any machine on the network can cause: bounded, and still none of them silent."""
 
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from dicom_node.audit.recorder import AuditRecorder
+from dicom_node.network.peer import Peer
+from dicom_node.process.clock import SteadyClock
 
 INTERVAL_S = 60.0
 TICK_S = 1.0
@@ -29,9 +29,9 @@ class RejectionLog:
     `note` never waits for the database, so it may be called while connections are accepted.
     """
 
-    def __init__(self, recorder: AuditRecorder, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, recorder: AuditRecorder, steady_s: SteadyClock) -> None:
         self._recorder = recorder
-        self._clock = clock
+        self._steady_s = steady_s
         self._kinds: dict[tuple[str | None, str], _Kind] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -47,18 +47,18 @@ class RejectionLog:
         self._thread.join()
         self.flush_due(everything=True)
 
-    def note(self, reason: str, *, peer_ip: str, peer_ae: str | None = None, **detail: str) -> None:
-        """Count a rejection; its row follows with `settle`, and holds the latest `peer_ae` and `detail`."""
+    def note(self, reason: str, peer: Peer, **detail: str) -> None:
+        """Count a rejection; its row follows with `flush_due`, and holds the latest AE title and `detail`."""
         with self._lock:
-            known = (peer_ip, reason) in self._kinds or len(self._kinds) < MAX_KINDS
-            key = (peer_ip if known else None, reason)
-            kind = self._kinds.setdefault(key, _Kind(due_s=self._clock()))
+            known = (peer.ip, reason) in self._kinds or len(self._kinds) < MAX_KINDS
+            key = (peer.ip if known else None, reason)
+            kind = self._kinds.setdefault(key, _Kind(due_s=self._steady_s()))
             kind.count += 1
-            kind.latest = {"peer_ae": peer_ae, "detail": detail}
+            kind.latest = {"peer_ae": peer.ae_title or None, "detail": detail}
 
     def flush_due(self, *, everything: bool = False) -> None:
         """Write the rows that are due; forget who has been quiet for an interval."""
-        now_s = self._clock()
+        now_s = self._steady_s()
         rows = []
         with self._lock:
             for (peer_ip, reason), kind in list(self._kinds.items()):

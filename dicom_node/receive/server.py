@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
+from dicom_node.network.peer import Peer
 from dicom_node.process.logs import printable
 from dicom_node.receive.dimse import FileBackedDIMSE
 from dicom_node.receive.quota import Quota
@@ -86,7 +87,7 @@ class Connection(RequestHandler):
         return bool(poll.poll(self.server.limits.request_timeout_s * 1000))
 
     def _refuse(self, reason: str) -> None:
-        self.server.on_refused(reason, peer_ip=self.client_address[0])
+        self.server.on_refused(reason, Peer(ae_title="", ip=self.client_address[0]))
 
     def _create_association(self) -> Any:
         association = super()._create_association()
@@ -150,7 +151,7 @@ class AssociationServer(ThreadedAssociationServer):
         host = client_address[0]
         if self._connections.take(host):
             return True
-        self.on_refused(TOO_MANY_CONNECTIONS, peer_ip=host)
+        self.on_refused(TOO_MANY_CONNECTIONS, Peer(ae_title="", ip=host))
         return False
 
     def process_request(self, request: Any, client_address: Any) -> None:

@@ -1,8 +1,9 @@
 """The association side: C-ECHO, C-STORE. Errors become DIMSE status codes here, nowhere else.
 
-(Admission is in `door`; storage commitment has its handlers, and its status codes, in `commitment_scp`.)
+Storage commitment has handlers and status codes of its own, in `commitment.scp`.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -14,12 +15,12 @@ from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.sop_class import Verification
 
 from dicom_node.audit.recorder import AuditRecorder
-from dicom_node.commitment.scp import NO_UID, CommitmentSCP
 from dicom_node.errors import IdentityMismatch, Unparsable
-from dicom_node.network.commitment_messages import SOP_CLASS
+from dicom_node.network.commitment_messages import NO_UID, SOP_CLASS
+from dicom_node.network.peer import Peer
 from dicom_node.process.logs import printable
-from dicom_node.receive.admission import AssociationAdmission, peer_of
-from dicom_node.receive.ingest import Ingest, Sender
+from dicom_node.receive.admission import AssociationAdmission
+from dicom_node.receive.ingest import Ingest
 from store.errors import InvalidUID, StoreUnavailable
 from store.files.file_store import check_uid
 
@@ -33,6 +34,8 @@ STATUS_OF: dict[type[Exception], int] = {
 }
 """C-STORE status codes of PS3.4 B.2.3."""
 
+Handler = tuple[evt.EventType, Callable[[evt.Event], Any]]
+"""What pynetdicom calls on an event."""
 STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
 NO_STORAGE = {Verification, SOP_CLASS}
 """The other classes we offer."""
@@ -50,17 +53,17 @@ class StorageSCP:
         admission: AssociationAdmission,
         ingest: Ingest,
         recorder: AuditRecorder,
-        commitment: CommitmentSCP,
+        more_handlers: Sequence[Handler],
     ) -> None:
         self._admission = admission
-        self._commitment = commitment
+        self._more_handlers = more_handlers
         self._ingest = ingest
         self._recorder = recorder
         self._open: set[Any] = set()
         self._storing: set[Any] = set()
 
     @property
-    def handlers(self) -> list[tuple[Any, Any]]:
+    def handlers(self) -> list[Handler]:
         """What pynetdicom calls, and when."""
         return [
             (evt.EVT_REQUESTED, lambda event: self._admission.decide(event.assoc)),
@@ -69,7 +72,7 @@ class StorageSCP:
             (evt.EVT_DIMSE_RECV, self._on_message),
             (evt.EVT_C_ECHO, lambda _: SUCCESS),
             (evt.EVT_C_STORE, self._on_store),
-            *self._commitment.handlers,
+            *self._more_handlers,
         ]
 
     @property
@@ -91,12 +94,14 @@ class StorageSCP:
             return
         self._open.discard(association)
         if association.is_released:
-            self._recorder.record("association.closed", **peer_of(association), detail={})
+            self._recorder.record("association.closed", **Peer.of(association).columns, detail={})
         else:
             idle = "nothing came for too long" if upper_layer.idle_timer_expired() else "ended by this node"
             reason = upper_layer.ending or idle
             detail = {"objects_cut_off": abandoned, "reason": reason}
-            self._recorder.record("association.aborted", "failure", **peer_of(association), detail=detail)
+            self._recorder.record(
+                "association.aborted", "failure", **Peer.of(association).columns, detail=detail
+            )
 
     def _on_sop_common(self, event: evt.Event) -> dict[UID, SOPClassCommonExtendedNegotiation]:
         """Name the service of each class (PS3.7 D.3.3.6): pynetdicom knows no retired or private ones."""
@@ -116,7 +121,7 @@ class StorageSCP:
                 {printable(context.abstract_syntax) for context in association.rejected_contexts}
             ),
         }
-        self._recorder.record("association.opened", **peer_of(association), detail=detail)
+        self._recorder.record("association.opened", **Peer.of(association).columns, detail=detail)
 
     def _on_message(self, event: evt.Event) -> None:
         """Make sure that pynetdicom can answer a C-STORE request, whatever its UIDs are."""
@@ -140,7 +145,7 @@ class StorageSCP:
             self._audit_refusal(event, error)
             return _status(STATUS_OF[type(error)], error)
         except Exception as error:
-            log.exception("c-store failed", **peer_of(association))
+            log.exception("c-store failed", **Peer.of(association).columns)
             return _status(PROCESSING_FAILURE, error)
         finally:
             incoming.discard()
@@ -151,14 +156,14 @@ class StorageSCP:
         received = event.request.DataSet.finish()
         if event.request.AffectedSOPClassUID != event.context.abstract_syntax:
             raise IdentityMismatch
-        peer = peer_of(event.assoc)
+        peer = Peer.of(event.assoc)
         outcome = self._ingest.receive(
             received,
             sop_class_uid=event.request.AffectedSOPClassUID,
             sop_instance_uid=event.request.AffectedSOPInstanceUID,
-            sender=Sender(ae_title=peer["peer_ae"], ip=peer["peer_ip"]),
+            sender=peer,
         )
-        log.info(outcome, **peer, sop_instance_uid=event.request.AffectedSOPInstanceUID)
+        log.info(outcome, **peer.columns, sop_instance_uid=event.request.AffectedSOPInstanceUID)
 
     def _audit_refusal(self, event: evt.Event, error: Exception) -> None:
         uid = event.request.AffectedSOPInstanceUID
@@ -167,7 +172,7 @@ class StorageSCP:
         write(
             "instance.refused",
             "refused",
-            **peer_of(event.assoc),
+            **Peer.of(event.assoc).columns,
             sop_instance_uid=None if uid == NO_UID else str(uid),
             detail={
                 "status": f"0x{STATUS_OF[type(error)]:04X}",

@@ -1,7 +1,6 @@
 """What every result object of ours has in common: patient, study, equipment, times, file meta."""
 
 import io
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -17,33 +16,11 @@ from dicom_node.identity import (
     derived_uid,
 )
 from dicom_node.report import codes
-from dicom_node.report.plan import ReportPlan
+from dicom_node.report.context import ReportContext
 from dicom_node.report.source import INHERITED
-from inference.types import ModelIdentity
 
 
-@dataclass(frozen=True, kw_only=True)
-class Production:
-    """Under which circumstances an object is made; equal ones give equal bytes.
-
-    `at` is aware. Times are written in the source's offset from UTC, or, where the source states
-    none, in that of `at`, because then the written times must be those of the clock on the wall.
-    """
-
-    model: ModelIdentity
-    revision: int
-    installation_uid: str
-    at: datetime
-    plan: ReportPlan
-
-    def __post_init__(self) -> None:
-        if self.at.tzinfo is None:
-            raise ValueError("`at` must know its time zone")
-        if self.revision < 1:
-            raise ValueError(f"revisions count from 1, not {self.revision}")
-
-
-def result_header(source: Dataset, production: Production, *, kind: str, part: str = "") -> Dataset:
+def result_header(source: Dataset, context: ReportContext, *, kind: str, part: str = "") -> Dataset:
     """Return a data set with all that does not depend on the kind of object; `source` is normalised.
 
     The UIDs derive from the source instance, the model, the kind, the revision, the manner and
@@ -55,12 +32,12 @@ def result_header(source: Dataset, production: Production, *, kind: str, part: s
     for keyword in INHERITED:
         if keyword in source:
             ds.add(source[keyword])
-    made = (production.model.sha256, str(production.revision), production.plan.variant)
+    made = (context.model.sha256, str(context.revision), context.plan.variant)
     ds.SOPInstanceUID = derived_uid(kind, source.SOPInstanceUID, *made, part)
     ds.SeriesInstanceUID = derived_uid(kind, source.StudyInstanceUID, source.SeriesInstanceUID)
-    ds.InstanceNumber = 1000 * (production.revision - 1) + int(source.get("InstanceNumber") or 1)
-    _equip(ds, source, production)
-    _date(ds, source, production.at)
+    ds.InstanceNumber = 1000 * (context.revision - 1) + int(source.get("InstanceNumber") or 1)
+    _equip(ds, source, context)
+    _date(ds, source, context.at)
     return ds
 
 
@@ -102,11 +79,11 @@ def file_bytes(ds: Dataset) -> bytes:
     return stream.getvalue()
 
 
-def _equip(ds: Dataset, source: Dataset, production: Production) -> None:
+def _equip(ds: Dataset, source: Dataset, context: ReportContext) -> None:
     """Say that we made the object, with which model, and which machine took the source image."""
-    model = production.model
+    model = context.model
     ds.Manufacturer, ds.ManufacturerModelName = MANUFACTURER, MODEL_NAME
-    ds.DeviceSerialNumber = production.installation_uid
+    ds.DeviceSerialNumber = context.installation_uid
     # The digest has all 64 characters an LO may have: it is not last, so that padding cannot make it 65.
     ds.SoftwareVersions = [__version__, model.sha256, f"{model.name} {model.version}"]
     scanner = Dataset()

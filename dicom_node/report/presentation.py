@@ -13,7 +13,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ColorSoftcopyPresentationStateStorage, GrayscaleSoftcopyPresentationStateStorage
 
 from dicom_node.report.beats import Column, columns
-from dicom_node.report.header import Production, reference, result_header
+from dicom_node.report.context import ReportContext
+from dicom_node.report.header import reference, result_header
 from dicom_node.report.panel import DISCLAIMER, summary
 from dicom_node.report.quantities import BY_KEY, PHASES
 from inference.types import CycleMeasurement, StripResult
@@ -32,12 +33,12 @@ ICC_DATE: Final = slice(24, 36)
 """Where an ICC profile says when it was made (ICC.1:2010, 7.2)."""
 
 
-def presentation_state(source: Dataset, measured: Sequence[StripResult], production: Production) -> Dataset:
+def presentation_state(source: Dataset, measured: Sequence[StripResult], context: ReportContext) -> Dataset:
     """Return graphics for the measured strips, in the order of their frames; `source` is normalised.
 
     Colour images get a Color Softcopy Presentation State, gray ones a Grayscale one.
     """
-    ds = result_header(source, production, kind="presentation_state")
+    ds = result_header(source, context, kind="presentation_state")
     ds.Modality, ds.SeriesNumber = "PR", SERIES_NUMBER
     ds.SeriesDescription = "M-mode LV measurements (graphics)"
     ds.BodyPartExamined = "HEART"  # unpaired: spares the object a Laterality (PS3.3 C.7.3.1)
@@ -49,7 +50,7 @@ def presentation_state(source: Dataset, measured: Sequence[StripResult], product
     ds.GraphicAnnotationSequence = [
         annotation
         for frame, strips in groupby(measured, key=lambda each: each.frame)
-        for annotation in _annotations(source, frame, list(strips), production)
+        for annotation in _annotations(source, frame, list(strips), context)
     ]
     return ds
 
@@ -82,7 +83,7 @@ def _srgb() -> bytes:
 
 
 def _annotations(
-    source: Dataset, frame: int, strips: Sequence[StripResult], production: Production
+    source: Dataset, frame: int, strips: Sequence[StripResult], context: ReportContext
 ) -> Iterator[Dataset]:
     for phase, layer in LAYERS.items():
         lines = [
@@ -93,7 +94,7 @@ def _annotations(
         ]
         texts = [text for strip in strips for text in _labels(strip.cycles[strip.chosen], phase)]
         yield _annotation(source, frame, layer, lines, texts)
-    said = "\r\n".join(line for strip in strips for line in summary(strip, production.model))
+    said = "\r\n".join(line for strip in strips for line in summary(strip, context.model))
     box = TextObject(said, "DISPLAY", bounding_box=SUMMARY_BOX, text_justification="LEFT")
     yield _annotation(source, frame, RESULTS, [], [box])
 

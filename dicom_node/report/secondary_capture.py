@@ -16,7 +16,8 @@ from pydicom.uid import (
 from dicom_node import __version__
 from dicom_node.identity import MANUFACTURER, MODEL_NAME
 from dicom_node.report import codes
-from dicom_node.report.header import Production, code_item, reference, result_header
+from dicom_node.report.context import ReportContext
+from dicom_node.report.header import code_item, reference, result_header
 
 SERIES_NUMBER = 9003
 LOSSY_SYNTAXES: Final = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless})
@@ -25,7 +26,7 @@ LOSSY_SYNTAXES: Final = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNe
 def secondary_capture(
     source: Dataset,
     picture: NDArray[np.uint8],
-    production: Production,
+    context: ReportContext,
     *,
     frame: int,
     source_syntax: UID,
@@ -35,11 +36,11 @@ def secondary_capture(
     Args:
         source: the normalised header of the source image.
         picture: (rows, columns, 3) RGB, the matrix of the source frame, perhaps with room added below.
-        production: who makes it, and when.
+        context: who makes it, and when.
         frame: the source frame that was drawn upon, from 0.
         source_syntax: the transfer syntax the source came in, which may be a lossy one.
     """
-    ds = result_header(source, production, kind="overlay", part=str(frame))
+    ds = result_header(source, context, kind="overlay", part=str(frame))
     ds.SOPClassUID, ds.Modality = SecondaryCaptureImageStorage, "US"
     ds.SeriesNumber, ds.SeriesDescription = SERIES_NUMBER, "M-mode LV measurements (overlay)"
     ds.ConversionType, ds.ImageType = "WSD", ["DERIVED", "SECONDARY"]
@@ -49,8 +50,8 @@ def secondary_capture(
     ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = ds.ContentDate, ds.ContentTime
     # The heart is unpaired: a body part spares the object an empty Laterality (PS3.3 C.7.3.1).
     ds.BodyPartExamined, ds.PatientOrientation = "HEART", ""
-    if production.revision > 1:
-        ds.ImageComments = f"Revision {production.revision}: replaces the earlier pictures of this series"
+    if context.revision > 1:
+        ds.ImageComments = f"Revision {context.revision}: replaces the earlier pictures of this series"
     _describe_derivation(ds, source, frame)
     _describe_quality(ds, source, source_syntax)
     _set_pixels(ds, picture)

@@ -9,7 +9,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, SimplifiedAdultEchoSRStorage
 
 from dicom_node.identity import CODING_SCHEME_DESIGNATOR, CODING_SCHEME_UID, MANUFACTURER
-from dicom_node.report.header import Production, reference, result_header
+from dicom_node.report.context import ReportContext
+from dicom_node.report.header import reference, result_header
 from dicom_node.report.legal import is_legal
 from dicom_node.report.objects import Predecessor
 from dicom_node.report.quantities import QUANTITIES, known
@@ -20,7 +21,7 @@ from dicom_node.report.tid5300 import simplified_report
 from dicom_node.settings import SRTemplate
 from inference.types import StripResult
 
-Tree = Callable[[Dataset, Sequence[StripResult], Production], ContainerContentItem]
+Tree = Callable[[Dataset, Sequence[StripResult], ReportContext], ContainerContentItem]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ def structured_report(
     template: SRTemplate,
     source: Dataset,
     results: Sequence[StripResult],
-    production: Production,
+    context: ReportContext,
     predecessor: Predecessor | None = None,
 ) -> Dataset:
     """Return the SR of one source image with its strips; `source` is normalised.
@@ -70,14 +71,14 @@ def structured_report(
     No human has seen it: UNVERIFIED and PRELIMINARY, always.
     """
     document = DOCUMENTS[template]
-    ds = result_header(source, production, kind=template)
+    ds = result_header(source, context, kind=template)
     ds.SOPClassUID, ds.Modality = document.sop_class, "SR"
     ds.SeriesNumber, ds.SeriesDescription = document.series_number, document.series_description
     if document.needs_time_zone and "TimezoneOffsetFromUTC" not in ds:
-        ds.TimezoneOffsetFromUTC = production.at.strftime("%z")
+        ds.TimezoneOffsetFromUTC = context.at.strftime("%z")
     _state(ds, source, results, predecessor)
-    ds.update(document.tree(source, results, production))
-    if production.plan.snomed == "SRT":
+    ds.update(document.tree(source, results, context))
+    if context.plan.snomed == "SRT":
         use_retired_codes(ds)
     return ds
 

@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset
 
 from dicom_node.identity import derived_uid
 from dicom_node.report import codes, items
-from dicom_node.report.header import Production
+from dicom_node.report.context import ReportContext
 from dicom_node.report.refusals import refusal_of
 from dicom_node.report.reported import Reported, reported
 from inference.image.patient import patient_of
@@ -30,13 +30,13 @@ INTERVAL: Final = "uncertainty ranges are the 95 % interval of each value"
 
 
 def measurement_report(
-    source: Dataset, results: Sequence[StripResult], production: Production
+    source: Dataset, results: Sequence[StripResult], context: ReportContext
 ) -> ContainerContentItem:
     """Return the root container: a group of measurements per strip, or the reason why there are none."""
-    groups = [_group(source, result, production) for result in results]
+    groups = [_group(source, result, context) for result in results]
     (root,) = MeasurementReport(
         observation_context=ObservationContext(
-            observer_device_context=items.observer(production.installation_uid)
+            observer_device_context=items.observer(context.installation_uid)
         ),
         procedure_reported=codes.TRANSTHORACIC_ECHO,
         title=codes.IMAGING_MEASUREMENT_REPORT,
@@ -46,7 +46,7 @@ def measurement_report(
 
 
 def _group(
-    source: Dataset, result: StripResult, production: Production
+    source: Dataset, result: StripResult, context: ReportContext
 ) -> MeasurementsAndQualitativeEvaluations:
     """Return TID 1501 of one strip; what was not measured says so in a code."""
     numbers = reported(result, patient_of(source)) if result.measured else []
@@ -56,7 +56,7 @@ def _group(
         tracking_identifier=_tracking(source, result, "left ventricle"),
         finding_type=codes.LEFT_VENTRICLE,
         finding_sites=[FindingSite(codes.LEFT_VENTRICLE)],
-        algorithm_id=items.algorithm(production.model, INTERVAL, family=codes.ARTIFICIAL_INTELLIGENCE),
+        algorithm_id=items.algorithm(context.model, INTERVAL, family=codes.ARTIFICIAL_INTELLIGENCE),
         measurements=[_measurement(source, result, each) for each in numbers],
         qualitative_evaluations=evaluations,
     )

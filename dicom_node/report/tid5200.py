@@ -6,38 +6,38 @@ from highdicom.sr import CodeContentItem, ContainerContentItem, NumContentItem
 from pydicom.dataset import Dataset
 
 from dicom_node.report import codes, items
-from dicom_node.report.header import Production
+from dicom_node.report.context import ReportContext
 from dicom_node.report.reported import Reported, of_each_beat, reported
 from inference.image.patient import patient_of
 from inference.types import StripResult
 
 
 def echo_report(
-    source: Dataset, results: Sequence[StripResult], production: Production
+    source: Dataset, results: Sequence[StripResult], context: ReportContext
 ) -> ContainerContentItem:
     """Return the root container: one measurement group of the left ventricle per measured strip."""
     root = ContainerContentItem(codes.ADULT_ECHO_REPORT, is_content_continuous=False, template_id="5200")
-    groups = [_measurement_group(source, result, production) for result in results if result.measured]
+    groups = [_measurement_group(source, result, context) for result in results if result.measured]
     site = CodeContentItem(codes.FINDING_SITE, codes.LEFT_VENTRICLE, items.MODIFIER)
     root.ContentSequence = [
         items.language(),
-        *items.observer(production.installation_uid),
+        *items.observer(context.installation_uid),
         *items.patient_characteristics(patient_of(source)),
         items.container(codes.FINDINGS, [site, *groups]),  # TID 5202
     ]
     return root
 
 
-def _measurement_group(source: Dataset, result: StripResult, production: Production) -> ContainerContentItem:
+def _measurement_group(source: Dataset, result: StripResult, context: ReportContext) -> ContainerContentItem:
     """Return the means of a strip, and after them, when asked for, the numbers of every beat."""
     numbers = reported(result, patient_of(source))
-    if production.plan.per_beat:
+    if context.plan.per_beat:
         numbers += of_each_beat(result)
     return items.container(
         codes.MEASUREMENT_GROUP,
         [
             CodeContentItem(codes.IMAGE_MODE, codes.M_MODE, items.MODIFIER),
-            *items.algorithm(production.model),
+            *items.algorithm(context.model),
             *(_measurement(source, result.frame, each) for each in numbers),
         ],
     )

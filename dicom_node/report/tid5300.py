@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from dicom_node.report import codes, items
-from dicom_node.report.header import Production
+from dicom_node.report.context import ReportContext
 from dicom_node.report.quantities import LV_MASS_INDEX
 from dicom_node.report.reported import Reported, reported
 from inference.image.patient import patient_of
@@ -55,7 +55,7 @@ POST_COORDINATED: Final[Mapping[str, Meaning]] = {
 
 
 def simplified_report(
-    source: Dataset, results: Sequence[StripResult], production: Production
+    source: Dataset, results: Sequence[StripResult], context: ReportContext
 ) -> ContainerContentItem:
     """Return the root container: all strips together, for this template knows no groups."""
     numbers = list(_numbers(source, results))
@@ -64,7 +64,7 @@ def simplified_report(
     root = ContainerContentItem(codes.ADULT_ECHO_REPORT, is_content_continuous=False, template_id="5300")
     root.ContentSequence = [
         items.language(),
-        *items.observer(production.installation_uid),
+        *items.observer(context.installation_uid),
         *items.patient_characteristics(patient_of(source)),
         items.container(codes.PRE_COORDINATED, pre),
         items.container(codes.POST_COORDINATED, post),

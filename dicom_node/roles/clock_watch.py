@@ -1,13 +1,10 @@
 """A clock that is set back by an hour must not make anything wait an hour longer."""
 
-import time
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
 
-from dicom_node.settings import Settings
-from store.db.database import Database
+from dicom_node.runtime import Runtime
 from store.rows import backlog
 
 log = structlog.get_logger()
@@ -17,26 +14,11 @@ TOLERANCE = timedelta(seconds=2)
 
 
 class ClockWatch:
-    """Compares the clock with one that nobody can set.
+    """Compares the time of day with a clock that nobody can set."""
 
-    Args:
-        database: where deliveries and jobs wait until a time.
-        settings: how long they normally wait.
-        clock: the time of day.
-        steady_s: seconds from anywhere, never backwards.
-    """
-
-    def __init__(
-        self,
-        database: Database,
-        settings: Settings,
-        *,
-        clock: Callable[[], datetime],
-        steady_s: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._database = database
-        self._clock = clock
-        self._steady_s = steady_s
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        settings = runtime.settings
         longest_s = max(settings.delivery.max_retry_s, settings.delivery.commitment_wait_s)
         self._delivery_wait = timedelta(seconds=longest_s)
         self._job_wait = timedelta(seconds=settings.job.retry_s)
@@ -48,8 +30,8 @@ class ClockWatch:
         At the first look, after who knows what: waits longer than the settings allow. Later, when
         the clock went back: every wait, because it began before the clock went back.
         """
-        now = self._clock()
-        origin = now - timedelta(seconds=self._steady_s())
+        now = self._runtime.clock()
+        origin = now - timedelta(seconds=self._runtime.steady_s())
         pulled = 0
         if self._origin is None:
             pulled = self._pull(now, self._delivery_wait, self._job_wait)
@@ -60,6 +42,6 @@ class ClockWatch:
         return pulled
 
     def _pull(self, now: datetime, delivery_wait: timedelta, job_wait: timedelta) -> int:
-        with self._database.transaction() as session:
+        with self._runtime.database.transaction() as session:
             pulled = backlog.pull_forward(session, now=now, delivery_wait=delivery_wait, job_wait=job_wait)
         return sum(pulled.values())

@@ -12,7 +12,6 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
 from dicom_node import __version__
-from dicom_node.audit.recorder import AuditRecorder
 from dicom_node.commitment.scp import CommitmentSCP
 from dicom_node.errors import CannotListen, NodeError
 from dicom_node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -27,11 +26,12 @@ from dicom_node.receive.rejection_log import RejectionLog
 from dicom_node.receive.server import AssociationServer
 from dicom_node.receive.storage_scp import StorageSCP
 from dicom_node.receive.upper_layer import UpperLayerLimits
+from dicom_node.roles.start import open_runtime
+from dicom_node.runtime import Runtime
 from dicom_node.settings import NodeSettings, Settings
-from dicom_node.storage.disk import MEGABYTE, DiskWatch
-from store.db.database import START_CHECK_S, Database
+from dicom_node.storage.disk import DiskWatch
+from store.db.database import START_CHECK_S
 from store.errors import StoreError
-from store.files.file_store import FileStore
 
 ACCEPT_POLL_S = 0.05
 DRAIN_POLL_S = 0.02
@@ -47,19 +47,18 @@ log = structlog.get_logger(__name__)
 class Receiver:
     """The DICOM side of one process: `start`, then `stop`."""
 
-    def __init__(self, settings: Settings, *, database: Database | None = None) -> None:
-        self._settings = settings
-        self._database = database or Database(settings.store_url)
-        self._files = FileStore(settings.node.data_dir, reserve_bytes=settings.disk.hard_free_mb * MEGABYTE)
-        self._recorder = AuditRecorder(self._database)
-        self._rejection_log = RejectionLog(self._recorder)
-        self._ingest = Ingest(self._database, self._files)
-        disk = DiskWatch(self._files, settings.disk, self._recorder)
+    def __init__(self, runtime: Runtime) -> None:
+        self._settings = settings = runtime.settings
+        self._database, self._files, self._recorder = runtime.database, runtime.files, runtime.recorder
+        self._clock = runtime.clock
+        self._rejection_log = RejectionLog(runtime.recorder, runtime.steady_s)
+        self._ingest = Ingest(runtime.database, runtime.files, runtime.clock)
+        disk = DiskWatch(runtime.files, settings.disk, runtime.recorder)
         self._scp = StorageSCP(
             admission=AssociationAdmission(settings, rejection_log=self._rejection_log, disk=disk),
             ingest=self._ingest,
-            recorder=self._recorder,
-            commitment=CommitmentSCP(settings, self._database, self._recorder),
+            recorder=runtime.recorder,
+            more_handlers=CommitmentSCP(runtime).handlers,
         )
         self._servers: list[AssociationServer] = []
 
@@ -109,7 +108,7 @@ class Receiver:
         node = self._settings.node
         # A sibling on the same port may be in the middle of a file; it writes at least that often.
         removed = self._files.clear_incoming(
-            untouched_s=node.network_timeout_s if node.receivers > 1 else 0.0
+            now=self._clock(), untouched_s=node.network_timeout_s if node.receivers > 1 else 0.0
         )
         adopted = self._ingest.adopt_orphans()
         if removed or adopted:
@@ -190,7 +189,7 @@ def run_receiver(
     with StopSignal(watch_stdin=watch_stdin) as stop, ExitStack() as resources:
         try:
             resources.enter_context(node_runs(settings.node.data_dir))
-            receiver = Receiver(settings)
+            receiver = Receiver(open_runtime(settings, stop.requested))
             port = receiver.start(check_database=not watch_stdin)
         except (NodeError, StoreError) as error:
             log.error("cannot start", error=str(error))  # noqa: TRY400 - expected, and said in one line

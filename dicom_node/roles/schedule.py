@@ -14,11 +14,12 @@ from typing import NamedTuple
 import structlog
 
 from dicom_node.commitment.scu import ask_due, report_due
-from dicom_node.delivery.outbox import Outbox, deliver_due, park_homeless
+from dicom_node.delivery.outbox import deliver_due, park_homeless
 from dicom_node.roles.clock_watch import ClockWatch
+from dicom_node.runtime import Runtime
 from dicom_node.settings import StudySettings
 from dicom_node.storage.retention import INTERVAL_S as RETENTION_INTERVAL_S
-from dicom_node.storage.retention import Keeper, tidy
+from dicom_node.storage.retention import apply_retention
 from dicom_node.study.completion import is_complete
 from store.db.database import Database
 from store.errors import StoreUnavailable
@@ -86,20 +87,19 @@ class Sweeper:
                 log.exception("sweep.broken", sweep=name)
 
 
-def scheduler(outbox: Outbox, more: Mapping[str, Callable[[], int]] = MappingProxyType({})) -> Sweeper:
+def scheduler(runtime: Runtime, more: Mapping[str, Callable[[], int]] = MappingProxyType({})) -> Sweeper:
     """Return all sweeps, not started; `more` are sweeps that are made elsewhere, by name."""
-    settings, database = outbox.settings, outbox.database
-    keeper = Keeper(settings=settings, database=database, files=outbox.files, clock=outbox.clock)
-    watch = ClockWatch(database, settings, clock=outbox.clock)
+    settings, database = runtime.settings, runtime.database
+    watch = ClockWatch(runtime)
     sweeps: dict[str, Callable[[], int]] = {
-        "complete studies": lambda: complete_studies(database, settings.study, now=outbox.clock()),
-        "park homeless deliveries": partial(park_homeless, outbox),
-        "report storage commitment": partial(report_due, outbox),
+        "complete studies": lambda: complete_studies(database, settings.study, now=runtime.clock()),
+        "park homeless deliveries": partial(park_homeless, runtime),
+        "report storage commitment": partial(report_due, runtime),
         "watch the clock": watch.look,
         **more,
     }
     for destination in settings.destinations:
-        sweeps[f"deliver to {destination.name}"] = partial(deliver_due, outbox, destination)
-        sweeps[f"ask {destination.name} for storage commitment"] = partial(ask_due, outbox, destination)
+        sweeps[f"deliver to {destination.name}"] = partial(deliver_due, runtime, destination)
+        sweeps[f"ask {destination.name} for storage commitment"] = partial(ask_due, runtime, destination)
     timed = {name: Sweep(sweep, INTERVAL_S) for name, sweep in sweeps.items()}
-    return Sweeper({**timed, "retention": Sweep(partial(tidy, keeper), RETENTION_INTERVAL_S)})
+    return Sweeper({**timed, "retention": Sweep(partial(apply_retention, runtime), RETENTION_INTERVAL_S)})

@@ -5,10 +5,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
-from datetime import UTC, datetime
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import structlog
 
@@ -16,10 +16,12 @@ from dicom_node import __version__
 from dicom_node.errors import NodeError
 from dicom_node.process.locks import node_runs
 from dicom_node.process.stop_signal import StopSignal
+from dicom_node.roles.start import open_runtime
 from dicom_node.roles.web import WebService
+from dicom_node.runtime import Runtime
 from dicom_node.settings import Settings
 from store.audit import audit_log
-from store.db.database import START_CHECK_S, Database
+from store.db.database import START_CHECK_S
 from store.errors import StoreError, StoreUnavailable
 
 log = structlog.get_logger()
@@ -39,13 +41,15 @@ def run_supervisor(settings: Settings, config_path: Path | None) -> int:
         for role, command in commands(settings, config_path).items()
     ]
     try:
-        with node_runs(settings.node.data_dir), closing(Database(settings.store_url)) as database:
+        with node_runs(settings.node.data_dir), ExitStack() as resources:
             for child in children:
                 child.tend(time.monotonic())  # they load for longer than the next two lines take
-            database.upgrade()
-            database.check(limit_s=START_CHECK_S)
-            with WebService(settings, database, on_trouble=partial(_note_web_trouble, database)):
-                return supervise(children, database)
+            runtime = open_runtime(settings, Event())
+            resources.callback(runtime.database.close)
+            runtime.database.upgrade()
+            runtime.database.check(limit_s=START_CHECK_S)
+            resources.enter_context(WebService(runtime, on_trouble=partial(_note_web_trouble, runtime)))
+            return supervise(children, runtime)
     except (NodeError, StoreError) as error:
         log.error("serve.cannot_run", error=str(error))  # noqa: TRY400 - a sentence, no traceback
         for child in children:
@@ -70,7 +74,7 @@ class Child:
 
     The child's standard input is a pipe that this process holds open: when the pipe ends, because
     it was closed or because this process died in whatever way, the child drains
-    (`lifecycle.StopSignal`). So no child survives its supervisor, and a stop signal that went to the
+    (`process.stop_signal`). So no child survives its supervisor, and a stop signal that went to the
     whole process group is not taken for a second one.
     """
 
@@ -126,18 +130,18 @@ def next_delay_s(previous_s: float, *, alive_s: float) -> float:
     return min(2 * previous_s, LONGEST_DELAY_S)
 
 
-def supervise(children: Sequence[Child], database: Database) -> int:
+def supervise(children: Sequence[Child], runtime: Runtime) -> int:
     """Keep the children running until the first signal, then drain them; 1 if a second one killed them."""
     with StopSignal() as stop:
-        _note(database, "node.started", role="supervisor")
+        _note(runtime, "node.started", role="supervisor")
         while not stop.wait(POLL_S):
             for child in children:
                 exit_code = child.tend(time.monotonic())
                 if exit_code is not None:
-                    _note_death(database, child, exit_code)
+                    _note_death(runtime, child, exit_code)
     with StopSignal() as hurry:
         drained = _drain(children, hurry)
-    _note(database, "node.stopped", role="supervisor", drained=drained)
+    _note(runtime, "node.stopped", role="supervisor", drained=drained)
     return 0 if drained else 1
 
 
@@ -152,22 +156,22 @@ def _drain(children: Sequence[Child], hurry: StopSignal) -> bool:
     return True
 
 
-def _note_death(database: Database, child: Child, exit_code: int) -> None:
+def _note_death(runtime: Runtime, child: Child, exit_code: int) -> None:
     detail = {"role": child.role, "exit_code": exit_code, "restart_in_s": child.delay_s}
     log.warning("serve.child_died", **detail)
-    _note(database, "node.stopped", "failure", **detail)
+    _note(runtime, "node.stopped", "failure", **detail)
 
 
-def _note_web_trouble(database: Database, why: str) -> None:
-    _note(database, "web.cannot_listen", "failure", error=why)
+def _note_web_trouble(runtime: Runtime, why: str) -> None:
+    _note(runtime, "web.cannot_listen", "failure", error=why)
 
 
-def _note(database: Database, event: str, outcome: str = "success", **detail: object) -> None:
+def _note(runtime: Runtime, event: str, outcome: str = "success", **detail: object) -> None:
     """Audit, unless the store is away: children matter more than the row about them."""
     try:
-        with database.transaction() as session:
+        with runtime.database.transaction() as session:
             audit_log.record(
-                session, event, outcome, at=datetime.now(UTC), detail={"version": __version__, **detail}
+                session, event, outcome, at=runtime.clock(), detail={"version": __version__, **detail}
             )
     except StoreUnavailable as error:
         log.warning("serve.not_audited", event_name=event, error=str(error))

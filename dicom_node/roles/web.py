@@ -12,10 +12,8 @@ from dicom_node.monitoring.metrics import registry
 from dicom_node.monitoring.web.pages import Application, application
 from dicom_node.monitoring.web.password import Password
 from dicom_node.monitoring.web.server import Server
-from dicom_node.settings import Settings
-from store.db.database import Database
+from dicom_node.runtime import Runtime
 from store.errors import StoreError
-from store.files.file_store import FileStore
 
 log = structlog.get_logger()
 
@@ -27,14 +25,12 @@ class WebService:
     """Answers from `with` on; while it cannot, tries again every few seconds.
 
     Args:
-        settings: the node's.
-        database: read only.
+        runtime: the supervisor's; nothing is written.
         on_trouble: told once why the port cannot be opened.
     """
 
-    def __init__(self, settings: Settings, database: Database, *, on_trouble: Callable[[str], None]) -> None:
-        self._settings = settings
-        self._database = database
+    def __init__(self, runtime: Runtime, *, on_trouble: Callable[[str], None]) -> None:
+        self._runtime = runtime
         self._on_trouble = on_trouble
         self._stop = Event()
         self._thread = Thread(target=self._run, name="web", daemon=True)
@@ -65,7 +61,7 @@ class WebService:
                 self._stop.wait(RETRY_S)
 
     def _serve(self) -> None:
-        web = self._settings.web
+        web = self._runtime.settings.web
         with Server(web.host, web.port, self._application()) as server:
             self.port = server.server_port
             self.listening.set()
@@ -78,11 +74,6 @@ class WebService:
         server.shutdown()
 
     def _application(self) -> Application:
-        settings, files = self._settings, FileStore(self._settings.node.data_dir)
         return application(
-            settings,
-            self._database,
-            files,
-            registry=registry(settings, self._database, files),
-            password=Password.of(settings.web),
+            self._runtime, registry=registry(self._runtime), password=Password.of(self._runtime.settings.web)
         )

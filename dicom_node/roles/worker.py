@@ -3,7 +3,7 @@
 import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -14,22 +14,20 @@ from sqlalchemy.orm import Session
 from dicom_node import __version__
 from dicom_node.audit.checkpoints import Checkpointer, last_checkpoint
 from dicom_node.audit.sweeps import audit_sweeps
-from dicom_node.delivery.outbox import Outbox
 from dicom_node.errors import AnalyzerError, NodeError, place_of
-from dicom_node.installation import installation_uid
+from dicom_node.identity import installation_uid
 from dicom_node.process.locks import WORKER_LOCK, node_runs
 from dicom_node.process.stop_signal import StopSignal
 from dicom_node.report.plan import ReportPlan
 from dicom_node.roles import schedule
+from dicom_node.roles.start import open_runtime
+from dicom_node.runtime import Runtime
 from dicom_node.settings import JobSettings, Settings
-from dicom_node.storage.disk import MEGABYTE
 from dicom_node.study.image_analyzer import LoadAnalyzer, load_analyzer
 from dicom_node.study.pipeline import Interrupted, Pipeline, run_job
 from dicom_node.study.sandbox.analyzer import SandboxedAnalyzer
 from store.audit import audit_log
-from store.db.database import Database
 from store.errors import StoreError, StoreUnavailable
-from store.files.file_store import FileStore
 from store.rows import jobs
 from store.rows.jobs import Job
 
@@ -62,29 +60,26 @@ def _run(settings: Settings, load_analyzer: LoadAnalyzer, stop: Event, resources
     analyzer = resources.enter_context(
         SandboxedAnalyzer(settings, load_analyzer)
     )  # loads its networks meanwhile
-    database = Database(settings.store_url)
-    resources.callback(database.close)
-    database.upgrade()
-    database.check()
-    files = FileStore(data_dir, reserve_bytes=settings.disk.hard_free_mb * MEGABYTE)
-    outbox = Outbox(settings=settings, database=database, files=files, clock=utc_now, stop=stop)
+    runtime = open_runtime(settings, stop)
+    resources.callback(runtime.database.close)
+    runtime.database.upgrade()
+    runtime.database.check()
     pipeline = Pipeline(
-        database=database,
-        files=outbox.files,
-        steps=analyzer,
+        runtime=runtime,
+        analyzer=analyzer,
         plan=ReportPlan.of(settings),
         installation_uid=installation_uid(data_dir),
-        clock=utc_now,
     )
-    checkpointer = Checkpointer(settings=settings, database=database)
-    resources.enter_context(last_checkpoint(checkpointer, utc_now))
-    resources.enter_context(on_duty(pipeline, settings.job))
-    scheduler = schedule.scheduler(outbox, audit_sweeps(settings, database, utc_now, checkpointer))
+    checkpointer = Checkpointer(settings=settings, database=runtime.database)
+    resources.enter_context(last_checkpoint(checkpointer, runtime.clock))
+    resources.enter_context(on_duty(runtime))
+    sweeps = audit_sweeps(settings, runtime.database, runtime.clock, checkpointer)
+    scheduler = schedule.scheduler(runtime, sweeps)
     scheduler.start()  # what is due for delivery need not wait for the networks
     resources.callback(scheduler.shutdown)
     note_model(pipeline)
     while not stop.is_set():
-        if not work_once(pipeline, settings.job, stop=stop):
+        if not work_once(pipeline):
             stop.wait(IDLE_S)
 
 
@@ -105,15 +100,16 @@ def only_worker(data_dir: Path) -> Iterator[None]:
 
 
 @contextmanager
-def on_duty(pipeline: Pipeline, policy: JobSettings) -> Iterator[None]:
+def on_duty(runtime: Runtime) -> Iterator[None]:
     """Record start and end of the worker; at the start, queue again what a crashed one left behind."""
     detail = {"role": "worker", "version": __version__}
-    with pipeline.database.transaction() as session:
-        audit_log.record(session, "node.started", at=pipeline.clock(), detail=detail)
-        jobs.requeue_running(session, now=pipeline.clock(), max_attempts=policy.max_attempts)
+    max_attempts = runtime.settings.job.max_attempts
+    with runtime.database.transaction() as session:
+        audit_log.record(session, "node.started", at=runtime.clock(), detail=detail)
+        jobs.requeue_running(session, now=runtime.clock(), max_attempts=max_attempts)
     yield
-    with pipeline.database.transaction() as session:
-        audit_log.record(session, "node.stopped", at=pipeline.clock(), detail=detail)
+    with runtime.database.transaction() as session:
+        audit_log.record(session, "node.stopped", at=runtime.clock(), detail=detail)
 
 
 def note_model(pipeline: Pipeline) -> None:
@@ -122,60 +118,61 @@ def note_model(pipeline: Pipeline) -> None:
     Raises:
         AnalystError: they cannot be loaded.
     """
-    detail = vars(pipeline.steps.model)
-    with pipeline.database.transaction() as session:
-        audit_log.record(session, "model.loaded", at=pipeline.clock(), detail=detail)
+    detail = vars(pipeline.analyzer.model)
+    with pipeline.runtime.database.transaction() as session:
+        audit_log.record(session, "model.loaded", at=pipeline.runtime.clock(), detail=detail)
 
 
-def work_once(pipeline: Pipeline, policy: JobSettings, *, stop: Event) -> bool:
+def work_once(pipeline: Pipeline) -> bool:
     """Claim one job and see it through; False when there was none, or no store to ask."""
     try:
-        with pipeline.database.transaction() as session:
-            job = jobs.claim(session, now=pipeline.clock())
+        with pipeline.runtime.database.transaction() as session:
+            job = jobs.claim(session, now=pipeline.runtime.clock())
     except StoreUnavailable as error:
         log.warning("worker.waits", error=str(error))
         return False
     if job is not None:
-        see_through(job, pipeline, policy, stop=stop)
+        see_through(job, pipeline)
     return job is not None
 
 
-def see_through(job: Job, pipeline: Pipeline, policy: JobSettings, *, stop: Event) -> None:
+def see_through(job: Job, pipeline: Pipeline) -> None:
     """Run a job; whatever goes wrong becomes the job's next state, never the end of the worker.
 
     Raises:
         AnalystError: no analysis process can be started any more; the job is handed back.
     """
+    runtime, policy = pipeline.runtime, pipeline.runtime.settings.job
     try:
-        run_job(job, pipeline, stop=stop)
+        run_job(job, pipeline)
     except Interrupted:
-        record_transition(pipeline, partial(jobs.release, job=job), stop=stop)
+        record_transition(runtime, partial(jobs.release, job=job))
     except AnalyzerError:
-        record_transition(pipeline, partial(jobs.release, job=job), stop=stop)
+        record_transition(runtime, partial(jobs.release, job=job))
         raise  # no job can be done here: the supervisor starts another worker
     except StoreUnavailable as error:
         # Not the study's fault: the attempt does not count.
         log.warning("job.waits", study=job.study_uid, error=str(error))
-        stop.wait(policy.retry_s)
-        record_transition(pipeline, partial(jobs.release, job=job), stop=stop)
+        runtime.stop.wait(policy.retry_s)
+        record_transition(runtime, partial(jobs.release, job=job))
     except Exception as error:
         place = place_of(error)
         log.exception("job.failed", study=job.study_uid, attempt=job.attempts, place=place)
-        record_transition(pipeline, partial(retry_or_fail, job=job, error=place, policy=policy), stop=stop)
+        record_transition(runtime, partial(retry_or_fail, job=job, error=place, policy=policy))
 
 
-def record_transition(pipeline: Pipeline, move: Callable[..., None], *, stop: Event) -> None:
+def record_transition(runtime: Runtime, transition: Callable[..., None]) -> None:
     """Record what became of a job as soon as the store can be written.
 
     If the worker is stopped before, the row stays RUNNING and the next start queues it again.
     """
     while True:
         try:
-            with pipeline.database.transaction() as session:
-                move(session, now=pipeline.clock())
+            with runtime.database.transaction() as session:
+                transition(session, now=runtime.clock())
         except StoreUnavailable as error:
             log.warning("worker.waits", error=str(error))
-            if stop.wait(IDLE_S):
+            if runtime.stop.wait(IDLE_S):
                 return
         else:
             return
@@ -187,8 +184,3 @@ def retry_or_fail(session: Session, *, job: Job, error: str, policy: JobSettings
         jobs.fail(session, job, error=error, now=now)
     else:
         jobs.retry(session, job, error=error, not_before=now + timedelta(seconds=policy.retry_s), now=now)
-
-
-def utc_now() -> datetime:
-    """Return the time, aware."""
-    return datetime.now(UTC)

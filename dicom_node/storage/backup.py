@@ -1,12 +1,12 @@
 """`echonode backup` and `echonode restore`."""
 
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
 from dicom_node import __version__
+from dicom_node.process.clock import utc_now
 from dicom_node.process.locks import node_stands_still
 from dicom_node.settings import Settings
 from store import backup
@@ -33,7 +33,7 @@ def restore(settings: Settings, source: Path) -> int:
         NodeError: the node runs.
         StoreError: `source` is no sound backup, or the disk is full.
     """
-    now = datetime.now(UTC)
+    now = utc_now()
     with node_stands_still(settings.node.data_dir), closing(Database(settings.store_url)) as database:
         former = backup.restore(source, database.path, now=now)
         database.upgrade()

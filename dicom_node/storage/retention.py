@@ -4,18 +4,15 @@ A file goes first and its row says so afterwards, both inside one write transact
 the study again meanwhile, and after a crash in between the next sweep does the same once more.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
-from dicom_node.settings import RetentionSettings, Settings
+from dicom_node.runtime import Runtime
+from dicom_node.settings import RetentionSettings
 from dicom_node.storage.disk import is_low
 from store.audit import audit_log
-from store.db.database import Database
 from store.db.states import StudyState
-from store.files.file_store import FileStore
 from store.rows import retention_candidates
 from store.rows.retention_candidates import RetentionCandidate
 
@@ -26,26 +23,16 @@ BATCH = 32
 """Files per transaction: others wait for the database no longer than these take to remove."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Keeper:
-    """Whose files, by which rules, at what time."""
-
-    settings: Settings
-    database: Database
-    files: FileStore
-    clock: Callable[[], datetime]
-
-
-def tidy(keeper: Keeper) -> int:
+def apply_retention(runtime: Runtime) -> int:
     """Remove every file that may go, oldest studies first; return how many."""
-    policy, removed = keeper.settings.retention, 0
+    policy, removed = runtime.settings.retention, 0
     for kind in retention_candidates.KINDS:
-        with keeper.database.read() as session:
+        with runtime.database.read() as session:
             held = retention_candidates.candidates(session, kind)
         for candidate in held:
-            if reason_to_go(candidate, now=keeper.clock(), policy=policy, pressed=_pressed(keeper)):
-                removed += _remove_all(keeper, candidate)
-    return removed + _remove_conflicts(keeper)
+            if reason_to_go(candidate, now=runtime.clock(), policy=policy, pressed=_pressed(runtime)):
+                removed += _remove_all(runtime, candidate)
+    return removed + _remove_conflicts(runtime)
 
 
 def reason_to_go(
@@ -69,40 +56,40 @@ def reason_to_go(
     return "disk" if pressed and policy.days else None
 
 
-def _pressed(keeper: Keeper) -> bool:
-    return is_low(keeper.files.free_bytes(), was_low=True, policy=keeper.settings.disk)
+def _pressed(runtime: Runtime) -> bool:
+    return is_low(runtime.files.free_bytes(), was_low=True, policy=runtime.settings.disk)
 
 
-def _remove_all(keeper: Keeper, candidate: RetentionCandidate) -> int:
+def _remove_all(runtime: Runtime, candidate: RetentionCandidate) -> int:
     removed = 0
-    while batch := _remove_some(keeper, candidate):
+    while batch := _remove_some(runtime, candidate):
         removed += batch
     return removed
 
 
-def _remove_some(keeper: Keeper, candidate: RetentionCandidate) -> int:
+def _remove_some(runtime: Runtime, candidate: RetentionCandidate) -> int:
     """Remove a batch of files of a study, if its state still lets them go; return how many."""
-    pressed = _pressed(keeper)
-    with keeper.database.transaction() as session:
+    pressed = _pressed(runtime)
+    with runtime.database.transaction() as session:
         for current in retention_candidates.candidates(session, candidate.kind, candidate.study_uid):
-            now = keeper.clock()
-            why = reason_to_go(current, now=now, policy=keeper.settings.retention, pressed=pressed)
+            now = runtime.clock()
+            why = reason_to_go(current, now=now, policy=runtime.settings.retention, pressed=pressed)
             gone = retention_candidates.paths(session, current, limit=BATCH)
             if why:
-                freed = keeper.files.remove(gone)
+                freed = runtime.files.remove(gone)
                 retention_candidates.mark_gone(session, current, gone, size_bytes=freed, why=why, now=now)
                 log.info("retention.removed", study=current.study_uid, files=len(gone), because=why)
                 return len(gone)
     return 0
 
 
-def _remove_conflicts(keeper: Keeper) -> int:
+def _remove_conflicts(runtime: Runtime) -> int:
     """Files kept aside have no row: their age is that of the file."""
-    days, now = keeper.settings.retention.days, keeper.clock()
-    old = keeper.files.conflicts_before(now - timedelta(days=days)) if days else []
+    days, now = runtime.settings.retention.days, runtime.clock()
+    old = runtime.files.conflicts_before(now - timedelta(days=days)) if days else []
     if old:
-        freed = keeper.files.remove(old)
-        with keeper.database.transaction() as session:
+        freed = runtime.files.remove(old)
+        with runtime.database.transaction() as session:
             detail = {"files": len(old), "size_bytes": freed, "because": "age"}
             audit_log.record(session, "conflict.file_removed", at=now, detail=detail)
     return len(old)

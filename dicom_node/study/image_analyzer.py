@@ -1,11 +1,13 @@
-"""The two steps that need networks or highdicom, on files; and where they come from in production."""
+"""Measuring a kept file and building its report objects: what needs the networks and highdicom."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from pydicom import Dataset
+
+from dicom_node.report.context import ReportContext
 from dicom_node.report.objects import ReportObject, UnreportableSource
 from dicom_node.settings import Settings
 from dicom_node.study.image_result import Analyse, ImageResult, examine
@@ -14,27 +16,29 @@ from inference.image.reading import read_image
 from inference.types import ModelIdentity, StripResult
 from store.rows.instances import Instance
 
+BuildResults = Callable[[Dataset, Sequence[StripResult], ReportContext], Sequence[ReportObject]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageAnalyzer:
-    """Both steps, done in this process, and what makes the numbers."""
+    """Measures and reports in this process."""
 
     analyse: Analyse
-    build_results: Callable[..., Sequence[ReportObject]]
+    build_results: BuildResults
     model: ModelIdentity
 
     def examine(self, image: Instance, path: Path) -> ImageResult:
         """Measure one kept file."""
         return examine(image, path, self.analyse)
 
-    def report(self, path: Path, strips: Sequence[StripResult], **context: Any) -> list[ReportObject]:
-        """Build the objects of one kept file; `circumstances` are those of `report.build_results`.
+    def report(self, path: Path, strips: Sequence[StripResult], context: ReportContext) -> list[ReportObject]:
+        """Build the objects of one kept file.
 
         Raises:
             UnreportableSource: the image cannot be referred to, or no longer be decoded.
         """
         try:
-            return list(self.build_results(read_image(path), strips, model=self.model, **context))
+            return list(self.build_results(read_image(path), strips, context))
         except InferenceError as error:
             raise UnreportableSource(str(error)) from error
 

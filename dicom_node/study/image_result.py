@@ -7,7 +7,7 @@ from pathlib import Path
 from pydicom import Dataset
 
 from dicom_node.report.charset import charset_is_missing
-from inference.errors import Implausible, InferenceError, LowAgreement, NoCycle, PixelDataError
+from inference.errors import InferenceError, PixelDataError
 from inference.image.attributes import attribute
 from inference.image.reading import read_image
 from inference.types import StripResult
@@ -18,7 +18,6 @@ Analyse = Callable[[Dataset], Sequence[StripResult]]
 _NEEDED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 # Numbers of a strip that the audit log repeats; the others follow from these.
 _AUDITED = ("LVIDd_cm", "LVIDs_cm", "EF_percent")
-_JUDGED = frozenset(error.reason for error in (NoCycle, Implausible, LowAgreement))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +45,7 @@ class ImageResult:
 
 
 def examine(image: Instance, path: Path, analyse: Analyse) -> ImageResult:
-    """Read one kept file and measure it; a file that cannot be read is a finding, not an error.
+    """Read one kept file and measure it; a file that cannot be read is a result, not an error.
 
     Raises:
         MemoryError: the file needs more than there is.
@@ -73,13 +72,8 @@ def _is_one(uid: object) -> bool:
 
 
 def unusable(image: Instance, detail: str, *, reason: str = PixelDataError.reason) -> ImageResult:
-    """Return the finding that nothing can be made of the file itself."""
+    """Return the result of a file that cannot be used."""
     return ImageResult(image=image, strips=[StripResult(status="not_measured", reason=reason, detail=detail)])
-
-
-def judged(strip: StripResult) -> bool:
-    """Tell whether a strip was looked at in vain: nothing is wrong with its file."""
-    return strip.region is not None and strip.reason in _JUDGED
 
 
 def _audited(strip: StripResult) -> Mapping[str, object]:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from dicom_node.process.clock import utc_now
 from dicom_node.report.overlay import draw_overlay
 from inference.errors import WeightsMismatch
 from inference.evaluation.document import as_document
@@ -76,7 +76,7 @@ def write_report(folder: Path, evaluation: Evaluation, scores: Sequence[PictureS
     pictures = {score.picture.name: picture_png(score, evaluation.model) for score in scores}
     for name, data in pictures.items():
         (folder / name).with_suffix(".png").write_bytes(data)
-    html = page(evaluation, scores, pictures, made=datetime.now(UTC))
+    html = page(evaluation, scores, pictures, made=utc_now())
     (folder / "report.html").write_text(html, encoding="utf-8")
     document = json.dumps(as_document(evaluation, scores), indent=2)
     (folder / "report.json").write_text(document + "\n", encoding="utf-8")

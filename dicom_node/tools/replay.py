@@ -1,10 +1,10 @@
 """`echonode replay` and `resend`: a study is analysed, or what was parked is sent, once more."""
 
 from contextlib import closing
-from datetime import UTC, datetime
 
 from rich.console import Console
 
+from dicom_node.process.clock import utc_now
 from dicom_node.settings import Settings
 from store.db.database import Database
 from store.rows import deliveries, studies
@@ -17,7 +17,7 @@ def replay_study(settings: Settings, study_uid: str) -> int:
         StoreError: the study is unknown or still being worked on, or the database cannot be written.
     """
     with closing(Database(settings.store_url)) as database, database.transaction() as session:
-        job = studies.replay(session, study_uid, now=datetime.now(UTC))
+        job = studies.replay(session, study_uid, now=utc_now())
     Console().print(f"queued as revision {job.revision}")
     return 0
 
@@ -28,7 +28,7 @@ def resend_parked(settings: Settings, study_uid: str | None) -> int:
     Raises:
         StoreError: the database cannot be written.
     """
-    now = datetime.now(UTC)
+    now = utc_now()
     with closing(Database(settings.store_url)) as database, database.transaction() as session:
         parked = deliveries.parked(session, study_uid)
         for delivery in parked:

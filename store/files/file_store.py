@@ -8,7 +8,6 @@ import hashlib
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -199,13 +198,14 @@ class FileStore:
             raise StoreError(f"{relative!r} is outside the data folder")
         return self._root / path
 
-    def clear_incoming(self, *, untouched_s: float = 0.0) -> int:
+    def clear_incoming(self, *, now: datetime, untouched_s: float = 0.0) -> int:
         """Remove files that a killed receiver left half written; returns how many.
 
         Args:
+            now: the time of day.
             untouched_s: spare files written to within this time, which a sibling may be receiving.
         """
-        newest = time.time() - untouched_s
+        newest = now.timestamp() - untouched_s
         with _disk():
             orphans = [path for path in self.incoming.iterdir() if path.stat().st_mtime <= newest]
             for path in orphans:

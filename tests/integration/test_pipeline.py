@@ -16,7 +16,7 @@ import standin
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.uid import UltrasoundImageStorage
 
-from dicom_node.installation import installation_uid
+from dicom_node.identity import installation_uid
 from dicom_node.report.objects import UnreportableSource
 from dicom_node.report.plan import ReportPlan
 from dicom_node.roles.schedule import complete_studies

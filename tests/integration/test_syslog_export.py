@@ -19,7 +19,6 @@ from receivers import wait_for
 from rig import free_port
 from scale import SCALE
 
-from dicom_node.audit import syslog as syslog_export
 from dicom_node.audit.dicom_message import KINDS
 from dicom_node.audit.sweeps import seal_old
 from dicom_node.audit.syslog import BATCH, SyslogExporter, lag_s

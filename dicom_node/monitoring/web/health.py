@@ -7,24 +7,24 @@ from pathlib import Path
 from sqlalchemy import text
 
 from dicom_node.process.locks import WORKER_LOCK, is_locked
-from dicom_node.settings import Settings
+from dicom_node.runtime import Runtime
 from dicom_node.storage.disk import is_low
 from store.db.database import Database
 from store.errors import StoreUnavailable
-from store.files.file_store import FileStore
 
 OK = "ok"
 TCP_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 LISTENING = re.compile(r"^ *\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F:]+ 0A ", re.MULTILINE)
 
 
-def health(settings: Settings, database: Database, files: FileStore) -> Mapping[str, str]:
+def health(runtime: Runtime) -> Mapping[str, str]:
     """Return "ok", or what is wrong in a few words, for each thing that must work."""
+    node = runtime.settings.node
     return {
-        "database": _database(database),
-        "disk": _disk(settings, files),
-        "worker": OK if is_locked(settings.node.data_dir / WORKER_LOCK) else "not running",
-        "receiver": OK if _listens(settings.node.port) else "not listening",
+        "database": _database(runtime.database),
+        "disk": _disk(runtime),
+        "worker": OK if is_locked(node.data_dir / WORKER_LOCK) else "not running",
+        "receiver": OK if _listens(node.port) else "not listening",
     }
 
 
@@ -37,12 +37,12 @@ def _database(database: Database) -> str:
     return OK
 
 
-def _disk(settings: Settings, files: FileStore) -> str:
+def _disk(runtime: Runtime) -> str:
     try:
-        free_bytes = files.free_bytes()
+        free_bytes = runtime.files.free_bytes()
     except StoreUnavailable:
         return "not available"
-    return "low" if is_low(free_bytes, was_low=False, policy=settings.disk) else OK
+    return "low" if is_low(free_bytes, was_low=False, policy=runtime.settings.disk) else OK
 
 
 def _listens(port: int) -> bool:

@@ -11,9 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from dicom_node.monitoring.web.health import OK, health
 from dicom_node.monitoring.web.password import Password
-from dicom_node.settings import Settings
-from store.db.database import Database
-from store.files.file_store import FileStore
+from dicom_node.runtime import Runtime
 
 Application = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
 TEXT = "text/plain; charset=utf-8"
@@ -29,16 +27,14 @@ class Page(NamedTuple):
 
 
 def application(
-    settings: Settings,
-    database: Database,
-    files: FileStore,
+    runtime: Runtime,
     *,
     registry: CollectorRegistry,
     password: Password | None,
 ) -> Application:
     """Return the WSGI application (PEP 3333)."""
     pages: dict[str, Callable[[], Page]] = {
-        "/healthz": lambda: _health_page(settings, database, files),
+        "/healthz": lambda: _health_page(runtime),
         "/metrics": lambda: Page(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry)),
     }
 
@@ -69,8 +65,8 @@ def _plain(status: HTTPStatus, *headers: tuple[str, str]) -> Page:
     return Page(status, TEXT, f"{status.phrase}\n".encode(), headers)
 
 
-def _health_page(settings: Settings, database: Database, files: FileStore) -> Page:
-    checks = health(settings, database, files)
+def _health_page(runtime: Runtime) -> Page:
+    checks = health(runtime)
     well = all(found == OK for found in checks.values())
     document: dict[str, Any] = {"status": OK if well else "failing", "checks": checks}
     status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE

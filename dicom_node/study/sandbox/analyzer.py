@@ -1,25 +1,29 @@
-"""The analysis process as the pipeline sees it: the two steps, done elsewhere, never at our expense."""
+"""The analysis process as the pipeline sees it: an analyzer that survives what an image does to it."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, TypeVar
 
 import structlog
 
 from dicom_node.errors import AnalysisFailed, AnalysisStopped, AnalyzerError
+from dicom_node.report.context import ReportContext
 from dicom_node.report.objects import ReportObject, UnreportableSource
 from dicom_node.settings import Settings
 from dicom_node.study.image_analyzer import LoadAnalyzer
 from dicom_node.study.image_result import ImageResult, unusable
 from dicom_node.study.sandbox.messages import (
-    Answer,
+    BuildReport,
     Died,
+    Examine,
+    Examined,
     Failure,
     Outcome,
     OutOfMemory,
     Ready,
     Refusal,
+    ReportBuilt,
     Request,
     Start,
 )
@@ -29,15 +33,16 @@ from store.rows.instances import Instance
 
 log = structlog.get_logger()
 
+Expected = TypeVar("Expected", Examined, ReportBuilt)
 START_LIMIT_S = 300.0
 TRIES = 2
 """What died or ran out of memory may have been the victim of another image, or of another program."""
 
 
 class SandboxedAnalyzer:
-    """A `pipeline.Examiner` whose work is done by a child process, replaced whenever it had to be stopped.
+    """A `pipeline.Analyzer` whose work is done by a child process, replaced whenever it had to be stopped.
 
-    Use as a context manager. `settings.job` says how long one step may take and how much memory it
+    Use as a context manager. `settings.job` says how long one request may take and how much memory it
     may take beyond what the networks do.
     """
 
@@ -72,32 +77,30 @@ class SandboxedAnalyzer:
         """Measure one kept file; what cannot be done within the limits is a finding, too.
 
         Raises:
-            AnalystError: no process can be started.
+            AnalyzerError: no process can be started.
             AnalysisFailed: a mistake of ours.
         """
         try:
-            finding: ImageResult = self._ask(Request(step="examine", arguments=(image, path), context={}))
+            return self._ask(Examine(image=image, path=path), Examined).result
         except AnalysisStopped as error:
             return unusable(image, str(error))
-        return finding
 
-    def report(self, path: Path, strips: Sequence[StripResult], **context: Any) -> list[ReportObject]:
+    def report(self, path: Path, strips: Sequence[StripResult], context: ReportContext) -> list[ReportObject]:
         """Build the objects of one kept file.
 
         Raises:
-            UnreportableSource: as `steps.Steps.report` does.
+            UnreportableSource: as `ImageAnalyzer.report` does.
             AnalysisStopped: not within the limits.
-            AnalystError, AnalysisFailed: as `examine` does.
+            AnalyzerError, AnalysisFailed: as `examine` does.
         """
-        request = Request(step="report", arguments=(path, strips), context=context)
-        made: list[ReportObject] = self._ask(request)
-        return made
+        return list(self._ask(BuildReport(path=path, strips=strips, context=context), ReportBuilt).objects)
 
-    def _ask(self, request: Request) -> Any:
+    def _ask(self, request: Request, expected: type[Expected]) -> Expected:
         for _ in range(TRIES):
-            match self._ready().ask(request, limit_s=self._limits.image_timeout_s):
-                case Answer(value=value):
-                    return value
+            outcome = self._ready().ask(request, limit_s=self._limits.image_timeout_s)
+            if isinstance(outcome, expected):
+                return outcome
+            match outcome:
                 case Refusal(sentence=sentence):
                     raise UnreportableSource(sentence)
                 case Failure(place=place):
@@ -116,7 +119,7 @@ class SandboxedAnalyzer:
         """Return the process once its networks are loaded.
 
         Raises:
-            AnalystError: they cannot be, or are no longer those that the worker began with.
+            AnalyzerError: they cannot be, or are no longer those that the worker began with.
         """
         process = self._process or self._begin()
         if process.model is None:
@@ -131,7 +134,7 @@ class SandboxedAnalyzer:
         return process
 
     def _replace(self, why: str) -> None:
-        log.warning("analyst.stopped", because=why)
+        log.warning("sandbox.stopped", because=why)
         self._end()
         self._begin()
 

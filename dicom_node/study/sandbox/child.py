@@ -1,4 +1,4 @@
-"""The analysis process itself: `python -m dicom_node.analyst.child FD`, started by `Child` alone."""
+"""The analysis process itself: `python -m dicom_node.study.sandbox.child FD`, started by `Process` alone."""
 
 import ctypes
 import os
@@ -14,12 +14,15 @@ from dicom_node.errors import NodeError, place_of
 from dicom_node.process import logs
 from dicom_node.study.image_analyzer import ImageAnalyzer
 from dicom_node.study.sandbox.messages import (
-    Answer,
+    BuildReport,
+    Examine,
+    Examined,
     Failure,
     OutOfMemory,
     Ready,
     Refusal,
     Reply,
+    ReportBuilt,
     Request,
     Start,
 )
@@ -31,21 +34,21 @@ OOM_SCORE: Final = 500
 
 
 def main(worker: Connection) -> None:
-    """Load the steps, then answer the worker until it is gone."""
+    """Load the analyzer, then answer the worker until it is gone."""
     die_with_the_worker()
     logs.configure()
     start: Start = worker.recv()
-    steps = load(start, worker)
-    if steps is None:
+    analyzer = load(start, worker)
+    if analyzer is None:
         return
     limit_memory(start.settings.job.image_memory_mb << 20)
-    worker.send(Ready(model=steps.model))
+    worker.send(Ready(model=analyzer.model))
     while True:
-        worker.send(answer(steps, worker.recv()))
+        worker.send(answer(analyzer, worker.recv()))
 
 
 def load(start: Start, worker: Connection) -> ImageAnalyzer | None:
-    """Return the steps; None after telling the worker why there are none."""
+    """Return the analyzer; None after telling the worker why there is none."""
     try:
         return start.load_analyzer(start.settings)
     except (InferenceError, NodeError) as error:
@@ -55,10 +58,14 @@ def load(start: Start, worker: Connection) -> ImageAnalyzer | None:
     return None
 
 
-def answer(steps: ImageAnalyzer, request: Request) -> Reply:
-    """Do one step; whatever it raises becomes a message without any text of the image."""
+def answer(analyzer: ImageAnalyzer, request: Request) -> Reply:
+    """Do what is asked; whatever it raises becomes a message without any text of the image."""
     try:
-        return Answer(value=getattr(steps, request.step)(*request.arguments, **request.context))
+        match request:
+            case Examine(image=image, path=path):
+                return Examined(result=analyzer.examine(image, path))
+            case BuildReport(path=path, strips=strips, context=context):
+                return ReportBuilt(objects=analyzer.report(path, strips, context))
     except NodeError as error:
         return Refusal(sentence=str(error))
     except Exception as error:  # noqa: BLE001 - as above

@@ -1,17 +1,21 @@
 """What the worker and its analysis process say to each other: pickled, plain, frozen values."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
 
+from dicom_node.report.context import ReportContext
+from dicom_node.report.objects import ReportObject
 from dicom_node.settings import Settings
 from dicom_node.study.image_analyzer import LoadAnalyzer
-from inference.types import ModelIdentity
+from dicom_node.study.image_result import ImageResult
+from inference.types import ModelIdentity, StripResult
+from store.rows.instances import Instance
 
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """To the child, once: load these steps, by these settings."""
+    """To the child, once: load the analyzer, by these settings."""
 
     load_analyzer: LoadAnalyzer
     """A function of a module, since it crosses by name."""
@@ -26,19 +30,37 @@ class Ready:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """To the child: call this step."""
+class Examine:
+    """To the child: measure this file."""
 
-    step: Literal["examine", "report"]
-    arguments: tuple[Any, ...]
-    context: Mapping[str, Any]
+    image: Instance
+    path: Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """From the child: what the step returned."""
+class BuildReport:
+    """To the child: build the objects of this file."""
 
-    value: Any
+    path: Path
+    strips: Sequence[StripResult]
+    context: ReportContext
+
+
+Request = Examine | BuildReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """From the child: the answer to `Examine`."""
+
+    result: ImageResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportBuilt:
+    """From the child: the answer to `BuildReport`."""
+
+    objects: Sequence[ReportObject]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,5 +94,5 @@ class Died:
     cause: str
 
 
-Reply = Ready | Answer | Refusal | OutOfMemory | Failure
+Reply = Ready | Examined | ReportBuilt | Refusal | OutOfMemory | Failure
 Outcome = Reply | TimedOut | Died

@@ -1,0 +1,37 @@
+"""Who is at the other end of an association."""
+
+from dataclasses import dataclass
+from typing import Any, Self, TypedDict
+
+from dicom_node.process.logs import printable
+
+MAX_AE_TITLE = 16
+"""Characters of an AE title (PS3.5 6.2)."""
+
+
+class PeerColumns(TypedDict):
+    """The columns of the audit log that name a peer."""
+
+    peer_ae: str | None
+    peer_ip: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """AE title and address, as far as they are known; neither is proof of identity without TLS."""
+
+    ae_title: str
+    """Empty when unknown."""
+    ip: str
+    """Empty when unknown."""
+
+    @classmethod
+    def of(cls, association: Any) -> Self:
+        """Return the requestor of an association that this node accepts or rejects."""
+        requestor = association.requestor
+        return cls(ae_title=printable(requestor.ae_title, MAX_AE_TITLE), ip=str(requestor.address))
+
+    @property
+    def columns(self) -> PeerColumns:
+        """The columns of the audit log that name a peer."""
+        return {"peer_ae": self.ae_title or None, "peer_ip": self.ip or None}
