@@ -1,6 +1,5 @@
 """A data folder with studies that are received, measured and delivered without any process or network."""
 
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,18 @@ import builders
 import standin
 from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
+from runtimes import runtime
 
 from dicom_node.identity import installation_uid
-from dicom_node.receive.ingest import Ingest, Sender
+from dicom_node.network.peer import Peer
+from dicom_node.process.clock import Clock, utc_now
+from dicom_node.receive.ingest import Ingest
 from dicom_node.report.plan import ReportPlan
 from dicom_node.roles.schedule import complete_studies
 from dicom_node.roles.worker import work_once
+from dicom_node.runtime import Runtime
 from dicom_node.settings import JobSettings, RetentionSettings, Settings, StudySettings
-from dicom_node.storage.retention import Keeper, tidy
+from dicom_node.storage.retention import apply_retention
 from dicom_node.study.pipeline import Pipeline
 from store.audit import audit_log
 from store.db.database import Database
@@ -46,7 +49,7 @@ class House:
         self.files = Volume(folder)
         self.later = timedelta()
         self.settings = Settings()
-        self.ingest = Ingest(self.database, self.files)
+        self.ingest = Ingest(self.database, self.files, utc_now)
 
     def now(self) -> datetime:
         """Return the time."""
@@ -57,20 +60,19 @@ class House:
         path = builders.save(image(study, number, **attributes), self.files.incoming / "one.part")
         ds = image(study, number)
         uids = {"sop_class_uid": ds.SOPClassUID, "sop_instance_uid": ds.SOPInstanceUID}
-        return self.ingest.receive(path, **uids, sender=Sender(ae_title="SCANNER", ip=None))
+        return self.ingest.receive(path, **uids, sender=Peer(ae_title="SCANNER", ip=""))
 
     def work(self, **job: Any) -> None:
         """Complete every study and do all jobs."""
         complete_studies(self.database, StudySettings(), now=self.now() + timedelta(minutes=1))
+        settings = self.settings.model_copy(update={"job": JobSettings(**job)})
         pipeline = Pipeline(
-            database=self.database,
-            files=self.files,
-            steps=standin.steps(),
+            runtime=self.runtime(settings, clock=lambda: self.now() + timedelta(minutes=1)),
+            analyzer=standin.steps(),
             plan=ReportPlan(by_destination={"pacs": frozenset({"tid5200", "overlay"})}),
             installation_uid=installation_uid(self.folder),
-            clock=lambda: self.now() + timedelta(minutes=1),
         )
-        while work_once(pipeline, JobSettings(**job), stop=threading.Event()):
+        while work_once(pipeline):
             pass
 
     def deliver(self) -> None:
@@ -91,7 +93,11 @@ class House:
     def tidy(self, *, days: float = 30, **policy: Any) -> int:
         """Let retention do its work by these rules."""
         settings = self.settings.model_copy(update={"retention": RetentionSettings(days=days, **policy)})
-        return tidy(Keeper(settings=settings, database=self.database, files=self.files, clock=self.now))
+        return apply_retention(self.runtime(settings))
+
+    def runtime(self, settings: Settings, clock: Clock | None = None) -> Runtime:
+        """Return what the node would work with by these settings."""
+        return runtime(settings=settings, database=self.database, files=self.files, clock=clock or self.now)
 
     def there(self, folder: str = "instances") -> set[str]:
         """Return the names of the study folders that hold files."""

@@ -23,6 +23,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import PresentationContext, build_context
+from runtimes import runtime
 
 from dicom_node.roles.receiver import Receiver
 from dicom_node.settings import Destination, Settings
@@ -34,8 +35,8 @@ from store.rows.instances import Instance
 
 RUN = """
 import sys
-from dicom_node import logs
-from dicom_node.receive import run_receiver
+from dicom_node.process import logs
+from dicom_node.roles.receiver import run_receiver
 from dicom_node.settings import Destination, Settings
 logs.configure(json=True)
 settings = Settings.model_validate_json(sys.argv[1])
@@ -102,7 +103,7 @@ class Node:
 def receiver(data_dir: Path, *, database: Database | None = None, **options: Any) -> Iterator[Node]:
     """Run a receiver in this process."""
     settings = settings_for(data_dir, **options)
-    running = Receiver(settings, database=database)
+    running = Receiver(runtime(settings=settings, database=database))
     port = running.start()
     try:
         yield Node(settings, port)

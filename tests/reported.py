@@ -11,6 +11,7 @@ import numpy as np
 from pydicom import Dataset, dcmread
 
 from dicom_node.report.build import build_results
+from dicom_node.report.context import ReportContext
 from dicom_node.report.objects import ReportObject
 from dicom_node.report.plan import ReportPlan
 from inference.types import StripResult
@@ -33,6 +34,11 @@ def clip(**attributes: Any) -> Dataset:
 
 def built(ds: Dataset, results: list[StripResult] | None = None, **arguments: Any) -> list[ReportObject]:
     """Build the results of `ds` in the usual circumstances, but for `arguments`."""
+    return build_results(ds, results or [measured_strips.strip_result()], context(**arguments))
+
+
+def context(**arguments: Any) -> ReportContext:
+    """Return the usual circumstances, but for `arguments`."""
     usual: dict[str, Any] = {
         "model": measured_strips.MODEL,
         "revision": 1,
@@ -41,7 +47,7 @@ def built(ds: Dataset, results: list[StripResult] | None = None, **arguments: An
         "at": AT,
         "plan": plan("tid5200", "overlay"),
     }
-    return build_results(ds, results or [measured_strips.strip_result()], **(usual | arguments))
+    return ReportContext(**(usual | arguments))
 
 
 def plan(*kinds: Kind, **variant: Any) -> ReportPlan:

@@ -15,11 +15,14 @@ import builders
 from pydicom.dataset import FileDataset
 from sqlalchemy import text
 
+from dicom_node.network.peer import Peer
 from dicom_node.network.scu import Accepted, send_objects
-from dicom_node.receive.ingest import Ingest, Sender
+from dicom_node.process.clock import utc_now
+from dicom_node.receive.ingest import Ingest
 from dicom_node.settings import Destination, PeerSettings
 from store.audit import audit_log
-from store.audit.verification import Flaw, verify
+from store.audit.chain import Flaw
+from store.audit.verification import verify
 from store.db.database import Database
 from store.db.states import DeliveryState
 from store.files.file_store import FileStore
@@ -121,11 +124,11 @@ class Rig:
     def ingest(self, ds: FileDataset) -> None:
         """Take an image in as the receiver does, without one."""
         files = FileStore(self.folder / "data")
-        Ingest(self.database, files).receive(
+        Ingest(self.database, files, utc_now).receive(
             builders.save(ds, files.incoming / "one.part"),
             sop_class_uid=ds.SOPClassUID,
             sop_instance_uid=ds.SOPInstanceUID,
-            sender=Sender(ae_title="SCANNER", ip=None),
+            sender=Peer(ae_title="SCANNER", ip=""),
         )
 
     def events(self, event: str) -> list[audit_log.AuditEvent]:

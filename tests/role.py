@@ -13,16 +13,17 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import standin
 
 from dicom_node.process import logs
 from dicom_node.roles.receiver import run_receiver
+from dicom_node.roles.start import open_runtime
 from dicom_node.roles.supervisor import Child, supervise
 from dicom_node.roles.worker import run_worker
 from dicom_node.settings import Settings
-from store.db.database import Database
 
 
 def arm(moment: str, marker: Path) -> None:
@@ -48,12 +49,12 @@ def _deadly(function: Callable[..., Any], marker: Path, *, after: bool) -> Calla
 
 def serve(settings: Settings, config: str) -> int:
     """Supervise this script's own roles as `dicom_node.serve` does with the command's."""
-    database = Database(settings.store_url)
-    database.upgrade()
+    runtime = open_runtime(settings, Event())
+    runtime.database.upgrade()
     program = [sys.executable, __file__]
     children = [Child(role, [*program, role, config, "--watch-stdin"]) for role in ("receive", "work")]
-    exit_code = supervise(children, database)
-    database.close()
+    exit_code = supervise(children, runtime)
+    runtime.database.close()
     return exit_code
 
 

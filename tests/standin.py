@@ -10,8 +10,7 @@ import io
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 
 import builders
@@ -19,13 +18,12 @@ import numpy as np
 from pydicom import Dataset, dcmwrite
 
 from dicom_node.identity import derived_uid
-from dicom_node.report.objects import Predecessor, ReportObject
-from dicom_node.report.plan import ReportPlan
+from dicom_node.report.context import ReportContext
+from dicom_node.report.objects import ReportObject
 from dicom_node.settings import Settings
 from dicom_node.study.image_analyzer import ImageAnalyzer
 from inference.errors import NoCycle, WeightsMismatch
 from inference.types import ModelIdentity, StripResult, Value
-from store.rows.results import Kind
 
 MODEL = ModelIdentity(name="stand-in", version="1", sha256="5" * 64)
 
@@ -79,13 +77,7 @@ def hang(marker: Path) -> None:
 def build_results(
     source: Dataset,
     results: Sequence[StripResult],  # noqa: ARG001 - the signature of the real one
-    *,
-    model: ModelIdentity,
-    revision: int,
-    predecessors: Mapping[Kind, Predecessor],
-    installation_uid: str,
-    at: datetime,
-    plan: ReportPlan,  # noqa: ARG001 - the signature of the real one
+    context: ReportContext,
 ) -> list[ReportObject]:
     """Return an SR and an overlay whose bytes depend on every argument."""
     do(source.get("ImageComments", "").removeprefix("report "))
@@ -94,11 +86,13 @@ def build_results(
         ds = build(
             StudyInstanceUID=source.StudyInstanceUID,
             SeriesInstanceUID=derived_uid(str(source.StudyInstanceUID), kind),
-            SOPInstanceUID=derived_uid(str(source.SOPInstanceUID), model.sha256, kind, str(revision)),
-            ContentDate=at.strftime("%Y%m%d"),
-            ContentTime=at.strftime("%H%M%S.%f"),
-            DeviceUID=installation_uid,
-            ImageComments=str(predecessors.get("tid5200")),
+            SOPInstanceUID=derived_uid(
+                str(source.SOPInstanceUID), context.model.sha256, kind, str(context.revision)
+            ),
+            ContentDate=context.at.strftime("%Y%m%d"),
+            ContentTime=context.at.strftime("%H%M%S.%f"),
+            DeviceUID=context.installation_uid,
+            ImageComments=str(context.predecessors.get("tid5200")),
         )
         file = io.BytesIO()
         dcmwrite(file, ds, enforce_file_format=True)

@@ -1,19 +1,19 @@
 """A data folder with results to deliver, at a time that the test moves."""
 
-import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import builders
+from runtimes import runtime
 
 from dicom_node.commitment.scu import ask_due
-from dicom_node.delivery.outbox import Outbox, deliver_due
+from dicom_node.delivery.outbox import deliver_due
 from dicom_node.settings import DeliverySettings, Destination, NodeSettings, PeerSettings, Settings
 from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import InstanceState
-from store.files.file_store import FileStore
 from store.rows import deliveries, results
 from store.rows.instances import NewInstance, register
 from store.rows.results import NewResult
@@ -28,25 +28,20 @@ class World:
         self.database = Database(f"sqlite:///{folder}/echonode.db")
         self.database.upgrade()
         self.now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-        self.outbox = Outbox(
-            settings=Settings(
-                node=NodeSettings(data_dir=folder),
-                destinations=destinations,
-                peers=tuple(peers),
-                delivery=DeliverySettings(**delivery),
-            ),
-            database=self.database,
-            files=FileStore(folder),
-            clock=lambda: self.now,
-            stop=threading.Event(),
+        settings = Settings(
+            node=NodeSettings(data_dir=folder),
+            destinations=destinations,
+            peers=tuple(peers),
+            delivery=DeliverySettings(**delivery),
         )
+        self.runtime = runtime(settings=settings, database=self.database, clock=lambda: self.now)
 
     def add(self, number: int, *, study: int = 1, kind: str = "tid5200") -> str:
         """Put an object of a study into the outbox of every destination; return its UID."""
         study_uid = f"1.2.3.{study}"
         make = builders.vendor_sr if kind == "tid5200" else builders.secondary_capture
         ds = make(StudyInstanceUID=study_uid, InstanceNumber=number)
-        path = builders.save(ds, self.outbox.files.absolute(f"results/{study_uid}/{number}.dcm"))
+        path = builders.save(ds, self.runtime.files.absolute(f"results/{study_uid}/{number}.dcm"))
         new = NewResult(
             kind=kind,
             study_uid=study_uid,
@@ -54,10 +49,10 @@ class World:
             source_sop_instance_uid="1.2.3",
             sop_instance_uid=ds.SOPInstanceUID,
             sop_class_uid=ds.SOPClassUID,
-            path=str(path.relative_to(self.outbox.files.absolute("."))),
+            path=str(path.relative_to(self.runtime.files.absolute("."))),
             sha256="0" * 64,
         )
-        names = [destination.name for destination in self.outbox.settings.destinations]
+        names = [destination.name for destination in self.runtime.settings.destinations]
         with self.database.transaction() as session:
             register(session, _scanned(study_uid), now=self.now)
             results.add(session, new, destinations=names, now=self.now)
@@ -65,16 +60,16 @@ class World:
 
     def settle_on(self, *destinations: Destination) -> None:
         """Change the destinations of the settings."""
-        settings = self.outbox.settings.model_copy(update={"destinations": destinations})
-        self.outbox = Outbox(**vars(self.outbox) | {"settings": settings})
+        settings = self.runtime.settings.model_copy(update={"destinations": destinations})
+        self.runtime = replace(self.runtime, settings=settings)
 
     def deliver(self) -> int:
         """Sweep once over every destination."""
-        return sum(deliver_due(self.outbox, each) for each in self.outbox.settings.destinations)
+        return sum(deliver_due(self.runtime, each) for each in self.runtime.settings.destinations)
 
     def ask(self) -> int:
         """Ask every destination for storage commitment."""
-        return sum(ask_due(self.outbox, each) for each in self.outbox.settings.destinations)
+        return sum(ask_due(self.runtime, each) for each in self.runtime.settings.destinations)
 
     def states(self) -> dict[str, int]:
         """Return how many deliveries are in each state that has any."""

@@ -110,15 +110,7 @@ def test_every_report_is_built_or_refused(analyzer: SandboxedAnalyzer, tmp_path:
 
 def report(analyzer: SandboxedAnalyzer, path: Path, finding: ImageResult) -> list[reported.ReportObject]:
     """Build a report of it in the usual circumstances."""
-    return analyzer.report(
-        path,
-        finding.strips,
-        revision=1,
-        predecessors={},
-        installation_uid=reported.OBSERVER,
-        at=reported.AT,
-        plan=reported.plan("tid5200"),
-    )
+    return analyzer.report(path, finding.strips, reported.context(plan=reported.plan("tid5200")))
 
 
 @pytest.mark.parametrize("target", ["header", "pixels"])

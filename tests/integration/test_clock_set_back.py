@@ -1,6 +1,5 @@
 """All sweeps of a worker on a clock that goes back by an hour, with a PACS that was down."""
 
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from pacs import Pacs
 from receivers import wait_for
 from rig import free_port
 
-from dicom_node.delivery.outbox import Outbox
 from dicom_node.roles.schedule import scheduler
 from dicom_node.settings import DeliverySettings, Destination, Settings, StudySettings
 from store.db.states import StudyState
@@ -27,14 +25,8 @@ def test_nothing_waits_an_hour_longer(tmp_path: Path) -> None:
         delivery=DeliverySettings(first_retry_s=2.0, max_retry_s=4.0),
         study=StudySettings(quiet_seconds=1.0),
     )
-    outbox = Outbox(
-        settings=settings,
-        database=house.database,
-        files=house.files,
-        clock=lambda: datetime.now(UTC) + timedelta(minutes=2) + house.later,
-        stop=threading.Event(),
-    )
-    sweeps = scheduler(outbox)
+    resources = house.runtime(settings, clock=lambda: datetime.now(UTC) + timedelta(minutes=2) + house.later)
+    sweeps = scheduler(resources)
     sweeps.start()
     wait_for(lambda: house.events("delivery.retry"), "the PACS was tried in vain")
     house.later = -timedelta(hours=1)
@@ -43,7 +35,7 @@ def test_nothing_waits_an_hour_longer(tmp_path: Path) -> None:
         wait_for(lambda: len(pacs.uids) == 2, "both results are delivered", limit_s=30)
         house.receive(2)
         wait_for(lambda: _state(house, 2) is StudyState.READY, "the new study is complete", limit_s=30)
-        outbox.stop.set()
+        resources.stop.set()
         sweeps.shutdown()
     (event,) = house.events("clock.set_back")
     assert event.detail["deliveries"] == 1 + 1

@@ -55,7 +55,7 @@ def world(tmp_path: Path, pacs: Pacs) -> World:
 def node(tmp_path: Path, world: World) -> Iterator[Node]:
     """Start the receiver of the same node; only the scanner is listed as a peer."""
     peers = [{"ae_title": "SCANNER", "host": "127.0.0.1"}]
-    destinations = world.outbox.settings.destinations
+    destinations = world.runtime.settings.destinations
     with receiver(tmp_path, peers=peers, destinations=destinations) as running:
         yield running
 
@@ -260,7 +260,7 @@ def test_a_destination_taken_out_of_the_settings(tmp_path: Path, world: World) -
     world.add(1)
     world.deliver()
 
-    assert park_homeless(World(tmp_path).outbox) == 1
+    assert park_homeless(World(tmp_path).runtime) == 1
 
     assert world.states() == {DeliveryState.DEAD: 1}
 
@@ -307,16 +307,16 @@ def test_a_scanner_that_left_is_called(world: World, node: Node, scanner: Scanne
         assert scanner.ask(opened, question(image)) == 0x0000
     worker = World(node.data_dir, peers=[scanner.peer])
     worker.now = datetime.now(UTC)
-    assert report_due(worker.outbox) == 0, "the receiver has the first word"
+    assert report_due(worker.runtime) == 0, "the receiver has the first word"
 
     scanner.status = 0x0110
     worker.now += timedelta(seconds=11)
-    assert report_due(worker.outbox) == 1
+    assert report_due(worker.runtime) == 1
     assert reports_of(world) == {"PENDING": 1}
     scanner.status = 0x0000
     worker.now += timedelta(seconds=11)
-    assert report_due(worker.outbox) == 1
-    assert report_due(worker.outbox) == 0
+    assert report_due(worker.runtime) == 1
+    assert report_due(worker.runtime) == 0
 
     assert reports_of(world) == {"REPORTED": 1}
     assert [(kind, own) for kind, _, own in scanner.reports] == [(1, False), (1, False)]
@@ -330,7 +330,7 @@ def test_a_scanner_that_cannot_be_called(world: World, node: Node, scanner: Scan
     with scanner.association(node.port) as opened:
         assert scanner.ask(opened, question(image)) == 0x0000
     world.now += timedelta(seconds=11)
-    assert report_due(world.outbox) == 1
+    assert report_due(world.runtime) == 1
     assert reports_of(world) == {"DEAD": 1}
     assert "no port" in world.events("commitment.report_dead")[0].detail["error"]
 
@@ -349,7 +349,7 @@ def test_a_scanner_that_is_gone_for_good(node: Node, scanner: Scanner) -> None:
     worker.now, attempts = datetime.now(UTC), 0
     while reports_of(worker) == {"PENDING": 1}:
         worker.now += timedelta(seconds=15)
-        attempts += report_due(worker.outbox)
+        attempts += report_due(worker.runtime)
 
     assert reports_of(worker) == {"DEAD": 1}
     assert attempts >= 2

@@ -53,7 +53,7 @@ def world(tmp_path: Path, orthanc: Orthanc) -> World:
 @pytest.fixture
 def node(tmp_path: Path, world: World, port: int) -> Iterator[Node]:
     """Start the receiver of the same node."""
-    with receiver(tmp_path, destinations=world.outbox.settings.destinations, port=port) as running:
+    with receiver(tmp_path, destinations=world.runtime.settings.destinations, port=port) as running:
         yield running
 
 
@@ -96,7 +96,7 @@ def test_orthanc_asks_us(world: World, node: Node, orthanc: Orthanc, tmp_path: P
 
     def told() -> bool:
         world.now = datetime.now(UTC)
-        report_due(world.outbox)
+        report_due(world.runtime)
         return bool(json.loads(orthanc.get(f"/storage-commitment/{transaction}"))["Status"] == "Success")
 
     wait_for(told, "Orthanc knows")

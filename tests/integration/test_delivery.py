@@ -3,6 +3,7 @@
 import gc
 import socket
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 from rig import free_port, wait_for
 from world import World
 
-from dicom_node.delivery.outbox import Outbox, park_homeless
+from dicom_node.delivery.outbox import park_homeless
 from dicom_node.network.scu import Accepted, Refused, Unreachable, Unsupported, echo
 from dicom_node.roles.schedule import scheduler
 from dicom_node.settings import Destination, Settings
@@ -191,9 +192,9 @@ def test_a_destination_taken_out_of_the_settings_is_parked(tmp_path: Path, pacs:
     """Rows for a destination that no longer exists are parked with that reason, others are not touched."""
     world = World(tmp_path, pacs.destination)
     world.add(1)
-    world.outbox = Outbox(**vars(world.outbox) | {"settings": Settings()})
+    world.runtime = replace(world.runtime, settings=Settings())
 
-    assert park_homeless(world.outbox) == 1
+    assert park_homeless(world.runtime) == 1
 
     assert world.waiting() == []
     assert "'pacs' is no longer in the settings" in world.events("delivery.dead")[0].detail["error"]
@@ -216,7 +217,7 @@ def test_stop_ends_a_delivery_between_two_objects(tmp_path: Path, pacs: Pacs) ->
     """A stop request lets the object under way finish and leaves the others for the next start."""
     world = World(tmp_path, pacs.destination)
     made = [world.add(1, study=1), world.add(2, study=2)]
-    pacs.answer = lambda _: world.outbox.stop.set() or 0x0000
+    pacs.answer = lambda _: world.runtime.stop.set() or 0x0000
 
     assert world.deliver() == 1
 
@@ -293,11 +294,11 @@ def test_a_hanging_destination_delays_only_itself(tmp_path: Path, pacs: Pacs) ->
         hanging = Destination(name="hanging", ae_title="PACS", host="127.0.0.1", port=port, timeout_s=60)
         world = World(tmp_path, hanging, pacs.destination)
         made = [world.add(1, study=1), world.add(2, study=2), world.add(3, study=1)]
-        running = scheduler(world.outbox)
+        running = scheduler(world.runtime)
         running.start()
 
         wait_for(lambda: len(pacs.uids) == len(made), "the other one has everything", limit_s=20)
-        world.outbox.stop.set()
+        world.runtime.stop.set()
     running.shutdown()
 
 

@@ -15,6 +15,7 @@ import pytest
 import standin
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.uid import UltrasoundImageStorage
+from runtimes import runtime
 
 from dicom_node.identity import installation_uid
 from dicom_node.report.objects import UnreportableSource
@@ -43,20 +44,19 @@ class Node:
         self.database.upgrade()
         self.files = FileStore(folder)
         self.now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-        self.stop = threading.Event()
+        resources = runtime(folder, database=self.database, files=self.files, clock=lambda: self.now)
+        self.stop = resources.stop
         self.pipeline = Pipeline(
-            database=self.database,
-            files=self.files,
-            steps=standin.steps(),
+            runtime=resources,
+            analyzer=standin.steps(),
             plan=ReportPlan(by_destination={"pacs": frozenset({"tid5200", "overlay"})}),
             installation_uid=installation_uid(folder),
-            clock=lambda: self.now,
         )
         self._number = 0
 
     def with_steps(self, **steps: Any) -> Pipeline:
         """Return the pipeline with other steps."""
-        return replace(self.pipeline, steps=replace(self.pipeline.steps, **steps))
+        return replace(self.pipeline, analyzer=replace(self.pipeline.analyzer, **steps))
 
     def receive(
         self, comment: str = "", *, state: InstanceState = InstanceState.RECEIVED, **other: Any
@@ -91,7 +91,8 @@ class Node:
 
     def work(self, **policy: Any) -> bool:
         """Do one job."""
-        return work_once(self.pipeline, JobSettings(**policy), stop=self.stop)
+        settings = self.pipeline.runtime.settings.model_copy(update={"job": JobSettings(**policy)})
+        return work_once(replace(self.pipeline, runtime=replace(self.pipeline.runtime, settings=settings)))
 
     def outcomes(self) -> dict[str, tuple[InstanceState, str | None]]:
         """Return state and reason per image."""
@@ -323,12 +324,12 @@ def test_a_repeated_job_makes_the_same_bytes(node: Node) -> None:
         job = jobs.claim(session, now=node.now)
     assert job is not None
     with pytest.raises(StoreUnavailable):
-        run_job(job, node.with_steps(build_results=build_and_pull_the_plug), stop=node.stop)
+        run_job(job, node.with_steps(build_results=build_and_pull_the_plug))
     before = {path: path.read_bytes() for path in node.folder.glob("results/*/*.dcm")}
     away.rename(database)
     node.now += timedelta(hours=1)
 
-    run_job(job, node.pipeline, stop=node.stop)
+    run_job(job, node.pipeline)
 
     assert {path: path.read_bytes() for path in node.folder.glob("results/*/*.dcm")} == before
     assert len(node.results()) == len(before) == 2

@@ -17,6 +17,7 @@ from pacs import Pacs
 from pydicom.uid import UltrasoundImageStorage
 from receivers import Node, Process, process, receiver, settings_for, wait_for
 from rig import free_port
+from runtimes import runtime
 
 from dicom_node.errors import SettingsError
 from dicom_node.monitoring import certificates, preflight
@@ -202,7 +203,7 @@ def test_key_that_others_can_read(tmp_path: Path, authority: Authority) -> None:
     for mode in (0o640, 0o604, 0o644):
         identity.private_key.chmod(mode)
         with pytest.raises(SettingsError, match="chmod 600"):
-            Receiver(settings_with(tmp_path, tls)).start()
+            Receiver(runtime(settings=settings_with(tmp_path, tls))).start()
         assert certificates.verdict(tls, now=datetime.now(UTC))[0] == "failed"
     identity.private_key.chmod(0o600)
     with receiver(tmp_path):
@@ -221,7 +222,7 @@ def test_files_that_are_none(tmp_path: Path, authority: Authority, ours: Identit
                 broken.chmod(0o600)
             tls = good.model_copy(update={key: path})
             with pytest.raises(SettingsError, match=rf"tls\.\w+: {tmp_path}|tls\.certificate"):
-                Receiver(settings_with(tmp_path / "node", tls)).start()
+                Receiver(runtime(settings=settings_with(tmp_path / "node", tls))).start()
 
 
 @pytest.mark.parametrize(("days", "expected"), [(365, "ok"), (29, "warning"), (-1, "failed")])

@@ -11,6 +11,7 @@ from receivers import Node, association, contexts_of, push, receiver, wait_for
 
 from dicom_node.audit import recorder
 from dicom_node.audit.recorder import AuditRecorder
+from dicom_node.process.clock import utc_now
 from store.audit import audit_log
 from store.audit.verification import verify
 from store.db.database import Database
@@ -84,7 +85,7 @@ def test_rows_that_were_lost_leave_a_row(
 ) -> None:
     """When too many wait, the number of those lost is on record as soon as the database is back."""
     monkeypatch.setattr(recorder, "MAX_WAITING", 3)
-    writing = AuditRecorder(database)
+    writing = AuditRecorder(database, utc_now)
     with locked(tmp_path / "echonode.db"):
         for number in range(8):
             writing.record("association.rejected", "refused", detail={"number": number})
@@ -116,7 +117,7 @@ def test_what_is_lost_at_the_stop_is_said(
     database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With the database away to the end, the log says how many rows nobody will see."""
-    writing = AuditRecorder(database)
+    writing = AuditRecorder(database, utc_now)
     with locked(tmp_path / "echonode.db"):
         writing.record("association.opened", detail={})
         writing.close()

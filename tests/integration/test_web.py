@@ -16,6 +16,7 @@ import pytest
 from midlife import without_triggers
 from prometheus_client.parser import text_string_to_metric_families
 from receivers import wait_for
+from runtimes import runtime
 from sqlalchemy import insert
 
 from dicom_node.monitoring.web import server
@@ -46,7 +47,7 @@ def web(database: Database, *, port: int = 0, node_port: int = 0, **options: Any
         web={"port": port, **options},  # type: ignore[arg-type]  # as above
     )
     troubles: list[str] = []
-    with WebService(settings, database, on_trouble=troubles.append) as service:
+    with WebService(runtime(settings=settings, database=database), on_trouble=troubles.append) as service:
         wait_for(lambda: service.listening.is_set() or troubles, "the web port is open or cannot be")
         service.troubles = troubles  # type: ignore[attr-defined]  # for the test alone
         yield service

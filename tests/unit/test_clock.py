@@ -7,11 +7,11 @@ from threading import Event
 
 import pytest
 from midlife import without_triggers
+from runtimes import runtime
 from sqlalchemy import insert, select
 
 from dicom_node.roles.clock_watch import ClockWatch
 from dicom_node.roles.schedule import Sweep, Sweeper
-from dicom_node.settings import Settings
 from store.audit import audit_log
 from store.db.database import Database
 from store.db.schema import delivery_table, job_table, result_table, study_table
@@ -54,7 +54,14 @@ class Clocks:
 
     def watch(self, database: Database) -> ClockWatch:
         """Return a watch that goes by these clocks."""
-        return ClockWatch(database, Settings(), clock=lambda: self.day, steady_s=lambda: self.steady_s)
+        return ClockWatch(
+            runtime(
+                database.path.parent,
+                database=database,
+                clock=lambda: self.day,
+                steady_s=lambda: self.steady_s,
+            )
+        )
 
 
 def waits(database: Database) -> tuple[datetime, datetime]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dicom_node.audit.recorder import AuditRecorder
+from dicom_node.process.clock import utc_now
 from dicom_node.settings import DiskSettings
 from dicom_node.storage.disk import MEGABYTE, DiskWatch, is_low
 from store.audit import audit_log
@@ -47,7 +48,7 @@ def test_a_change_is_audited_once_and_the_rejected_are_counted(tmp_path: Path) -
     database = Database(f"sqlite:///{tmp_path}/echonode.db")
     database.upgrade()
     volume = Volume(tmp_path)
-    watch = DiskWatch(volume, POLICY, AuditRecorder(database))
+    watch = DiskWatch(volume, POLICY, AuditRecorder(database, utc_now))
     assert watch.has_room()
     volume.free_mb = 50
     assert not any(watch.has_room() for _ in range(1000))

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from dicom_node.audit.recorder import AuditRecorder
+from dicom_node.network.peer import Peer
+from dicom_node.process.clock import utc_now
 from dicom_node.receive.rejection_log import INTERVAL_S, MAX_KINDS, RejectionLog
 from store.audit import audit_log
 from store.audit.audit_log import AuditEvent
@@ -40,9 +42,9 @@ def rows(database: Database) -> list[AuditEvent]:
 def test_a_flood_is_one_row_at_once_and_one_a_minute(database: Database) -> None:
     """The first is written at once, a thousand more wait for the end of the minute, with their number."""
     clock = Clock()
-    rejection_log = RejectionLog(AuditRecorder(database), clock=clock)
+    rejection_log = RejectionLog(AuditRecorder(database, utc_now), clock)
     for _ in range(1001):
-        rejection_log.note("no", peer_ip="192.0.2.1", peer_ae="EVIL", called_ae="X")
+        rejection_log.note("no", Peer(ae_title="EVIL", ip="192.0.2.1"), called_ae="X")
         rejection_log.flush_due()
     (first,) = rows(database)
     clock.now_s += INTERVAL_S
@@ -62,9 +64,9 @@ def test_a_flood_is_one_row_at_once_and_one_a_minute(database: Database) -> None
 
 def test_kinds_are_apart(database: Database) -> None:
     """Another reason, or another address, has a row of its own at once."""
-    rejection_log = RejectionLog(AuditRecorder(database), clock=Clock())
+    rejection_log = RejectionLog(AuditRecorder(database, utc_now), Clock())
     for ip, reason in [("192.0.2.1", "a"), ("192.0.2.1", "b"), ("192.0.2.2", "a"), ("192.0.2.2", "a")]:
-        rejection_log.note(reason, peer_ip=ip)
+        rejection_log.note(reason, Peer(ae_title="", ip=ip))
         rejection_log.flush_due()
 
     assert [(row.peer_ip, row.detail["reason"], row.detail["count"]) for row in rows(database)] == [
@@ -76,10 +78,10 @@ def test_kinds_are_apart(database: Database) -> None:
 
 def test_stop_writes_what_was_counted(database: Database) -> None:
     """Nothing that was counted is forgotten at the end."""
-    rejection_log = RejectionLog(AuditRecorder(database), clock=Clock())
+    rejection_log = RejectionLog(AuditRecorder(database, utc_now), Clock())
     rejection_log.start()
     for _ in range(5):
-        rejection_log.note("no", peer_ip="192.0.2.1")
+        rejection_log.note("no", Peer(ae_title="", ip="192.0.2.1"))
         rejection_log.flush_due()
     rejection_log.stop()
 
@@ -89,12 +91,12 @@ def test_stop_writes_what_was_counted(database: Database) -> None:
 def test_who_has_been_quiet_is_forgotten(database: Database) -> None:
     """After a quiet minute the next one is written at once again."""
     clock = Clock()
-    rejection_log = RejectionLog(AuditRecorder(database), clock=clock)
-    rejection_log.note("no", peer_ip="192.0.2.1")
+    rejection_log = RejectionLog(AuditRecorder(database, utc_now), clock)
+    rejection_log.note("no", Peer(ae_title="", ip="192.0.2.1"))
     rejection_log.flush_due()
     clock.now_s += INTERVAL_S
     rejection_log.flush_due()
-    rejection_log.note("no", peer_ip="192.0.2.1")
+    rejection_log.note("no", Peer(ae_title="", ip="192.0.2.1"))
     rejection_log.flush_due()
 
     assert [row.detail["count"] for row in rows(database)] == [1, 1]
@@ -102,9 +104,9 @@ def test_who_has_been_quiet_is_forgotten(database: Database) -> None:
 
 def test_any_number_of_addresses(database: Database) -> None:
     """More addresses than anybody has are counted together."""
-    rejection_log = RejectionLog(AuditRecorder(database), clock=Clock())
+    rejection_log = RejectionLog(AuditRecorder(database, utc_now), Clock())
     for number in range(MAX_KINDS + 500):
-        rejection_log.note("no", peer_ip=f"2001:db8::{number:x}")
+        rejection_log.note("no", Peer(ae_title="", ip=f"2001:db8::{number:x}"))
     rejection_log.flush_due()
 
     written = rows(database)

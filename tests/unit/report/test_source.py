@@ -8,7 +8,8 @@ from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
-from dicom_node.report.source import TYPE_2, UnreportableSource, normalised_header
+from dicom_node.report.objects import UnreportableSource
+from dicom_node.report.source import TYPE_2, normalised_header
 
 
 def image(**attributes: Any) -> Dataset:

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -232,4 +233,4 @@ def test_killed_between_file_and_row(source: Path, volume: Path) -> None:
     assert orphans == {f"instances/{STUDY}/{STUDY}.3.dcm"}
     assert rows == [f"{STUDY}.1", f"{STUDY}.2"]
     assert wrong == []
-    assert files.clear_incoming() == 1
+    assert files.clear_incoming(now=datetime.now(UTC)) == 1

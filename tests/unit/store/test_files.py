@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -226,9 +227,9 @@ def test_clear_incoming(store: FileStore, arrive: Callable[..., Path]) -> None:
         arrive(b"half", name)
     os.utime(store.incoming / "a", (0, 0))
 
-    assert store.clear_incoming(untouched_s=3600) == 1
-    assert store.clear_incoming() == 1
-    assert store.clear_incoming() == 0
+    assert store.clear_incoming(now=datetime.now(UTC), untouched_s=3600) == 1
+    assert store.clear_incoming(now=datetime.now(UTC)) == 1
+    assert store.clear_incoming(now=datetime.now(UTC)) == 0
 
 
 def test_instance_paths(store: FileStore, arrive: Callable[..., Path]) -> None:
