@@ -10,7 +10,7 @@ from torch import nn
 from torchvision.models.detection import FasterRCNN
 
 from inference.errors import InferenceError, NoCycle
-from inference.image.patient import UNKNOWN, Patient, patient_of
+from inference.image.patient import patient_of
 from inference.image.pixels import frames_to_analyse, strip
 from inference.image.regions import mmode_regions
 from inference.measure.acceptance import Located, decided, left_ventricles, plausible
@@ -22,7 +22,15 @@ from inference.networks.device import pick_device, use_all_cores
 from inference.networks.landmarks import build_landmark_net, locate
 from inference.networks.preprocessing import CROP_INPUT
 from inference.networks.weights import SHIPPED, identity, load_weights
-from inference.types import CycleBox, MModeRegion, MModeStrip, ModelIdentity, StripResult
+from inference.types import (
+    UNKNOWN_PATIENT,
+    CycleBox,
+    MModeRegion,
+    MModeStrip,
+    ModelIdentity,
+    Patient,
+    StripResult,
+)
 
 MOST_CYCLES = 6
 """More beats than this add time, not knowledge."""
@@ -104,13 +112,13 @@ def refusal(error: InferenceError, region: MModeRegion | None = None, frame: int
     )
 
 
-def analyse_strip(strip: MModeStrip, model: Model, patient: Patient = UNKNOWN) -> StripResult:
+def analyse_strip(strip: MModeStrip, model: Model, patient: Patient = UNKNOWN_PATIENT) -> StripResult:
     """Cycles, landmarks, centimetres and their agreement on one strip."""
     return verdict(strip, detect(model.detector, strip, model.device), model, patient)
 
 
 def verdict(
-    strip: MModeStrip, found: Sequence[CycleBox], model: Model, patient: Patient = UNKNOWN
+    strip: MModeStrip, found: Sequence[CycleBox], model: Model, patient: Patient = UNKNOWN_PATIENT
 ) -> StripResult:
     """What the detector's boxes, most probable first, come to."""
     limits = limits_for(patient)

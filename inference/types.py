@@ -14,6 +14,31 @@ from numpy.typing import NDArray
 Point = tuple[float, float]
 
 LENGTHS = ("IVSd_cm", "LVIDd_cm", "LVPWd_cm", "IVSs_cm", "LVIDs_cm", "LVPWs_cm")
+LANDMARK_ORDER = tuple(
+    f"{border}_{phase}"
+    for phase in ("diastole", "systole")
+    for border in ("septum_outer", "septum_inner", "posterior_wall_inner", "posterior_wall_outer")
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patient:
+    """Size, age and heart rate as the device wrote them; None where it wrote nothing usable."""
+
+    height_m: float | None = None
+    weight_kg: float | None = None
+    age_years: float | None = None
+    heart_rate_bpm: float | None = None
+
+    @property
+    def body_surface_m2(self) -> float | None:
+        """By the formula of Haycock GB et al., J Pediatr 1978;93:62; None without height and weight."""
+        if self.height_m is None or self.weight_kg is None:
+            return None
+        return float(0.024265 * (100 * self.height_m) ** 0.3964 * self.weight_kg**0.5378)
+
+
+UNKNOWN_PATIENT = Patient()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +105,40 @@ class Landmarks:
 
     diastole: tuple[Point, Point, Point, Point]
     systole: tuple[Point, Point, Point, Point]
+
+
+def as_landmarks(points: NDArray[np.float64]) -> Landmarks:
+    """(8, 2) in `LANDMARK_ORDER` to the named value."""
+    p = [(float(x), float(y)) for x, y in points]
+    return Landmarks(diastole=(p[0], p[1], p[2], p[3]), systole=(p[4], p[5], p[6], p[7]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandmarkSamples:
+    """The landmarks of one cycle as each resampled crop saw them."""
+
+    points_px: NDArray[np.float64]
+    """(crops, 8, 2) full-image pixels, order `LANDMARK_ORDER`."""
+    heart: NDArray[np.float64]
+    """(crops,) probability of a left ventricle at chordal level, 0…1."""
+
+    certainty: NDArray[np.float64]
+    """(crops,) how sure the network is of the least sure landmark, 0…1."""
+
+    @property
+    def mean(self) -> Landmarks:
+        """The average position of each landmark."""
+        return as_landmarks(self.points_px.mean(axis=0))
+
+    @property
+    def heart_probability(self) -> float:
+        """The average over the crops."""
+        return float(self.heart.mean())
+
+    @property
+    def mean_certainty(self) -> float:
+        """The average over the crops."""
+        return float(self.certainty.mean())
 
 
 @dataclass(frozen=True, kw_only=True)

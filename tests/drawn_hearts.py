@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from inference.analyse import Model
 from inference.measure.intervals import Residuals
-from inference.networks.landmarks import LandmarkSamples
-from inference.types import Calibration, CycleBox, MModeRegion, MModeStrip, ModelIdentity
+from inference.types import Calibration, CycleBox, LandmarkSamples, MModeRegion, MModeStrip, ModelIdentity
 
 CALIBRATION = Calibration(cm_per_px_y=0.025, s_per_px_x=0.005)
 SEPTUM, POSTERIOR_WALL, BLOOD = 150, 210, 25

@@ -1,12 +1,12 @@
 """What the data set says about the patient that bears on plausibility; None where it says nothing usable."""
 
 import re
-from dataclasses import dataclass
 from datetime import date, datetime
 
 from pydicom import Dataset
 
 from inference.image.attributes import attribute, number
+from inference.types import Patient
 
 HEIGHT_M = (0.25, 2.6)
 HEIGHT_CM = (25.0, 260.0)
@@ -17,26 +17,6 @@ RATE_BPM = (15.0, 350.0)
 DAYS_PER_YEAR = 365.25
 PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 52.18, "D": DAYS_PER_YEAR}
 """Units of an age string (PS3.5 6.2, AS): how many make a year."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patient:
-    """Size, age and heart rate as the device wrote them."""
-
-    height_m: float | None = None
-    weight_kg: float | None = None
-    age_years: float | None = None
-    heart_rate_bpm: float | None = None
-
-    @property
-    def body_surface_m2(self) -> float | None:
-        """By the formula of Haycock GB et al., J Pediatr 1978;93:62; None without height and weight."""
-        if self.height_m is None or self.weight_kg is None:
-            return None
-        return float(0.024265 * (100 * self.height_m) ** 0.3964 * self.weight_kg**0.5378)
-
-
-UNKNOWN = Patient()
 
 
 def patient_of(ds: Dataset) -> Patient:

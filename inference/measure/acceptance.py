@@ -9,8 +9,7 @@ from inference.errors import Implausible, LowAgreement, NoCycle
 from inference.measure.clinical_limits import ANY_HEART, Limits
 from inference.measure.formulas import derived, lengths_cm, measure
 from inference.measure.plausibility import check_cycle, check_inside, check_spread
-from inference.networks.landmarks import LandmarkSamples, as_landmarks
-from inference.types import CycleBox, CycleMeasurement, MModeStrip
+from inference.types import CycleBox, CycleMeasurement, LandmarkSamples, MModeStrip, as_landmarks
 
 CERTAIN = 1e-6
 """No probability counts as nearer to 0 or 1."""

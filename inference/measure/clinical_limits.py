@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from inference.image.patient import Patient
+from inference.types import Patient
 
 Range = tuple[float, float]
 

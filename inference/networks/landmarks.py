@@ -6,7 +6,6 @@ its length. The same sampling at inference, averaged, gives the landmarks' sprea
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,13 +15,8 @@ from torch import nn
 from inference.networks.device import half_precision
 from inference.networks.landmark_network import RegressionNet, TracingNet
 from inference.networks.preprocessing import CROP_SIZE_PX, Box, crop, from_unit, whiten
-from inference.types import CycleBox, Landmarks, MModeStrip
+from inference.types import CycleBox, LandmarkSamples, MModeStrip
 
-LANDMARK_ORDER = tuple(
-    f"{border}_{phase}"
-    for phase in ("diastole", "systole")
-    for border in ("septum_outer", "septum_inner", "posterior_wall_inner", "posterior_wall_outer")
-)
 HEADS = ("tracing", "regression")
 """How landmarks are found: borders traced over the whole crop, or the patent's fully connected layer."""
 RESAMPLED = (
@@ -43,40 +37,6 @@ the right ventricular wall, also when the box begins at the wrong one."""
 def build_landmark_net(head: str) -> nn.Module:
     """The untrained network of one of `HEADS`, for crops of `CROP_SIZE_PX`."""
     return TracingNet() if head == "tracing" else RegressionNet(CROP_SIZE_PX)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LandmarkSamples:
-    """The landmarks of one cycle as each resampled crop saw them."""
-
-    points_px: NDArray[np.float64]
-    """(crops, 8, 2) full-image pixels, order `LANDMARK_ORDER`."""
-    heart: NDArray[np.float64]
-    """(crops,) probability of a left ventricle at chordal level, 0…1."""
-
-    certainty: NDArray[np.float64]
-    """(crops,) how sure the network is of the least sure landmark, 0…1."""
-
-    @property
-    def mean(self) -> Landmarks:
-        """The average position of each landmark."""
-        return as_landmarks(self.points_px.mean(axis=0))
-
-    @property
-    def heart_probability(self) -> float:
-        """The average over the crops."""
-        return float(self.heart.mean())
-
-    @property
-    def mean_certainty(self) -> float:
-        """The average over the crops."""
-        return float(self.certainty.mean())
-
-
-def as_landmarks(points: NDArray[np.float64]) -> Landmarks:
-    """(8, 2) in `LANDMARK_ORDER` to the named value."""
-    p = [(float(x), float(y)) for x, y in points]
-    return Landmarks(diastole=(p[0], p[1], p[2], p[3]), systole=(p[4], p[5], p[6], p[7]))
 
 
 def with_context(box: Box) -> Box:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inference.labelled import CycleTruth, LabelledStrip, cycle_values
 from inference.measure.formulas import measure
 from inference.networks.device import use_all_cores
-from inference.networks.landmarks import LANDMARK_ORDER, build_landmark_net, locate, with_context
+from inference.networks.landmarks import build_landmark_net, locate, with_context
 from inference.networks.preprocessing import CROP_INPUT, CROP_SIZE_PX, Box, crop, to_unit, whiten
 from inference.networks.weights import WeightsRecord, load_weights, save_weights
 from inference.training.data import VALIDATION_SEEDS, all_cycles, phantoms, points, real_strips
@@ -23,7 +23,7 @@ from inference.training.mistakes import Mistakes
 from inference.training.recipe import Recipe
 from inference.training.sampling import range_extended_crop, shaken, vary
 from inference.training.stream import Batches
-from inference.types import CycleBox
+from inference.types import LANDMARK_ORDER, CycleBox
 
 LEARNING_RATE = 1.5e-3
 REUSE = 6.0

@@ -13,10 +13,10 @@ from PIL import Image
 from pydantic import ValidationError
 
 from inference.labelled import LEFT_VENTRICLE, CycleTruth, LabelledStrip
-from inference.networks.landmarks import LANDMARK_ORDER
 from inference.training.datasets.errors import InvalidDataset
 from inference.training.datasets.rules import faults
 from inference.training.datasets.schema import ANNOTATIONS, HALF_PX, IMAGES, WALLS, Document, ImageRecord
+from inference.types import LANDMARK_ORDER
 
 
 @dataclass(frozen=True, kw_only=True)

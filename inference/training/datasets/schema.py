@@ -13,8 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from inference.labelled import CycleTruth
-from inference.networks.landmarks import LANDMARK_ORDER, as_landmarks
-from inference.types import Calibration
+from inference.types import LANDMARK_ORDER, Calibration, as_landmarks
 
 ANNOTATIONS = "annotations.json"
 IMAGES, WALLS = "images", "walls"

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from inference.networks.landmarks import LANDMARK_ORDER
 from inference.networks.preprocessing import Box
 from inference.training.datasets.errors import InvalidDataset
 from inference.training.imports.tracings import TracedPicture, Tracing
+from inference.types import LANDMARK_ORDER
 
 
 def label_file(source: Path) -> Path:

@@ -13,9 +13,9 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from inference.networks.landmarks import LANDMARK_ORDER
 from inference.training.datasets.errors import InvalidDataset
 from inference.training.imports.tracings import TracedPicture, Tracing
+from inference.types import LANDMARK_ORDER
 
 RECTANGLE, KEYPOINT = "rectanglelabels", "keypointlabels"
 

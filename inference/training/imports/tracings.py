@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.labelled import LEFT_VENTRICLE, CycleTruth, LabelledStrip
-from inference.networks.landmarks import as_landmarks
 from inference.networks.preprocessing import Box
 from inference.training.datasets.errors import InvalidDataset
 from inference.training.datasets.rules import faults
@@ -25,6 +24,7 @@ from inference.training.imports.placement import (
     check_region,
     gray_picture,
 )
+from inference.types import as_landmarks
 
 OTHER = "other"
 """Kind of a negative that nobody gave a kind."""

@@ -9,11 +9,10 @@ from scipy.ndimage import binary_closing, gaussian_filter1d, label, median_filte
 from scipy.signal import find_peaks
 
 from inference.labelled import CycleTruth
-from inference.networks.landmarks import as_landmarks
 from inference.phantom.strip import WALL_MARGIN
 from inference.phantom.ventricle import CYCLE_LEAD
 from inference.training.imports.masks import Mask
-from inference.types import Calibration
+from inference.types import Calibration, as_landmarks
 
 Walls = NDArray[np.float32]
 """(4, width) depth in strip pixels of septum outer, inner, posterior wall inner, outer; NaN unknown."""

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from inference.networks.detector import SeedBoxes, build_detector, detect, seed_boxes
 from inference.networks.landmark_network import RegressionNet, meeting_points, peak, widest_and_narrowest
-from inference.networks.landmarks import HEADS, LANDMARK_ORDER, RESAMPLED, build_landmark_net, locate
+from inference.networks.landmarks import HEADS, RESAMPLED, build_landmark_net, locate
 from inference.networks.preprocessing import CROP_SIZE_PX, to_unit
 from inference.phantom.strip import make_phantom
 from inference.training.sampling import range_extended_crop, time_window
-from inference.types import CycleBox
+from inference.types import LANDMARK_ORDER, CycleBox
 
 CPU = torch.device("cpu")
 SIZES = [(100.0, 110.0), (20.0, 50.0), (50.0, 80.0)]

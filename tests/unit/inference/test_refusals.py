@@ -6,14 +6,12 @@ from drawn_hearts import Heart, boxes_of, changed, draw, readers, strip_of
 
 from inference.analyse import analyse_strip
 from inference.errors import NoCycle
-from inference.image.patient import UNKNOWN, Patient
 from inference.measure.acceptance import Located, left_ventricles
 from inference.measure.plausibility import GAP_PX, crosses_gap
-from inference.networks.landmarks import LandmarkSamples
-from inference.types import CycleBox, StripResult
+from inference.types import UNKNOWN_PATIENT, CycleBox, LandmarkSamples, Patient, StripResult
 
 
-def result_of(*hearts: Heart, patient: Patient = UNKNOWN, shift: float = 0.0) -> StripResult:
+def result_of(*hearts: Heart, patient: Patient = UNKNOWN_PATIENT, shift: float = 0.0) -> StripResult:
     """What the node says of a strip of these beats."""
     with readers(hearts, boxes_of(hearts, shift=shift)) as model:
         return analyse_strip(draw(*hearts), model, patient)
