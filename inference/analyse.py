@@ -13,7 +13,7 @@ from inference.errors import InferenceError, NoCycle
 from inference.image.patient import patient_of
 from inference.image.pixels import frames_to_analyse, strip
 from inference.image.regions import mmode_regions
-from inference.measure.acceptance import Located, decided, left_ventricles, plausible
+from inference.measure.acceptance import Located, confident, left_ventricles, plausible
 from inference.measure.clinical_limits import limits_for
 from inference.measure.intervals import Residuals, with_intervals
 from inference.measure.plausibility import agreeing, check_rate, crosses_gap
@@ -46,7 +46,7 @@ class Model:
     device: torch.device
     threshold: float
     """Least probability, by the detector, of a cycle that is measured."""
-    heart_threshold: float
+    lv_threshold: float
     """Least probability, by the landmark network, that it is one of a left ventricle."""
     certainty_threshold: float
     """Least certainty of the least certain landmark."""
@@ -72,7 +72,7 @@ def load_model(weights: str = "", device: str = "auto") -> Model:
         landmarks=locator.to(where).eval(),
         device=where,
         threshold=cycles.threshold,
-        heart_threshold=landmarks.heart_threshold,
+        lv_threshold=landmarks.heart_threshold,
         certainty_threshold=landmarks.certainty_threshold,
         residuals=landmarks.residuals,
     )
@@ -114,10 +114,10 @@ def refusal(error: InferenceError, region: MModeRegion | None = None, frame: int
 
 def analyse_strip(strip: MModeStrip, model: Model, patient: Patient = UNKNOWN_PATIENT) -> StripResult:
     """Cycles, landmarks, centimetres and their agreement on one strip."""
-    return verdict(strip, detect(model.detector, strip, model.device), model, patient)
+    return measure_boxes(strip, detect(model.detector, strip, model.device), model, patient)
 
 
-def verdict(
+def measure_boxes(
     strip: MModeStrip, found: Sequence[CycleBox], model: Model, patient: Patient = UNKNOWN_PATIENT
 ) -> StripResult:
     """What the detector's boxes, most probable first, come to."""
@@ -125,8 +125,8 @@ def verdict(
     try:
         boxes = probable_cycles(strip, found, model.threshold)
         located = locate_all(strip, boxes, model)
-        hearts = left_ventricles(located, model.heart_threshold)
-        cycles = plausible(strip, decided(hearts, model.certainty_threshold), limits)
+        lv_cycles = left_ventricles(located, model.lv_threshold)
+        cycles = plausible(strip, confident(lv_cycles, model.certainty_threshold), limits)
         check_rate(cycles, patient.heart_rate_bpm, limits)
         used = agreeing(cycles, limits)
     except InferenceError as error:

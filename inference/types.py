@@ -119,7 +119,7 @@ class LandmarkSamples:
 
     points_px: NDArray[np.float64]
     """(crops, 8, 2) full-image pixels, order `LANDMARK_ORDER`."""
-    heart: NDArray[np.float64]
+    lv_probability: NDArray[np.float64]
     """(crops,) probability of a left ventricle at chordal level, 0…1."""
 
     certainty: NDArray[np.float64]
@@ -131,9 +131,9 @@ class LandmarkSamples:
         return as_landmarks(self.points_px.mean(axis=0))
 
     @property
-    def heart_probability(self) -> float:
+    def mean_lv_probability(self) -> float:
         """The average over the crops."""
-        return float(self.heart.mean())
+        return float(self.lv_probability.mean())
 
     @property
     def mean_certainty(self) -> float:

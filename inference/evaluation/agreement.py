@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.evaluation.judged import Judged
+from inference.evaluation.scored_strips import ScoredStrip
 from inference.types import LENGTHS
 
 QUANTITIES = (*LENGTHS, "EDV_ml", "ESV_ml", "EF_percent", "FS_percent")
@@ -70,11 +70,11 @@ class Agreement:
     """Truths inside the stated 95 % interval."""
 
 
-def pairs(judged: Sequence[Judged], name: str) -> Pairs:
+def pairs(scored: Sequence[ScoredStrip], name: str) -> Pairs:
     """One quantity of the left ventricles that were measured."""
     rows = [
         (one.values[name], value.value, *value.ci95)
-        for one in judged
+        for one in scored
         if one.is_lv and one.result.measured and (value := one.result.measurements.get(name)) is not None
     ]
     true, found, low, high = np.array(rows, np.float64).reshape(-1, 4).T

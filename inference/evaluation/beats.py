@@ -31,7 +31,7 @@ class CountedBeats:
     s_per_px: float
     boxes: tuple[CycleBox, ...]
     beats: int
-    """Of the whole picture, see `at_their_rhythm`."""
+    """Of the whole picture, see `beats_at_rhythm`."""
 
 
 def count_beats(gray: NDArray[np.uint8], model: Model) -> CountedBeats:
@@ -44,10 +44,10 @@ def count_beats(gray: NDArray[np.uint8], model: Model) -> CountedBeats:
     s_per_px = max(tried, key=lambda scale: sum(box.probability for box in tried[scale]))
     counted = [box for box in tried[s_per_px] if box.probability >= COUNTED]
     boxes = tuple(sorted(counted, key=lambda box: box.x0))
-    return CountedBeats(s_per_px=s_per_px, boxes=boxes, beats=at_their_rhythm(boxes, gray.shape[1]))
+    return CountedBeats(s_per_px=s_per_px, boxes=boxes, beats=beats_at_rhythm(boxes, gray.shape[1]))
 
 
-def at_their_rhythm(boxes: Sequence[CycleBox], columns: int) -> int:
+def beats_at_rhythm(boxes: Sequence[CycleBox], columns: int) -> int:
     """Beats of a picture `columns` wide, as one counts by hand: a heart goes on where it is hard to see.
 
     `boxes` are the cycles that were seen, in order of time. Of a rhythm that is not regular, only those

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from inference.evaluation.drawing import strip_png
-from inference.evaluation.judged import Judged
+from inference.evaluation.scored_strips import ScoredStrip
 from inference.evaluation.units import shown
 from inference.types import LENGTHS
 
@@ -25,28 +25,28 @@ class Case:
     picture_png: bytes
 
 
-def worst_measured(judged: Sequence[Judged]) -> list[Case]:
+def worst_measured(scored: Sequence[ScoredStrip]) -> list[Case]:
     """Left ventricles whose ejection fraction is furthest off."""
-    measured = [one for one in judged if one.is_lv and one.result.measured]
+    measured = [one for one in scored if one.is_lv and one.result.measured]
     worst = sorted(measured, key=lambda one: -abs(EF_error(one)))[:MOST_WORST]
     return [case(one, note=f"EF off by {EF_error(one):+z.1f} points") for one in worst]
 
 
-def missed(judged: Sequence[Judged]) -> list[Case]:
+def missed(scored: Sequence[ScoredStrip]) -> list[Case]:
     """Left ventricles that were refused, those the detector believed in least first."""
-    refused = [one for one in judged if one.is_lv and not one.result.measured]
-    least = sorted(refused, key=likeliest)[:MOST_MISSED]
+    refused = [one for one in scored if one.is_lv and not one.result.measured]
+    least = sorted(refused, key=highest_probability)[:MOST_MISSED]
     return [case(one, note=f"{one.result.reason}: {one.result.detail}") for one in least]
 
 
-def falsely_measured(judged: Sequence[Judged]) -> list[Case]:
+def falsely_measured(scored: Sequence[ScoredStrip]) -> list[Case]:
     """Anything else that was measured, the surest first."""
-    measured = [one for one in judged if not one.is_lv and one.result.measured]
-    surest = sorted(measured, key=likeliest, reverse=True)[:MOST_MISSED]
-    return [case(one, note=f"most probable cycle {likeliest(one):.2f}") for one in surest]
+    measured = [one for one in scored if not one.is_lv and one.result.measured]
+    surest = sorted(measured, key=highest_probability, reverse=True)[:MOST_MISSED]
+    return [case(one, note=f"most probable cycle {highest_probability(one):.2f}") for one in surest]
 
 
-def case(one: Judged, *, note: str) -> Case:
+def case(one: ScoredStrip, *, note: str) -> Case:
     """The strip with its true and its found values, as far as it has them."""
     found = {name: value.value for name, value in one.result.measurements.items()}
     whose = (("true", one.values), ("found", found))
@@ -54,14 +54,14 @@ def case(one: Judged, *, note: str) -> Case:
     return Case(title=one.name, note=note, rows=rows, picture_png=strip_png(one))
 
 
-def EF_error(one: Judged) -> float:
+def EF_error(one: ScoredStrip) -> float:
     """Found - true, in points."""
     return one.result.measurements["EF_percent"].value - one.values["EF_percent"]
 
 
-def likeliest(one: Judged) -> float:
+def highest_probability(one: ScoredStrip) -> float:
     """The highest probability of any box."""
-    return max((box.probability for box in one.candidates), default=0.0)
+    return max((box.probability for box in one.boxes), default=0.0)
 
 
 def cells(values: Mapping[str, float]) -> list[str]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.evaluation.judged import Judged
+from inference.evaluation.scored_strips import ScoredStrip
 
 MATCH_IOU = 0.5
 PROBABILITY_EDGES = tuple(k / 10 for k in range(11))
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class MatchedBoxes:
     """Every box the detector proposed anywhere, and how many cycles there were to find."""
 
     probability: Floats
@@ -60,21 +60,21 @@ def matches(boxes: Sequence[Box], truths: Sequence[Box]) -> list[bool]:
     return right
 
 
-def found_boxes(judged: Sequence[Judged]) -> Found:
+def matched_boxes(scored: Sequence[ScoredStrip]) -> MatchedBoxes:
     """All proposals of all strips; on what is no left ventricle every one is wrong."""
     probability: list[float] = []
     right: list[bool] = []
-    for one in judged:
-        probability += [box.probability for box in one.candidates]
-        right += matches([box.xyxy for box in one.candidates], [truth.box_px for truth in one.truths])
-    return Found(
+    for one in scored:
+        probability += [box.probability for box in one.boxes]
+        right += matches([box.xyxy for box in one.boxes], [truth.box_px for truth in one.truths])
+    return MatchedBoxes(
         probability=np.array(probability, np.float64),
         right=np.array(right, np.bool_),
-        truths=sum(len(one.truths) for one in judged),
+        truths=sum(len(one.truths) for one in scored),
     )
 
 
-def average_precision(found: Found) -> float | None:
+def average_precision(found: MatchedBoxes) -> float | None:
     """Area under precision (made falling) over recall, every point of the curve; None without truths."""
     if not found.truths:
         return None
@@ -86,13 +86,13 @@ def average_precision(found: Found) -> float | None:
     return float(np.sum(falling * steps))
 
 
-def best_box_hits(one: Judged) -> bool:
+def best_box_hits(one: ScoredStrip) -> bool:
     """True when the most probable box of a left ventricle overlaps a true cycle by half or more."""
-    best = one.candidates[:1]
+    best = one.boxes[:1]
     return any(iou(box.xyxy, truth.box_px) >= MATCH_IOU for box in best for truth in one.truths)
 
 
-def probability_reliability(found: Found) -> list[ProbabilityBin]:
+def probability_reliability(found: MatchedBoxes) -> list[ProbabilityBin]:
     """Tenths of the probability scale that hold a box."""
     bins = []
     for low, high in pairwise(PROBABILITY_EDGES):

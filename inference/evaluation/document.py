@@ -8,6 +8,7 @@ from inference.evaluation.agreement import NOMINAL, Agreement, Rate
 from inference.evaluation.evaluate import Evaluation
 from inference.evaluation.figures import Figures
 from inference.evaluation.printed import PictureScore
+from inference.evaluation.targets import Target
 
 
 def as_document(evaluation: Evaluation, scores: Sequence[PictureScore] = ()) -> dict[str, Any]:
@@ -16,13 +17,13 @@ def as_document(evaluation: Evaluation, scores: Sequence[PictureScore] = ()) -> 
     return {
         "model": asdict(evaluation.model),
         "strips": evaluation.strips,
-        "targets": [asdict(target) for target in evaluation.targets],
+        "targets": [target_entry(target) for target in evaluation.targets],
         "cycles": {
             "average_precision_iou50": figures.average_precision,
             "best_box_is_a_cycle": rate_entry(figures.best_box),
             "probability_reliability": [asdict(one) for one in figures.probability_reliability],
         },
-        "left_ventricles": heart_entry(figures),
+        "left_ventricles": lv_entry(figures),
         "others": {
             "measured": rate_entry(figures.false_measures),
             "by_kind": {kind: rate_entry(rate) for kind, rate in figures.false_measures_by_kind.items()},
@@ -32,7 +33,12 @@ def as_document(evaluation: Evaluation, scores: Sequence[PictureScore] = ()) -> 
     }
 
 
-def heart_entry(figures: Figures) -> Mapping[str, Any]:
+def target_entry(target: Target) -> Mapping[str, Any]:
+    """One target as text, and whether it was met (null: nothing to tell it by)."""
+    return {"name": target.name, "wanted": target.required, "found": target.found, "met": target.met}
+
+
+def lv_entry(figures: Figures) -> Mapping[str, Any]:
     """Coverage, refusals and errors on left ventricles."""
     return {
         "measured": rate_entry(figures.coverage),

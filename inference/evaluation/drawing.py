@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from inference.evaluation.judged import Judged
+from inference.evaluation.scored_strips import ScoredStrip
 from inference.types import CycleBox, Landmarks, Point
 
 TRUE_RGB, FOUND_RGB, RIM_RGB = (86, 180, 233), (240, 165, 0), (0, 0, 0)
@@ -16,12 +16,12 @@ LARGEST_PX = (960, 640)
 MOST_ENLARGED = 3.0
 MARK_PX = 6
 TEXT_PX = 15
-MOST_CANDIDATES = 3
+MOST_BOXES = 3
 ROW_PX = 1100
 
 
-def strip_png(one: Judged) -> bytes:
-    """True landmarks as rings, found ones as crosses; on a refused strip the likeliest boxes."""
+def strip_png(one: ScoredStrip) -> bytes:
+    """True landmarks as rings, found ones as crosses; on a refused strip the most probable boxes."""
     sketch = Sketch(one.source().pixels)
     for truth in one.truths:
         sketch.rings(truth.landmarks_px)
@@ -30,7 +30,7 @@ def strip_png(one: Judged) -> bytes:
             sketch.crosses(one.result.cycles[index].landmarks)
         sketch.boxes([one.result.cycles[one.result.chosen].box])
     else:
-        sketch.boxes(one.candidates[:MOST_CANDIDATES])
+        sketch.boxes(one.boxes[:MOST_BOXES])
     return png(sketch.image)
 
 

@@ -21,10 +21,10 @@ from inference.evaluation.detection import (
     ProbabilityBin,
     average_precision,
     best_box_hits,
-    found_boxes,
+    matched_boxes,
     probability_reliability,
 )
-from inference.evaluation.judged import Judged
+from inference.evaluation.scored_strips import ScoredStrip
 from inference.labelled import LabelledStrip
 
 MOST_TIMED = 20
@@ -60,18 +60,18 @@ class Figures:
     probability_reliability: Sequence[ProbabilityBin]
 
 
-def figures(judged: Sequence[Judged]) -> Figures:
+def figures(scored: Sequence[ScoredStrip]) -> Figures:
     """Every figure of these strips."""
-    hearts = [one for one in judged if one.is_lv]
-    others = [one for one in judged if not one.is_lv]
-    boxes = found_boxes(judged)
-    compared = {name: pairs(hearts, name) for name in QUANTITIES}
+    lv_strips = [one for one in scored if one.is_lv]
+    others = [one for one in scored if not one.is_lv]
+    boxes = matched_boxes(scored)
+    compared = {name: pairs(lv_strips, name) for name in QUANTITIES}
     agreements = {name: agreement(one) for name, one in compared.items()}
     return Figures(
         average_precision=average_precision(boxes),
-        best_box=Rate(hits=sum(map(best_box_hits, hearts)), of=len(hearts)),
-        coverage=measured_rate(hearts),
-        refusals=refusals(hearts),
+        best_box=Rate(hits=sum(map(best_box_hits, lv_strips)), of=len(lv_strips)),
+        coverage=measured_rate(lv_strips),
+        refusals=refusals(lv_strips),
         false_measures=measured_rate(others),
         false_measures_by_kind={
             kind: measured_rate([one for one in others if one.kind == kind])
@@ -84,14 +84,14 @@ def figures(judged: Sequence[Judged]) -> Figures:
     )
 
 
-def measured_rate(judged: Sequence[Judged]) -> Rate:
+def measured_rate(scored: Sequence[ScoredStrip]) -> Rate:
     """How many were measured."""
-    return Rate(hits=sum(one.result.measured for one in judged), of=len(judged))
+    return Rate(hits=sum(one.result.measured for one in scored), of=len(scored))
 
 
-def refusals(judged: Sequence[Judged]) -> dict[str, int]:
+def refusals(scored: Sequence[ScoredStrip]) -> dict[str, int]:
     """Reasons of those that were not measured, the most frequent first."""
-    return dict(Counter(one.result.reason or "" for one in judged if not one.result.measured).most_common())
+    return dict(Counter(one.result.reason or "" for one in scored if not one.result.measured).most_common())
 
 
 def time_strips(strips: Sequence[LabelledStrip], model: Model) -> Timing | None:

@@ -39,9 +39,9 @@ def page(
         values=[value_row(name, one) for name, one in evaluation.figures.agreement.items()],
         plots=plots(evaluation.figures),
         headings=HEADINGS,
-        worst=worst_measured(evaluation.judged),
-        missed=missed(evaluation.judged),
-        false_measures=falsely_measured(evaluation.judged),
+        worst=worst_measured(evaluation.scored),
+        missed=missed(evaluation.scored),
+        false_measures=falsely_measured(evaluation.scored),
         real=[picture_entry(score, pictures_png) for score in scores],
     )
 
@@ -87,7 +87,7 @@ def picture_entry(score: PictureScore, pictures_png: Mapping[str, bytes]) -> Map
     return {
         "name": score.picture.name,
         "kind": score.picture.kind,
-        "fate": fate(score),
+        "outcome": outcome(score),
         "beats": f"{len(result.used)} of {len(result.cycles)} measured beats averaged",
         "measured": result.measured,
         "reported": [reported_row(name, score) for name in QUANTITIES if name in result.measurements],
@@ -96,7 +96,7 @@ def picture_entry(score: PictureScore, pictures_png: Mapping[str, bytes]) -> Map
     }
 
 
-def fate(score: PictureScore) -> str:
+def outcome(score: PictureScore) -> str:
     """What became of it, in words."""
     if score.counted is not None:
         expected = f", a human about {score.picture.beats}" if score.picture.beats else ""

@@ -57,10 +57,10 @@ def score_pictures(folder: Path, model: Model) -> list[PictureScore]:
     Raises:
         FileNotFoundError: there is no such folder, it has no truth, or a picture is missing.
     """
-    return [score(picture, model) for picture in read_pictures(folder)]
+    return [score_picture(picture, model) for picture in read_pictures(folder)]
 
 
-def score(picture: RealPicture, model: Model) -> PictureScore:
+def score_picture(picture: RealPicture, model: Model) -> PictureScore:
     """One picture; its beats are counted only where it has no scale."""
     result = max(analyse(picture.dataset(), model), key=rank)
     free = beats_without_calipers(result, picture.caliper_columns_px)
@@ -101,7 +101,7 @@ def picture_targets(scores: Sequence[PictureScore]) -> list[Target]:
     """What real pictures must give: measured, refused or counted, and close to what was printed."""
     lines: list[Target] = []
     for one in scores:
-        lines += [fate_target(one)] if one.counted is None else count_target(one, one.counted)
+        lines += [outcome_target(one)] if one.counted is None else count_target(one, one.counted)
         lines += printed_targets(one)
     return lines
 
@@ -119,12 +119,12 @@ def printed_targets(one: PictureScore) -> list[Target]:
     return lines
 
 
-def fate_target(one: PictureScore) -> Target:
+def outcome_target(one: PictureScore) -> Target:
     """A left ventricle is measured, anything else refused."""
-    wanted = "measured" if one.is_lv else "refused"
+    required = "measured" if one.is_lv else "refused"
     found = "measured" if one.result.measured else f"refused ({one.result.reason})"
     name = f"{one.picture.name} ({one.picture.kind})"
-    return Target(name=name, wanted=wanted, found=found, met=one.result.measured == one.is_lv)
+    return Target(name=name, required=required, found=found, met=one.result.measured == one.is_lv)
 
 
 def count_target(one: PictureScore, counted: CountedBeats) -> list[Target]:
@@ -136,7 +136,7 @@ def count_target(one: PictureScore, counted: CountedBeats) -> list[Target]:
     return [
         Target(
             name=f"{one.picture.name}: beats counted",
-            wanted=f"{beats} ± {100 * COUNT_TOLERANCE:.0f} %",
+            required=f"{beats} ± {100 * COUNT_TOLERANCE:.0f} %",
             found=str(found),
             met=abs(found - beats) <= COUNT_TOLERANCE * beats,
         )

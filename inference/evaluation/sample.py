@@ -1,4 +1,4 @@
-"""Which strips are judged: phantoms of unseen seeds, of clinical or full range, or a data set."""
+"""Which strips are scored: phantoms of unseen seeds, of clinical or full range, or a data set."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from inference.evaluation.judged import Rule, Source
+from inference.evaluation.scored_strips import Rule, Source
 from inference.labelled import LEFT_VENTRICLE, LabelledStrip, mean_values
 from inference.phantom.lookalikes import LOOKALIKES
 from inference.phantom.strip import make_phantom
@@ -62,7 +62,7 @@ def has_cycle(strip: LabelledStrip) -> bool:
 RULES: dict[Range, Rule] = {Range.CLINICAL: in_clinical_range, Range.FULL: has_cycle}
 
 
-def heart_sources(plan: Plan) -> Iterator[Source]:
+def lv_sources(plan: Plan) -> Iterator[Source]:
     """Left ventricles of consecutive test seeds; the range's rule picks `plan.count` of them."""
     first = TEST_SEEDS + plan.seed
     for seed in range(first, first + MOST_TRIES_PER_STRIP * plan.count):

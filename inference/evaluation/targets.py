@@ -17,7 +17,7 @@ class Target:
     """One line of the summary, as text for people and as a verdict."""
 
     name: str
-    wanted: str
+    required: str
     found: str
     met: bool | None
     """None: nothing was there to tell it by."""
@@ -26,13 +26,13 @@ class Target:
 def at_least(name: str, found: float | None, least: float, form: str) -> Target:
     """A figure that must not be smaller."""
     met = None if found is None else found >= least
-    return Target(name=name, wanted=f"≥ {form.format(least)}", found=_text(found, form), met=met)
+    return Target(name=name, required=f"≥ {form.format(least)}", found=_text(found, form), met=met)
 
 
 def at_most(name: str, found: float | None, most: float, form: str) -> Target:
     """A figure that must not be larger."""
     met = None if found is None else found <= most
-    return Target(name=name, wanted=f"≤ {form.format(most)}", found=_text(found, form), met=met)
+    return Target(name=name, required=f"≤ {form.format(most)}", found=_text(found, form), met=met)
 
 
 def percent(rate: Rate) -> float | None:
@@ -82,7 +82,7 @@ def within(name: str, found: tuple[float, ...], reach: float) -> Target:
     """Signed figures that must all lie between -reach and +reach, in points of EF."""
     return Target(
         name=name,
-        wanted=f"within ± {reach:g} points",
+        required=f"within ± {reach:g} points",
         found=" … ".join(f"{one:+z.2f}" for one in found) or "—",
         met=all(abs(one) <= reach for one in found) if found else None,
     )
@@ -94,7 +94,7 @@ def inside_target(figures: Figures) -> Target:
     shares = [percent(one.inside_ci95) or 0.0 for one in figures.agreement.values()]
     return Target(
         name="Truths inside the stated 95 % interval, lowest and highest of all quantities",
-        wanted=f"{low:g} … {high:g} %",
+        required=f"{low:g} … {high:g} %",
         found=f"{min(shares):.1f} … {max(shares):.1f} %" if shares else "—",
         met=low <= min(shares) and max(shares) <= high if shares else None,
     )

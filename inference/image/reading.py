@@ -31,20 +31,20 @@ def read_image(path: Path) -> FileDataset:
         UNREADABLE: the bytes are no DICOM file.
     """
     with path.open("rb") as file:
-        honest = _Honest(file)
+        bounded = _BoundedReader(file)
         file.seek(META_START_BYTES)
-        meta = read_dataset(honest, is_implicit_VR=False, is_little_endian=True, stop_when=_is_beyond_meta)
+        meta = read_dataset(bounded, is_implicit_VR=False, is_little_endian=True, stop_when=_is_beyond_meta)
         if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
             _check_inflated(file)
         file.seek(0)
-        return dcmread(honest)
+        return dcmread(bounded)
 
 
 def _is_beyond_meta(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - the signature is pydicom's
     return bool(tag.group != META_GROUP)
 
 
-class _Honest:
+class _BoundedReader:
     """A file for pydicom's reader: space is allocated for what is there, not for what an element claims."""
 
     def __init__(self, file: BinaryIO) -> None:

@@ -11,9 +11,9 @@ from inference.measure.formulas import derived, lengths_cm, measure
 from inference.measure.plausibility import check_cycle, check_inside, check_spread
 from inference.types import CycleBox, CycleMeasurement, LandmarkSamples, MModeStrip, as_landmarks
 
-CERTAIN = 1e-6
+LEAST_PROBABILITY = 1e-6
 """No probability counts as nearer to 0 or 1."""
-STANDS_OUT = 0.5
+LEAST_SHARE_OF_BEST = 0.5
 """Least probability of a cycle that is measured, as a share of the most probable one's."""
 
 
@@ -25,48 +25,49 @@ class Located:
     samples: LandmarkSamples
 
 
-def together(probabilities: Sequence[float]) -> float:
+def pooled_probability(probabilities: Sequence[float]) -> float:
     """One probability from several about the same thing: that of their mean log odds; 0 of none."""
     if not probabilities:
         return 0.0
-    p = np.clip(probabilities, CERTAIN, 1 - CERTAIN)
+    p = np.clip(probabilities, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
     return float(1 / (1 + np.exp(-np.mean(np.log(p / (1 - p))))))
 
 
-def admitted(cycles: Sequence[tuple[float, float]], heart_threshold: float) -> list[int]:
+def selected(cycles: Sequence[tuple[float, float]], lv_threshold: float) -> list[int]:
     """Which cycles of a strip, each as (probability, probability of a left ventricle), are measured: indices.
 
     The landmark network sees one cycle at a time, but all are of one heart: together they decide about
     the strip. Of a strip that passes, cycles are left out that would not pass alone, or that the
     detector, beside better ones, hardly believes in.
     """
-    if together([heart for _, heart in cycles]) < heart_threshold:
+    if pooled_probability([lv_probability for _, lv_probability in cycles]) < lv_threshold:
         return []
     best = max((probability for probability, _ in cycles), default=0.0)
     return [
         i
-        for i, (probability, heart) in enumerate(cycles)
-        if probability >= STANDS_OUT * best and heart >= heart_threshold
+        for i, (probability, lv_probability) in enumerate(cycles)
+        if probability >= LEAST_SHARE_OF_BEST * best and lv_probability >= lv_threshold
     ]
 
 
-def left_ventricles(located: Sequence[Located], heart_threshold: float) -> list[Located]:
+def left_ventricles(located: Sequence[Located], lv_threshold: float) -> list[Located]:
     """The cycles of a strip that the landmark network, too, takes for a left ventricle's.
 
     Raises:
-        NoCycle: none is admitted.
+        NoCycle: none is selected.
     """
-    scores = [(one.box.probability, one.samples.heart_probability) for one in located]
-    hearts = [located[i] for i in admitted(scores, heart_threshold)]
-    if not hearts:
+    scores = [(one.box.probability, one.samples.mean_lv_probability) for one in located]
+    lv_cycles = [located[i] for i in selected(scores, lv_threshold)]
+    if not lv_cycles:
+        pooled = pooled_probability([lv_probability for _, lv_probability in scores])
         raise NoCycle(
             f"cycle of probability {max(scores)[0]:.2f}, but of a left ventricle "
-            f"{together([heart for _, heart in scores]):.2f}, needed {heart_threshold:.2f} together and alone"
+            f"{pooled:.2f}, needed {lv_threshold:.2f} together and alone"
         )
-    return hearts
+    return lv_cycles
 
 
-def decided(located: Sequence[Located], least_certainty: float) -> list[Located]:
+def confident(located: Sequence[Located], least_certainty: float) -> list[Located]:
     """Cycles in which the landmark network does not hesitate between two borders.
 
     Raises:

@@ -31,7 +31,7 @@ from inference.types import CycleBox, MModeStrip
 FEATURES = 128
 HIDDEN = 256
 POOLED_PX = 7
-CANDIDATE_SCORE = 0.02
+LEAST_SCORE = 0.02
 """Boxes below this are never looked at; the threshold that decides stands in the weights record."""
 
 
@@ -82,7 +82,7 @@ def build_detector(seed_boxes_px: Sequence[tuple[float, float]]) -> FasterRCNN:
         box_fg_iou_thresh=0.65,
         box_bg_iou_thresh=0.5,
         box_batch_size_per_image=64,
-        box_score_thresh=CANDIDATE_SCORE,
+        box_score_thresh=LEAST_SCORE,
         box_nms_thresh=0.3,
         box_detections_per_img=40,
         # Images come whitened and scaled: torchvision's own transform then only pads and batches.

@@ -9,15 +9,15 @@ import torch
 log = logging.getLogger(__name__)
 
 
-def pick_device(wanted: str = "auto") -> torch.device:
+def pick_device(requested: str = "auto") -> torch.device:
     """`auto`, `cpu`, `cuda` or `cuda:N` to a device that works here; CPU with a warning if CUDA does not."""
-    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+    if requested == "cpu" or (requested == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
-    device = torch.device("cuda" if wanted == "auto" else wanted)
+    device = torch.device("cuda" if requested == "auto" else requested)
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        log.warning("device %s does not work (%s): falling back to the CPU", wanted, error)
+        log.warning("device %s does not work (%s): falling back to the CPU", requested, error)
         return torch.device("cpu")
     return device
 

@@ -29,7 +29,7 @@ class Reading(NamedTuple):
 
     points: Tensor
     """(N, 8, 2) positions (x, y), 0…1 inside the crop."""
-    heart: Tensor
+    lv_logit: Tensor
     """(N,) logit of "a left-ventricular cycle at chordal level"."""
     certainty: Tensor
     """(N,) share of the probability that lies about the eight positions, at the least certain one; 1 of a

@@ -19,7 +19,7 @@ from inference.types import CycleBox, LandmarkSamples, MModeStrip
 
 HEADS = ("tracing", "regression")
 """How landmarks are found: borders traced over the whole crop, or the patent's fully connected layer."""
-RESAMPLED = (
+TEST_TIME_CROPS = (
     (0.0, 0.0, 1.0),
     (-0.08, 0.03, 1.06),
     (0.08, -0.03, 0.95),
@@ -62,16 +62,18 @@ def locate(
     boxes = [
         shifted(with_context(box), *how)
         for box in ((c.x0 - corner[0], c.y0 - corner[1], c.x1 - corner[0], c.y1 - corner[1]) for c in cycles)
-        for how in RESAMPLED
+        for how in TEST_TIME_CROPS
     ]
-    unit, heart, certainty = read(
+    unit, lv_probability, certainty = read(
         network, np.stack([whiten(crop(strip.pixels, box)) for box in boxes]), device
     )
     points = np.stack([from_unit(u, box) + corner for u, box in zip(unit, boxes, strict=True)])
-    each = len(RESAMPLED)
+    each = len(TEST_TIME_CROPS)
     return [
         LandmarkSamples(
-            points_px=points[i : i + each], heart=heart[i : i + each], certainty=certainty[i : i + each]
+            points_px=points[i : i + each],
+            lv_probability=lv_probability[i : i + each],
+            certainty=certainty[i : i + each],
         )
         for i in range(0, len(points), each)
     ]
@@ -84,5 +86,9 @@ def read(
     batch = torch.from_numpy(crops)[:, None].to(device, memory_format=torch.channels_last)
     with torch.inference_mode(), half_precision(device):
         reading = network(batch)
-    points, heart, certainty = reading.points, torch.sigmoid(reading.heart), reading.certainty
-    return points.double().cpu().numpy(), heart.double().cpu().numpy(), certainty.double().cpu().numpy()
+    points, lv_probability, certainty = reading.points, torch.sigmoid(reading.lv_logit), reading.certainty
+    return (
+        points.double().cpu().numpy(),
+        lv_probability.double().cpu().numpy(),
+        certainty.double().cpu().numpy(),
+    )

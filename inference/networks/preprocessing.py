@@ -61,8 +61,8 @@ class Scale:
 def detector_image(pixels: NDArray[np.uint8], s_per_px_x: float) -> tuple[NDArray[np.uint8], Scale]:
     """The strip at the detector's height and time scale, so that a beat is as wide on every machine."""
     height, width = pixels.shape
-    wanted = round(width * s_per_px_x * DETECTOR_PX_PER_S)
-    new_width = int(np.clip(wanted, *DETECTOR_WIDTH_PX))
+    scaled_width = round(width * s_per_px_x * DETECTOR_PX_PER_S)
+    new_width = int(np.clip(scaled_width, *DETECTOR_WIDTH_PX))
     resized = Image.fromarray(pixels).resize((new_width, DETECTOR_HEIGHT_PX), Image.Resampling.BILINEAR)
     return np.asarray(resized), Scale(x=new_width / width, y=DETECTOR_HEIGHT_PX / height)
 

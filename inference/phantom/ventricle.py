@@ -34,8 +34,8 @@ def left_ventricle(draw: Draw, time: Timeline) -> Scene:
 
 def depth_past(draw: Draw, deepest_cm: float, size: float) -> float:
     """How deep a strip reaches that must show `deepest_cm`: past it, at least to a depth a machine offers."""
-    wanted = max(deepest_cm + size * draw("depth_margin_cm"), size * draw("least_depth_cm"))
-    return max(min(wanted, DEEPEST_CM), deepest_cm + 0.3)
+    depth_cm = max(deepest_cm + size * draw("depth_margin_cm"), size * draw("least_depth_cm"))
+    return max(min(depth_cm, DEEPEST_CM), deepest_cm + 0.3)
 
 
 def moving_walls(draw: Draw, time: Timeline, size: float) -> tuple[Walls, dict[str, float]]:

@@ -108,11 +108,11 @@ def example(rng: np.random.Generator, strip: LabelledStrip) -> Example:
     pixels, boxes = time_window(rng, strip.pixels, labelled, most_px=int(MOST_SECONDS / seconds))
     pixels, boxes = depth_window(rng, pixels, boxes)
     image, scale = detector_image(pixels, seconds)
-    wanted = [scale.to_input(tuple(box)) for box in boxes]
+    shown_boxes = [scale.to_input(tuple(box)) for box in boxes]
     return Example(
         strip.name,
         whiten(vary(rng, image)).astype(np.float16),
-        np.array(wanted, dtype=np.float32).reshape(-1, 4),
+        np.array(shown_boxes, dtype=np.float32).reshape(-1, 4),
     )
 
 
@@ -153,10 +153,14 @@ def validate(network: FasterRCNN, strips: Sequence[LabelledStrip]) -> dict[str, 
         boxes = torch.tensor([c.xyxy for c in cycles if c.probability >= FIRST_THRESHOLD]).reshape(-1, 4)
         hits += int((box_iou(truth, boxes) > HIT_IOU).any(dim=1).sum()) if len(truth) and len(boxes) else 0
         total += len(truth)
-    hearts, others = (
-        best[np.array([wanted(strip) for strip in strips])] for wanted in (has_cycles, is_lookalike)
+    lv_scores, other_scores = (
+        best[np.array([belongs(strip) for strip in strips])] for belongs in (has_cycles, is_lookalike)
     )
-    ranked = float((hearts[:, None] > others[None]).mean()) if len(hearts) and len(others) else 0.0
+    ranked = (
+        float((lv_scores[:, None] > other_scores[None]).mean())
+        if len(lv_scores) and len(other_scores)
+        else 0.0
+    )
     return {"recall": hits / max(total, 1), "area_under_curve": ranked}
 
 

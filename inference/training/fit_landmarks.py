@@ -18,10 +18,10 @@ from inference.networks.preprocessing import CROP_INPUT, CROP_SIZE_PX, Box, crop
 from inference.networks.weights import WeightsRecord, load_weights, save_weights
 from inference.training.data import VALIDATION_SEEDS, all_cycles, phantoms, points, real_strips
 from inference.training.fit import fit, in_batches
+from inference.training.hard_negatives import HardNegatives
 from inference.training.losses import Targets, landmark_loss
-from inference.training.mistakes import Mistakes
 from inference.training.recipe import Recipe
-from inference.training.sampling import range_extended_crop, shaken, vary
+from inference.training.sampling import jittered, range_extended_crop, vary
 from inference.training.stream import Batches
 from inference.types import LANDMARK_ORDER, CycleBox
 
@@ -58,8 +58,8 @@ def train_landmarks(out: Path, recipe: Recipe, head: str) -> WeightsRecord:
     network = build_landmark_net(head)
     if known is not None:
         network.load_state_dict(known[0])
-    mistakes = Mistakes(recipe.detector)
-    make = partial(example, mistakes=mistakes)
+    hard_negatives = HardNegatives(recipe.detector)
+    make = partial(example, hard_negatives=hard_negatives)
     fit(
         network,
         recipe,
@@ -80,7 +80,7 @@ def train_landmarks(out: Path, recipe: Recipe, head: str) -> WeightsRecord:
         version=recipe.version,
         input=CROP_INPUT,
         landmark_order=LANDMARK_ORDER,
-        training={**recipe.record(known[1] if known else None), "mistakes_of": mistakes.sha256},
+        training={**recipe.record(known[1] if known else None), "mistakes_of": hard_negatives.sha256},
         measured=measured,
     )
 
@@ -106,17 +106,17 @@ def held_out_batches(recipe: Recipe, make: Maker) -> list[list[Example]]:
     return in_batches([one for one in made if one is not None], recipe.batch)
 
 
-def example(rng: np.random.Generator, strip: LabelledStrip, mistakes: Mistakes) -> Example | None:
+def example(rng: np.random.Generator, strip: LabelledStrip, hard_negatives: HardNegatives) -> Example | None:
     """One crop of a random cycle, or of a look-alike; None when there is nothing to show."""
     if strip.cycles:
         cycle = strip.cycles[int(rng.integers(len(strip.cycles)))]
-        wanted = points(cycle.landmarks_px)
-        box = range_extended_crop(rng, with_context(shaken(rng, cycle.box_px)), wanted)
-        unit, walls = to_unit(wanted, box), traced(strip, cycle, box)
+        landmarks = points(cycle.landmarks_px)
+        box = range_extended_crop(rng, with_context(jittered(rng, cycle.box_px)), landmarks)
+        unit, walls = to_unit(landmarks, box), traced(strip, cycle, box)
     elif strip.is_lv or rng.random() > OTHERS_KEPT:
         return None
     else:
-        box = with_context(mistakes(rng, strip))
+        box = with_context(hard_negatives(rng, strip))
         unit, walls = np.full((8, 2), np.nan), np.full((4, TRACED), np.nan)
     pixels = whiten(vary(rng, crop(strip.pixels, box)))
     return Example(strip.name, pixels.astype(np.float16), unit.astype(np.float32), walls.astype(np.float32))
@@ -141,11 +141,11 @@ def traced(strip: LabelledStrip, cycle: CycleTruth, box: Box) -> NDArray[np.floa
 def collate(batch: Sequence[Example]) -> tuple[Tensor, Targets]:
     """Crops (N, 1, H, W) float32 and their targets."""
     points_ = np.stack([each.points for each in batch])
-    heart = ~np.isnan(points_).any(axis=(1, 2))
+    is_lv = ~np.isnan(points_).any(axis=(1, 2))
     targets = Targets(
         points=torch.from_numpy(np.nan_to_num(points_, nan=0.5)),
         walls=torch.from_numpy(np.stack([each.walls for each in batch])),
-        heart=torch.from_numpy(heart.astype(np.float32)),
+        is_lv=torch.from_numpy(is_lv.astype(np.float32)),
     )
     return torch.from_numpy(np.stack([each.crop for each in batch]).astype(np.float32))[:, None], targets
 
@@ -153,11 +153,11 @@ def collate(batch: Sequence[Example]) -> tuple[Tensor, Targets]:
 def validate(
     network: nn.Module, strips: Sequence[LabelledStrip], rng: np.random.Generator
 ) -> dict[str, float]:
-    """Root mean square error of every value, boxes shaken as a detector would shake them."""
+    """Root mean square error of every value, boxes jittered as a detector would shake them."""
     network.to("cpu")
     errors: dict[str, list[float]] = {}
     for strip, cycle in all_cycles(strips)[::4]:
-        x0, y0, x1, y1 = shaken(rng, cycle.box_px)
+        x0, y0, x1, y1 = jittered(rng, cycle.box_px)
         box = CycleBox(x0=x0, y0=y0, x1=x1, y1=y1, probability=1.0)
         found = locate(network, strip.strip, [box], torch.device("cpu"))[0].mean
         mine = measure(found, strip.calibration, rr_s=(x1 - x0) * strip.calibration.s_per_px_x)

@@ -10,7 +10,7 @@ from inference.networks.landmark_network import Reading, peak
 
 ALONG, ACROSS = 0.25, 1.0
 """Weight of errors along time and along depth: only depth becomes centimetres."""
-POINT_WEIGHT, HEART_WEIGHT = 20.0, 1.0
+POINT_WEIGHT, LV_WEIGHT = 20.0, 1.0
 BETA = 0.01
 """Below this share of the crop an error counts by its square."""
 
@@ -23,20 +23,20 @@ class Targets:
     """(N, 8, 2), 0…1; without meaning where there is no heart."""
     walls: Tensor
     """(N, 4, C) depth 0…1 of each border at the centres of C columns, NaN where unknown."""
-    heart: Tensor
+    is_lv: Tensor
     """(N,) 1 for a left-ventricular cycle, else 0."""
 
     def to(self, device: torch.device) -> "Targets":
         """The same on another device."""
         return Targets(
-            points=self.points.to(device), walls=self.walls.to(device), heart=self.heart.to(device)
+            points=self.points.to(device), walls=self.walls.to(device), is_lv=self.is_lv.to(device)
         )
 
 
 def landmark_loss(reading: Reading, targets: Targets) -> Tensor:
     """One number: points, traced borders where there are any, and heart or not."""
-    loss = HEART_WEIGHT * binary_cross_entropy_with_logits(reading.heart, targets.heart)
-    beats = targets.heart > 0
+    loss = LV_WEIGHT * binary_cross_entropy_with_logits(reading.lv_logit, targets.is_lv)
+    beats = targets.is_lv > 0
     if not bool(beats.any()):
         return loss
     points = targets.points[beats]
@@ -52,9 +52,9 @@ def landmark_loss(reading: Reading, targets: Targets) -> Tensor:
 def cells_loss(logits: Tensor, position: Tensor) -> Tensor:
     """How wrong distributions over cells are about positions 0…1 (NaN: unknown): shape and place."""
     known = ~position.isnan()
-    wanted = position.nan_to_num(0.5)
-    place = smooth_l1_loss(peak(logits), wanted, beta=BETA, reduction="none")
-    each = two_cell_entropy(logits, wanted) + POINT_WEIGHT * place
+    target = position.nan_to_num(0.5)
+    place = smooth_l1_loss(peak(logits), target, beta=BETA, reduction="none")
+    each = two_cell_entropy(logits, target) + POINT_WEIGHT * place
     return (each * known).sum() / known.sum().clamp(min=1)
 
 

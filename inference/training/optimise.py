@@ -82,7 +82,7 @@ def optimise(
             progress.step += 1
             report(progress.step, loss)
             if progress.step % CHECK_EVERY == 0 or progress.step == steps:
-                judge(task, device, progress)
+                check_held_out(task, device, progress)
                 log.write(progress.step, loss, progress, float(schedule.get_last_lr()[0]))
                 save(checkpoint, parts, progress)
     task.network.load_state_dict(progress.best_state)
@@ -116,7 +116,7 @@ def backward(task: Task[Batch], batch: Batch, device: torch.device, share: float
     return backward(task, first, device, share / 2) + backward(task, second, device, share / 2)
 
 
-def judge(task: Task[Batch], device: torch.device, progress: Progress) -> None:
+def check_held_out(task: Task[Batch], device: torch.device, progress: Progress) -> None:
     """Looks at the held-out batches and keeps the network if it was never better.
 
     Only the normalisation is switched to its running figures: a detector tells its losses in training

@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 REPORT_EVERY = 50
 
 
-class Judgement(Protocol):
+class HeldOutLoss(Protocol):
     """What the log takes from a run's progress."""
 
     best: float
@@ -52,10 +52,10 @@ class Log:
         if not append:
             self.rows.writerow(self.COLUMNS)
 
-    def write(self, step: int, loss: float, judged: Judgement, learning_rate: float) -> None:
+    def write(self, step: int, loss: float, held_out: HeldOutLoss, learning_rate: float) -> None:
         """Adds a row and puts it on disk."""
         seconds = time.monotonic() - self.started
-        numbers = (loss, judged.found, judged.best, learning_rate)
+        numbers = (loss, held_out.found, held_out.best, learning_rate)
         self.rows.writerow([step, *(f"{number:.6g}" for number in numbers), f"{seconds:.0f}"])
         self.file.flush()
 

@@ -21,11 +21,11 @@ DEPTH_SLIDERS, DEPTH_GAIN = 6, 0.2
 """How many there are, and their deviation as natural logarithm."""
 ROWS_CUT, MOST_ROWS_CUT = 0.3, 0.15
 """Share of strips cut at either end, and by which share of their rows at most."""
-SHAKEN = 0.04
+EDGE_DEVIATION = 0.04
 """Deviation of a detected box's edges from the true ones, as a share of the box."""
-MISTAKEN_EDGES = 0.35
+WRONG_BORDER_SHARE = 0.35
 """Share of edges that a detector puts on the wrong border, such as the right ventricular wall."""
-MISTAKEN = (0.06, 0.15)
+WRONG_BORDER_DEVIATION = (0.06, 0.15)
 """Deviation of those, along and across."""
 LEFT_EDGE = -0.5
 """A box may begin at the outer edge of the first pixel."""
@@ -42,15 +42,15 @@ def range_extended_crop(rng: np.random.Generator, box: Box, points: NDArray[np.f
     return box
 
 
-def shaken(rng: np.random.Generator, box: Box) -> Box:
+def jittered(rng: np.random.Generator, box: Box) -> Box:
     """The box as a detector might give it."""
     width, height = box[2] - box[0], box[3] - box[1]
-    deviation = np.where(rng.random(4) < MISTAKEN_EDGES, MISTAKEN * 2, SHAKEN)
+    deviation = np.where(rng.random(4) < WRONG_BORDER_SHARE, WRONG_BORDER_DEVIATION * 2, EDGE_DEVIATION)
     off = rng.normal(0, deviation) * (width, height, width, height)
     return box[0] + off[0], box[1] + off[1], box[2] + off[2], box[3] + off[3]
 
 
-def elsewhere(rng: np.random.Generator, shape: tuple[int, int], s_per_px: float) -> Box:
+def random_box(rng: np.random.Generator, shape: tuple[int, int], s_per_px: float) -> Box:
     """A box of a cycle's size anywhere in a strip of (height, width) that holds no cycle."""
     height, width = shape
     long = min(rng.uniform(0.33, 1.4) / s_per_px, float(width))

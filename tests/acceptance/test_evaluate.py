@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from judged_strips import labelled
+from scored_strips import labelled
 
 from inference.training.datasets.write import write_dataset
 

@@ -90,8 +90,8 @@ def _landmarks(
         if len(each.get("keypoints") or ()) == len(LANDMARK_ORDER) and name in (None, each["name"])
     ]
     if len(eight) != 1:
-        wanted = f"one category {name}" if name else "one category"
-        raise InvalidDataset(path, f"{wanted} with eight keypoints is needed, found {len(eight)}")
+        needed = f"one category {name}" if name else "one category"
+        raise InvalidDataset(path, f"{needed} with eight keypoints is needed, found {len(eight)}")
     others = {each["id"] for each in categories if each.get("keypoints")} - {eight[0]["id"]}
     names = list(eight[0]["keypoints"])
     if set(names) == set(LANDMARK_ORDER):

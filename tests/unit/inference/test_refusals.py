@@ -183,7 +183,7 @@ def test_a_faint_cycle_is_no_cycle() -> None:
 def test_what_the_landmark_network_does_not_know_is_no_cycle() -> None:
     """The second gate refuses what the detector took for a cycle, and names both probabilities."""
     hearts = [Heart()]
-    with readers(hearts, boxes_of(hearts), heart=0.2) as model:
+    with readers(hearts, boxes_of(hearts), lv_probability=0.2) as model:
         result = analyse_strip(draw(*hearts), model)
 
     assert result.reason == "no_cycle"
@@ -210,9 +210,11 @@ def test_a_strip_whose_probable_cycles_would_not_pass_alone_is_refused() -> None
         left_ventricles(found, 0.95)
 
 
-def located(probability: float, heart: float) -> Located:
+def located(probability: float, lv_probability: float) -> Located:
     """A cycle that both networks give these probabilities."""
-    samples = LandmarkSamples(points_px=np.zeros((1, 8, 2)), heart=np.array([heart]), certainty=np.ones(1))
+    samples = LandmarkSamples(
+        points_px=np.zeros((1, 8, 2)), lv_probability=np.array([lv_probability]), certainty=np.ones(1)
+    )
     return Located(box=CycleBox(x0=0, y0=0, x1=9, y1=9, probability=probability), samples=samples)
 
 

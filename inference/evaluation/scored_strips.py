@@ -9,7 +9,7 @@ from multiprocessing import get_context
 
 import torch
 
-from inference.analyse import Model, load_model, verdict
+from inference.analyse import Model, load_model, measure_boxes
 from inference.labelled import LEFT_VENTRICLE, CycleTruth, LabelledStrip, mean_values
 from inference.networks.detector import detect
 from inference.types import CycleBox, StripResult
@@ -27,7 +27,7 @@ def everything(_strip: LabelledStrip) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class ScoredStrip:
     """A strip by name, without its pixels; all coordinates in strip pixels."""
 
     name: str
@@ -36,7 +36,7 @@ class Judged:
     values: Mapping[str, float]
     """True values, mean over the true cycles; empty for what is no left ventricle."""
     result: StripResult
-    candidates: tuple[CycleBox, ...]
+    boxes: tuple[CycleBox, ...]
     """Every box of the detector before any threshold, most probable first."""
     source: Source
 
@@ -47,7 +47,7 @@ class Judged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
+class EvalRuntime:
     """Which weights, on which processor, by how many processes."""
 
     weights: str = ""
@@ -57,52 +57,52 @@ class Machine:
     """On CPU each worker computes with one thread; on CUDA one process is enough."""
 
 
-def judge(strip: LabelledStrip, source: Source, model: Model) -> Judged:
+def score_strip(strip: LabelledStrip, source: Source, model: Model) -> ScoredStrip:
     """The model's answer to one strip that came from `source`."""
-    candidates = detect(model.detector, strip.strip, model.device)
-    return Judged(
+    boxes = detect(model.detector, strip.strip, model.device)
+    return ScoredStrip(
         name=strip.name,
         kind=strip.kind,
         truths=strip.cycles,
         values=mean_values(strip),
-        result=verdict(strip.strip, candidates, model),
-        candidates=tuple(candidates),
+        result=measure_boxes(strip.strip, boxes, model),
+        boxes=tuple(boxes),
         source=source,
     )
 
 
-def judge_all(
-    sources: Iterable[Source], machine: Machine, pool: Executor, *, accepts: Rule = everything
-) -> Iterator[Judged]:
+def score_all(
+    sources: Iterable[Source], runtime: EvalRuntime, pool: Executor, *, accepts: Rule = everything
+) -> Iterator[ScoredStrip]:
     """Answers to the strips that `accepts` passes, in the order of the sources.
 
     Sources are taken a batch at a time, so that a caller may stop early. What comes back keeps the
     caller's source, not the worker's copy of its pixels.
     """
     remaining = iter(sources)
-    work = partial(_judge_in_worker, machine=machine, accepts=accepts)
+    work = partial(_score_in_worker, runtime=runtime, accepts=accepts)
     while batch := list(islice(remaining, BATCH)):
-        for source, judged in zip(batch, pool.map(work, batch, chunksize=4), strict=True):
-            if judged is not None:
-                yield replace(judged, source=source)
+        for source, scored in zip(batch, pool.map(work, batch, chunksize=4), strict=True):
+            if scored is not None:
+                yield replace(scored, source=source)
 
 
-def worker_pool(machine: Machine) -> ProcessPoolExecutor:
+def worker_pool(runtime: EvalRuntime) -> ProcessPoolExecutor:
     """Processes that load the model when first asked.
 
     They are spawned: a process forked after torch has computed may wait for ever.
     """
-    return ProcessPoolExecutor(machine.workers, mp_context=get_context("spawn"))
+    return ProcessPoolExecutor(runtime.workers, mp_context=get_context("spawn"))
 
 
-def _judge_in_worker(source: Source, *, machine: Machine, accepts: Rule) -> Judged | None:
+def _score_in_worker(source: Source, *, runtime: EvalRuntime, accepts: Rule) -> ScoredStrip | None:
     strip = source()
-    return judge(strip, source, single_threaded(machine)) if accepts(strip) else None
+    return score_strip(strip, source, single_threaded(runtime)) if accepts(strip) else None
 
 
 @cache
-def single_threaded(machine: Machine) -> Model:
+def single_threaded(runtime: EvalRuntime) -> Model:
     """The model of this process, loaded once: two torch threads on a busy machine wait for each other."""
-    model = load_model(machine.weights, machine.device)
+    model = load_model(runtime.weights, runtime.device)
     torch.set_num_threads(1)
     return model

@@ -18,13 +18,13 @@ from inference.networks.detector import detect, load_detector
 from inference.networks.landmarks import shifted
 from inference.networks.preprocessing import DETECTOR_INPUT, Box
 from inference.networks.weights import load_weights
-from inference.training.sampling import elsewhere, shaken
+from inference.training.sampling import jittered, random_box
 
 ANYWHERE = 0.2
 """Share of boxes that are drawn without asking the detector."""
 
 
-class Mistakes:
+class HardNegatives:
     """Boxes on look-alikes, by the detector of a weights folder; without one, from anywhere."""
 
     def __init__(self, weights: Path | None) -> None:
@@ -40,8 +40,8 @@ class Mistakes:
         """A box in strip pixels in which there is no left ventricle."""
         boxes = self.of(strip) if rng.random() > ANYWHERE else []
         if not boxes:
-            return elsewhere(rng, strip.pixels.shape, strip.calibration.s_per_px_x)
-        box = shaken(rng, boxes[int(rng.integers(len(boxes)))])
+            return random_box(rng, strip.pixels.shape, strip.calibration.s_per_px_x)
+        box = jittered(rng, boxes[int(rng.integers(len(boxes)))])
         return shifted(box, rng.uniform(-0.2, 0.2), rng.uniform(-0.05, 0.05), rng.uniform(0.9, 1.1))
 
     def of(self, strip: LabelledStrip) -> list[Box]:

@@ -13,7 +13,7 @@ from rich.progress import track
 from inference.analyse import Model, load_model, locate_all, probable_cycles
 from inference.errors import Implausible, LowAgreement, NoCycle
 from inference.labelled import LEFT_VENTRICLE, LabelledStrip, mean_values
-from inference.measure.acceptance import admitted, measured_cycle
+from inference.measure.acceptance import measured_cycle, selected
 from inference.measure.plausibility import agreeing
 from inference.networks.detector import detect
 from inference.phantom.strip import make_phantom
@@ -28,13 +28,13 @@ class Beat:
     """One located cycle: how sure both networks are, and its numbers if it can be a heart's."""
 
     probability: float
-    heart_probability: float
+    lv_probability: float
     certainty: float
     cycle: CycleMeasurement | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class Candidate:
     """Everything about one strip that its verdict depends on, whatever the thresholds."""
 
     kind: str
@@ -47,18 +47,18 @@ class Seen:
         """True for a left ventricle at chordal level."""
         return self.kind == LEFT_VENTRICLE
 
-    def admitted(self, threshold: float, heart_threshold: float, certainty: float = 0.0) -> list[Beat]:
+    def selected(self, threshold: float, lv_threshold: float, certainty: float = 0.0) -> list[Beat]:
         """The beats that both networks take for a left ventricle's at these thresholds."""
         probable = [beat for beat in self.beats if beat.probability >= threshold]
-        scores = [(beat.probability, beat.heart_probability) for beat in probable]
-        hearts = [probable[i] for i in admitted(scores, heart_threshold)]
-        return [beat for beat in hearts if beat.certainty >= certainty]
+        scores = [(beat.probability, beat.lv_probability) for beat in probable]
+        lv_beats = [probable[i] for i in selected(scores, lv_threshold)]
+        return [beat for beat in lv_beats if beat.certainty >= certainty]
 
     def measured(
-        self, threshold: float, heart_threshold: float, certainty: float = 0.0
+        self, threshold: float, lv_threshold: float, certainty: float = 0.0
     ) -> list[CycleMeasurement]:
         """The cycles whose mean would be reported at these thresholds; none: a refusal."""
-        kept = [beat.cycle for beat in self.admitted(threshold, heart_threshold, certainty) if beat.cycle]
+        kept = [beat.cycle for beat in self.selected(threshold, lv_threshold, certainty) if beat.cycle]
         if not kept:
             return []
         try:
@@ -67,7 +67,7 @@ class Seen:
             return []
 
 
-def see(strip: LabelledStrip, model: Model) -> Seen:
+def candidate_of(strip: LabelledStrip, model: Model) -> Candidate:
     """One strip under both networks, every cycle above the floor."""
     found = detect(model.detector, strip.strip, model.device)
     try:
@@ -83,29 +83,31 @@ def see(strip: LabelledStrip, model: Model) -> Seen:
         beats.append(
             Beat(
                 probability=one.box.probability,
-                heart_probability=one.samples.heart_probability,
+                lv_probability=one.samples.mean_lv_probability,
                 certainty=one.samples.mean_certainty,
                 cycle=cycle,
             )
         )
-    return Seen(kind=strip.kind, beats=tuple(beats), truth=mean_values(strip))
+    return Candidate(kind=strip.kind, beats=tuple(beats), truth=mean_values(strip))
 
 
-Named = tuple[int, str]
+PhantomId = tuple[int, str]
 """Seed and kind: a phantom before it is drawn."""
 
 
-def see_all(folder: Path, named: Sequence[Named], workers: int) -> list[Seen]:
+def candidates_of(folder: Path, phantoms: Sequence[PhantomId], workers: int) -> list[Candidate]:
     """Draws and looks at every phantom, by `workers` processes of one thread each."""
     # Spawned: a process forked after torch has computed may wait for ever.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        seen: Iterable[Seen] = pool.map(partial(_see_in_worker, folder), named, chunksize=8)
-        return list(track(seen, description="looking at phantoms", total=len(named)))
+        candidates: Iterable[Candidate] = pool.map(
+            partial(_candidate_in_worker, folder), phantoms, chunksize=8
+        )
+        return list(track(candidates, description="looking at phantoms", total=len(phantoms)))
 
 
-def _see_in_worker(folder: Path, named: Named) -> Seen:
-    seed, kind = named
-    return see(make_phantom(seed, kind), _worker_model(folder))
+def _candidate_in_worker(folder: Path, phantoms: PhantomId) -> Candidate:
+    seed, kind = phantoms
+    return candidate_of(make_phantom(seed, kind), _worker_model(folder))
 
 
 @cache
