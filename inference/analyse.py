@@ -1,4 +1,4 @@
-"""The recipe: region, strip, cycles, landmarks, centimetres, quality."""
+"""From a DICOM data set to measured strips: regions, cycles, landmarks, values, acceptance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,32 +33,32 @@ from inference.types import (
 )
 
 MOST_CYCLES = 6
-"""More beats than this add time, not knowledge."""
+"""Most cycles located on a strip; more take time and hardly change the mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """Both networks, loaded once, ready on one device."""
+    """Both networks on one device, with their thresholds and error model."""
 
     identity: ModelIdentity
     detector: FasterRCNN
     landmarks: nn.Module
     device: torch.device
     threshold: float
-    """Least probability, by the detector, of a cycle that is measured."""
+    """Least detector probability of a cycle."""
     lv_threshold: float
-    """Least probability, by the landmark network, that it is one of a left ventricle."""
+    """Least probability, by the landmark network, of a left ventricle at chordal level."""
     certainty_threshold: float
     """Least certainty of the least certain landmark."""
     residuals: Residuals
-    """How wrong lengths and rate were on validation strips."""
+    """Errors of lengths and rate on validation strips, for the 95 % intervals."""
 
 
 def load_model(weights: str = "", device: str = "auto") -> Model:
-    """The model from a weights folder (empty: the shipped one).
+    """Load both networks from a weights folder (empty: the shipped one) onto a device.
 
     Raises:
-        WeightsMismatch: a file is not what its record says.
+        WeightsMismatch: a file is missing or not the one its record describes.
     """
     folder, where = Path(weights) if weights else SHIPPED, pick_device(device)
     use_all_cores()
@@ -79,7 +79,7 @@ def load_model(weights: str = "", device: str = "auto") -> Model:
 
 
 def analyse(dataset: Dataset, model: Model) -> list[StripResult]:
-    """What every M-mode region of an image shows; one refusal for an image that has none."""
+    """Measure every M-mode region, in the order of the data set; one refusal if there is none."""
     try:
         regions = mmode_regions(dataset)
     except InferenceError as error:
@@ -89,7 +89,7 @@ def analyse(dataset: Dataset, model: Model) -> list[StripResult]:
 
 
 def analyse_region(dataset: Dataset, region: MModeRegion, model: Model, patient: Patient) -> StripResult:
-    """The best of the frames looked at: the one whose cycle is most probable, or the reason for none."""
+    """The result of the frame whose chosen cycle is most probable; else a refusal with its reason."""
     best: StripResult | None = None
     try:
         for frame in frames_to_analyse(dataset):
@@ -101,26 +101,26 @@ def analyse_region(dataset: Dataset, region: MModeRegion, model: Model, patient:
 
 
 def rank(result: StripResult) -> tuple[bool, float]:
-    """Measured before refused, then by the probability of the chosen cycle."""
+    """Sort key: measured before refused, then the probability of the chosen cycle."""
     return result.measured, result.cycles[result.chosen].box.probability if result.cycles else 0.0
 
 
 def refusal(error: InferenceError, region: MModeRegion | None = None, frame: int = 0) -> StripResult:
-    """A result that says why there are no numbers."""
+    """A result without numbers, with the reason and message of `error`."""
     return StripResult(
         status="not_measured", reason=error.reason, detail=str(error), region=region, frame=frame
     )
 
 
 def analyse_strip(strip: MModeStrip, model: Model, patient: Patient = UNKNOWN_PATIENT) -> StripResult:
-    """Cycles, landmarks, centimetres and their agreement on one strip."""
+    """Detect the cycles of one strip and measure them."""
     return measure_boxes(strip, detect(model.detector, strip, model.device), model, patient)
 
 
 def measure_boxes(
     strip: MModeStrip, found: Sequence[CycleBox], model: Model, patient: Patient = UNKNOWN_PATIENT
 ) -> StripResult:
-    """What the detector's boxes, most probable first, come to."""
+    """Measure a strip whose detector boxes, most probable first, are known."""
     limits = limits_for(patient)
     try:
         boxes = probable_cycles(strip, found, model.threshold)
@@ -143,7 +143,7 @@ def measure_boxes(
 
 
 def probable_cycles(strip: MModeStrip, found: Sequence[CycleBox], threshold: float) -> list[CycleBox]:
-    """Those of the boxes above the threshold, most probable first, none across the sweep gap.
+    """Boxes at or above the threshold that do not cross the sweep gap, at most `MOST_CYCLES`.
 
     Raises:
         NoCycle: there is none.
@@ -162,6 +162,6 @@ def probable_cycles(strip: MModeStrip, found: Sequence[CycleBox], threshold: flo
 
 
 def locate_all(strip: MModeStrip, boxes: Sequence[CycleBox], model: Model) -> list[Located]:
-    """The landmarks of every cycle, in the same order."""
+    """The landmarks of every box, in the same order."""
     samples = locate(model.landmarks, strip, boxes, model.device)
     return [Located(box=box, samples=each) for box, each in zip(boxes, samples, strict=True)]

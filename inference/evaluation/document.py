@@ -1,4 +1,4 @@
-"""The figures as JSON values: report.json, and what `echonode evaluate --json` prints."""
+"""The figures as JSON values: report.json, and the output of `echonode evaluate --json`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from inference.evaluation.targets import Target
 
 
 def as_document(evaluation: Evaluation, scores: Sequence[PictureScore] = ()) -> dict[str, Any]:
-    """Everything that is no image; lengths in cm, volumes in ml, fractions in percent, time in s."""
+    """All figures; lengths in cm, volumes in ml, fractions in percent, time in s."""
     figures = evaluation.figures
     return {
         "model": asdict(evaluation.model),
@@ -34,7 +34,7 @@ def as_document(evaluation: Evaluation, scores: Sequence[PictureScore] = ()) -> 
 
 
 def target_entry(target: Target) -> Mapping[str, Any]:
-    """One target as text, and whether it was met (null: nothing to tell it by)."""
+    """One target as text, and whether it was met (null: unknown)."""
     return {"name": target.name, "wanted": target.required, "found": target.found, "met": target.met}
 
 
@@ -49,7 +49,7 @@ def lv_entry(figures: Figures) -> Mapping[str, Any]:
 
 
 def rate_entry(rate: Rate) -> Mapping[str, Any]:
-    """A share with its counts and its own 95 % interval."""
+    """A share with its counts and 95 % interval."""
     return {"share": rate.share, "hits": rate.hits, "of": rate.of, "ci95": list(rate.ci95)}
 
 
@@ -65,7 +65,7 @@ def agreement_entry(one: Agreement) -> Mapping[str, Any]:
 
 
 def picture_entry(score: PictureScore) -> Mapping[str, Any]:
-    """One real picture: its fate, what is reported, and the printed values beside those of free beats."""
+    """Result of one real picture, and the printed values beside those of beats without calipers."""
     result = score.result
     return {
         "file": score.picture.name,

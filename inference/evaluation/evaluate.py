@@ -1,4 +1,4 @@
-"""The recipe of `echonode evaluate`: strips, answers, figures, targets."""
+"""The evaluation of a model: measure strips, compute figures, compare with the targets."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -19,10 +19,10 @@ from inference.types import ModelIdentity
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What was judged and what came out."""
+    """Scored strips and the figures computed from them."""
 
     strips: str
-    """Which strips, in words."""
+    """Description of the strips."""
     model: ModelIdentity
     scored: tuple[ScoredStrip, ...]
     figures: Figures
@@ -31,7 +31,7 @@ class Evaluation:
 
 
 def evaluate(plan: Plan, runtime: EvalRuntime) -> Evaluation:
-    """Judges phantoms of unseen seeds."""
+    """Measure phantoms of the test seeds."""
     total = plan.count + plan.lookalikes
     with worker_pool(runtime) as pool:
         scored = list(_watched(_phantoms(plan, runtime, pool), total))
@@ -40,10 +40,10 @@ def evaluate(plan: Plan, runtime: EvalRuntime) -> Evaluation:
 
 
 def evaluate_dataset(folder: Path, runtime: EvalRuntime) -> Evaluation:
-    """Judges traced strips against the targets of the clinical range.
+    """Measure the strips of a data set; the targets are those of the clinical range.
 
     Raises:
-        InvalidDataset: says what is wrong with the folder.
+        InvalidDataset: the folder is not a valid data set; says why.
     """
     sources = dataset_sources(folder)
     with worker_pool(runtime) as pool:
@@ -52,14 +52,14 @@ def evaluate_dataset(folder: Path, runtime: EvalRuntime) -> Evaluation:
 
 
 def _phantoms(plan: Plan, runtime: EvalRuntime, pool: Executor) -> Iterator[ScoredStrip]:
-    """The first left ventricles that the range's rule passes, then everything else."""
+    """The first `plan.count` left ventricles within the range, then the look-alikes."""
     lv_strips = score_all(lv_sources(plan), runtime, pool, accepts=RULES[plan.range])
     others = score_all(lookalike_sources(plan), runtime, pool)
     return chain(islice(lv_strips, plan.count), others)
 
 
 def _watched(scored: Iterator[ScoredStrip], total: int) -> Iterator[ScoredStrip]:
-    """The same, with a bar on standard error while somebody waits."""
+    """The same strips, with a progress bar on standard error if that is a terminal."""
     console = Console(stderr=True)
     return iter(
         track(scored, "measuring strips", total=total, console=console, disable=not console.is_terminal)

@@ -1,4 +1,4 @@
-"""The report as one page of HTML that needs no other file."""
+"""The report as one self-contained HTML page."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ def page(
     *,
     made: datetime,
 ) -> str:
-    """The whole page; `pictures_png` are the real pictures by file name, as they shall be shown."""
+    """The whole page; `pictures_png` are the annotated real pictures by file name."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -52,7 +52,7 @@ def embedded(png: bytes) -> str:
 
 
 def percent(rate: Rate) -> str:
-    """A share with its counts and 95 % interval."""
+    """A share with its counts and 95 % interval, as text."""
     if rate.share is None:
         return "—"
     low, high = (100 * edge for edge in rate.ci95)
@@ -60,14 +60,14 @@ def percent(rate: Rate) -> str:
 
 
 def plots(figures: Figures) -> Mapping[str, bytes]:
-    """Plots as far as there is something to plot."""
+    """The plots by name; none if nothing was measured."""
     if not figures.agreement:
         return {}
     return {"bland_altman": bland_altman_png(figures), "reliability": reliability_png(figures)}
 
 
 def value_row(name: str, one: Agreement) -> Mapping[str, str]:
-    """One line of the table of errors."""
+    """One row of the table of errors."""
     label, unit, factor = shown(name)
     low, high = (factor * limit for limit in one.limits)
     return {
@@ -82,7 +82,7 @@ def value_row(name: str, one: Agreement) -> Mapping[str, str]:
 
 
 def picture_entry(score: PictureScore, pictures_png: Mapping[str, bytes]) -> Mapping[str, Any]:
-    """One real picture: its fate, its values, the printed ones, and how it looks."""
+    """One real picture: outcome, values, printed values and the annotated picture."""
     result = score.result
     return {
         "name": score.picture.name,
@@ -97,7 +97,7 @@ def picture_entry(score: PictureScore, pictures_png: Mapping[str, bytes]) -> Map
 
 
 def outcome(score: PictureScore) -> str:
-    """What became of it, in words."""
+    """Measured, counted or refused, in words."""
     if score.counted is not None:
         expected = f", a human about {score.picture.beats}" if score.picture.beats else ""
         seen = f"{score.counted.beats} beats at the rhythm of {len(score.counted.boxes)} cycles"
@@ -108,7 +108,7 @@ def outcome(score: PictureScore) -> str:
 
 
 def reported_row(name: str, score: PictureScore) -> Mapping[str, str]:
-    """A reported value with its interval, and the comparison with the printed one where there is one."""
+    """A reported value with its interval, and the printed value where there is one."""
     label, unit, factor = shown(name)
     value, pair = score.result.measurements[name], score.compared.get(name)
     low, high = (factor * edge for edge in value.ci95)

@@ -1,4 +1,4 @@
-"""Real pictures with what is known of them, wrapped as the images a machine would have sent.
+"""Real pictures with what is known of them, as DICOM data sets.
 
 A folder holds the pictures and a `truth.json`: per file name `kind`, `mmode_region_px`, `cm_per_px`,
 `s_per_px`, and, where known, `printed_by_device` and `burned_in_calipers_px`.
@@ -27,7 +27,7 @@ PRINTED_NAMES = {
     "EF_Teich_pct": "EF_percent",
     "FS_pct": "FS_percent",
 }
-"""How a device calls what we call otherwise."""
+"""Names in `printed_by_device` that differ from the names of values."""
 RegionBox = tuple[int, int, int, int]
 
 
@@ -37,17 +37,17 @@ class RealPicture:
 
     path: Path
     kind: str
-    """`LV`, or what it shows instead."""
+    """Ends in `LV` for a left ventricle, else says what it shows."""
     region_px: RegionBox | None
-    """(x0, y0, x1, y1) of the M-mode strip, inclusive; None where the picture is nothing else."""
+    """(x0, y0, x1, y1) of the M-mode strip, inclusive; None where it is not known."""
     calibration: Calibration | None
-    """None for a picture without a scale: it can be looked at, not measured."""
+    """None for a picture without a scale: beats can be counted, but nothing measured."""
     printed: Mapping[str, float]
-    """What the device printed from a human's calipers, under our names."""
+    """Values the device computed from a reader's calipers, under the names of values."""
     caliper_columns_px: tuple[float, ...]
-    """Columns of calipers burned into the picture, which give the answer away."""
+    """Columns of burned-in calipers, which show the network where the landmarks are."""
     beats: int | None
-    """How many a human counted, about."""
+    """Number of beats by a human reader."""
 
     @property
     def name(self) -> str:
@@ -60,7 +60,7 @@ class RealPicture:
             return np.array(picture.convert("RGB"))
 
     def dataset(self) -> Dataset:
-        """An uncompressed Ultrasound Image with one calibrated region, or none without a scale."""
+        """An uncompressed Ultrasound Image with one M-mode region; without regions if there is no scale."""
         ds, rgb = Dataset(), self.rgb()
         ds.file_meta = FileMetaDataset()
         ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -87,13 +87,13 @@ def _region_item(box: RegionBox, calibration: Calibration) -> Dataset:
 
 
 def read_pictures(folder: Path) -> list[RealPicture]:
-    """The pictures of a folder in the order of its truth.
+    """The pictures of a folder in the order of its `truth.json`.
 
-    A picture with centimetres but no seconds takes the sweep of another with the same region: one
-    machine, one screen layout.
+    A picture with centimetres but no seconds takes those of another with the same region, since it comes
+    from the same machine and layout.
 
     Raises:
-        FileNotFoundError: there is no such folder, or it has no truth.
+        FileNotFoundError: there is no such folder, or it has no `truth.json`.
     """
     truths = json.loads((folder / TRUTH).read_text(encoding="utf-8"))
     sweeps = {_region(truth): truth["s_per_px"] for truth in truths.values() if "s_per_px" in truth}

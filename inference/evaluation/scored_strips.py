@@ -1,4 +1,4 @@
-"""One strip, its truth, and what the model said of it; many of them by several processes."""
+"""Strips with their truth and the model's result, computed by several processes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -15,29 +15,30 @@ from inference.networks.detector import detect
 from inference.types import CycleBox, StripResult
 
 Source = Callable[[], LabelledStrip]
-"""Makes or hands out a strip: thousands of them are too many to keep in memory."""
+"""Makes or loads a strip when called; thousands of strips would not fit into memory."""
 Rule = Callable[[LabelledStrip], bool]
-"""Whether a strip counts."""
+"""True for a strip that counts."""
 BATCH = 64
+"""Strips handed to the worker processes at a time."""
 
 
 def everything(_strip: LabelledStrip) -> bool:
-    """The rule that passes every strip."""
+    """The rule that accepts every strip."""
     return True
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredStrip:
-    """A strip by name, without its pixels; all coordinates in strip pixels."""
+    """Truth and result of one strip, without its pixels; coordinates in strip pixels."""
 
     name: str
     kind: str
     truths: tuple[CycleTruth, ...]
     values: Mapping[str, float]
-    """True values, mean over the true cycles; empty for what is no left ventricle."""
+    """True values, mean over the true cycles; empty for other kinds than left ventricles."""
     result: StripResult
     boxes: tuple[CycleBox, ...]
-    """Every box of the detector before any threshold, most probable first."""
+    """Boxes of the detector before any threshold, most probable first."""
     source: Source
 
     @property
@@ -48,17 +49,17 @@ class ScoredStrip:
 
 @dataclass(frozen=True, kw_only=True)
 class EvalRuntime:
-    """Which weights, on which processor, by how many processes."""
+    """Weights, device and number of processes of an evaluation."""
 
     weights: str = ""
     """Weights folder; empty: the shipped ones."""
     device: str = "auto"
     workers: int = 2
-    """On CPU each worker computes with one thread; on CUDA one process is enough."""
+    """Processes with one torch thread each on a CPU; on CUDA one is enough."""
 
 
 def score_strip(strip: LabelledStrip, source: Source, model: Model) -> ScoredStrip:
-    """The model's answer to one strip that came from `source`."""
+    """Measure one strip that came from `source`."""
     boxes = detect(model.detector, strip.strip, model.device)
     return ScoredStrip(
         name=strip.name,
@@ -74,10 +75,10 @@ def score_strip(strip: LabelledStrip, source: Source, model: Model) -> ScoredStr
 def score_all(
     sources: Iterable[Source], runtime: EvalRuntime, pool: Executor, *, accepts: Rule = everything
 ) -> Iterator[ScoredStrip]:
-    """Answers to the strips that `accepts` passes, in the order of the sources.
+    """Measure the strips that `accepts` passes, in the order of the sources.
 
-    Sources are taken a batch at a time, so that a caller may stop early. What comes back keeps the
-    caller's source, not the worker's copy of its pixels.
+    Sources are taken in batches, so that a caller may stop early. Each result keeps the caller's source
+    instead of the worker's copy with its pixels.
     """
     remaining = iter(sources)
     work = partial(_score_in_worker, runtime=runtime, accepts=accepts)
@@ -88,9 +89,9 @@ def score_all(
 
 
 def worker_pool(runtime: EvalRuntime) -> ProcessPoolExecutor:
-    """Processes that load the model when first asked.
+    """Processes that load the model at their first strip.
 
-    They are spawned: a process forked after torch has computed may wait for ever.
+    They are spawned, since a process forked after torch has computed may deadlock.
     """
     return ProcessPoolExecutor(runtime.workers, mp_context=get_context("spawn"))
 
@@ -102,7 +103,7 @@ def _score_in_worker(source: Source, *, runtime: EvalRuntime, accepts: Rule) -> 
 
 @cache
 def single_threaded(runtime: EvalRuntime) -> Model:
-    """The model of this process, loaded once: two torch threads on a busy machine wait for each other."""
+    """The model of this process, loaded once, with one torch thread since every core has a process."""
     model = load_model(runtime.weights, runtime.device)
     torch.set_num_threads(1)
     return model

@@ -1,4 +1,4 @@
-"""What a located cycle must pass before its numbers are believed, one gate after the other."""
+"""Rules that decide which located cycles of a strip are measured."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from inference.measure.plausibility import check_cycle, check_inside, check_spre
 from inference.types import CycleBox, CycleMeasurement, LandmarkSamples, MModeStrip, as_landmarks
 
 LEAST_PROBABILITY = 1e-6
-"""No probability counts as nearer to 0 or 1."""
+"""Probabilities are clipped to this and to 1 minus this before taking log odds."""
 LEAST_SHARE_OF_BEST = 0.5
-"""Least probability of a cycle that is measured, as a share of the most probable one's."""
+"""Least detector probability of a measured cycle, as a share of the strip's highest one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Located:
-    """A detected cycle and where its landmarks are, before anything is believed of it."""
+    """A detected cycle with its landmarks, not yet checked."""
 
     box: CycleBox
     samples: LandmarkSamples
 
 
 def pooled_probability(probabilities: Sequence[float]) -> float:
-    """One probability from several about the same thing: that of their mean log odds; 0 of none."""
+    """The probability whose log odds are the mean of those of `probabilities`; 0 if empty."""
     if not probabilities:
         return 0.0
     p = np.clip(probabilities, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
@@ -34,11 +34,12 @@ def pooled_probability(probabilities: Sequence[float]) -> float:
 
 
 def selected(cycles: Sequence[tuple[float, float]], lv_threshold: float) -> list[int]:
-    """Which cycles of a strip, each as (probability, probability of a left ventricle), are measured: indices.
+    """Indices of the cycles that both networks accept; each is (detector probability, lv_probability).
 
-    The landmark network sees one cycle at a time, but all are of one heart: together they decide about
-    the strip. Of a strip that passes, cycles are left out that would not pass alone, or that the
-    detector, beside better ones, hardly believes in.
+    All cycles of a strip show the same structure, so the strip is refused as a whole unless the pooled
+    lv_probability reaches `lv_threshold`. Of an accepted strip, a cycle is dropped if its own
+    lv_probability is below `lv_threshold`, or its detector probability below `LEAST_SHARE_OF_BEST` of the
+    highest.
     """
     if pooled_probability([lv_probability for _, lv_probability in cycles]) < lv_threshold:
         return []
@@ -51,10 +52,10 @@ def selected(cycles: Sequence[tuple[float, float]], lv_threshold: float) -> list
 
 
 def left_ventricles(located: Sequence[Located], lv_threshold: float) -> list[Located]:
-    """The cycles of a strip that the landmark network, too, takes for a left ventricle's.
+    """The cycles that both networks take for a left ventricle's, see `selected`.
 
     Raises:
-        NoCycle: none is selected.
+        NoCycle: none is.
     """
     scores = [(one.box.probability, one.samples.mean_lv_probability) for one in located]
     lv_cycles = [located[i] for i in selected(scores, lv_threshold)]
@@ -68,10 +69,10 @@ def left_ventricles(located: Sequence[Located], lv_threshold: float) -> list[Loc
 
 
 def confident(located: Sequence[Located], least_certainty: float) -> list[Located]:
-    """Cycles in which the landmark network does not hesitate between two borders.
+    """The cycles whose least certain landmark reaches `least_certainty`.
 
     Raises:
-        LowAgreement: it hesitates in every one.
+        LowAgreement: no cycle does.
     """
     sure = [one for one in located if one.samples.mean_certainty >= least_certainty]
     if not sure:
@@ -85,10 +86,10 @@ def confident(located: Sequence[Located], least_certainty: float) -> list[Locate
 def plausible(
     strip: MModeStrip, located: Sequence[Located], limits: Limits = ANY_HEART
 ) -> list[CycleMeasurement]:
-    """The cycles that can be a heart's, in order of time.
+    """Measurements of the physiologically possible cycles, in order of time.
 
     Raises:
-        Implausible, LowAgreement: none can; the message is that of the most probable one.
+        Implausible, LowAgreement: none is possible; the error of the first cycle is raised.
     """
     kept, complaints = [], []
     for one in located:
@@ -102,10 +103,10 @@ def plausible(
 
 
 def measured_cycle(strip: MModeStrip, one: Located, limits: Limits = ANY_HEART) -> CycleMeasurement:
-    """Numbers of one cycle from its average landmarks, and their deviation over the crops.
+    """Values of one cycle from its mean landmarks, and their standard deviation over the crops.
 
     Raises:
-        Implausible, LowAgreement: see `quality`.
+        Implausible, LowAgreement: a rule of `plausibility` refuses it.
     """
     calibration, landmarks = strip.region.calibration, one.samples.mean
     rr_s = (one.box.x1 - one.box.x0) * calibration.s_per_px_x

@@ -1,8 +1,8 @@
-"""From a cycle to eight landmarks and the probability that it is a left ventricle's at all.
+"""From cycle boxes to landmarks, by averaging the landmark network over several crops of each cycle.
 
-Patent CN109620293B [0088-0105, 0160] for cropping and regression, [0112-0115, 0140-0141] for
-range-extended sampling: crops of 0.9 to 1.1 times the cycle whose centre lies in the middle half of
-its length. The same sampling at inference, averaged, gives the landmarks' spread.
+Patent CN109620293B [0088-0105, 0160] for cropping and regression, [0112-0115, 0140-0141] for range-extended
+sampling: crops of 0.9 to 1.1 times the cycle whose centre lies in the middle half of its length. The spread
+over the crops is kept for the intervals.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from inference.networks.preprocessing import CROP_SIZE_PX, Box, crop, from_unit,
 from inference.types import CycleBox, LandmarkSamples, MModeStrip
 
 HEADS = ("tracing", "regression")
-"""How landmarks are found: borders traced over the whole crop, or the patent's fully connected layer."""
+"""`TracingNet` or `RegressionNet` of `landmark_network`."""
 TEST_TIME_CROPS = (
     (0.0, 0.0, 1.0),
     (-0.08, 0.03, 1.06),
@@ -26,12 +26,12 @@ TEST_TIME_CROPS = (
     (-0.04, -0.05, 1.1),
     (0.04, 0.05, 0.98),
 )
-"""Crops taken of each cycle at inference: shift along and across (shares of the cycle) and size."""
+"""Crops of each cycle at inference: shift along time and depth in shares of the cycle, and scale."""
 
 
 CONTEXT = (0.2, 0.1)
-"""Shares of a box's height that a crop shows above and below it: what lies beyond the septum tells it from
-the right ventricular wall, also when the box begins at the wrong one."""
+"""Shares of a box's height added above and below: what lies beyond the septum tells it from the right
+ventricular wall, even if the box starts at the wrong one."""
 
 
 def build_landmark_net(head: str) -> nn.Module:
@@ -40,13 +40,13 @@ def build_landmark_net(head: str) -> nn.Module:
 
 
 def with_context(box: Box) -> Box:
-    """The box and its surroundings, see `CONTEXT`."""
+    """The box extended by `CONTEXT`."""
     above, below = ((box[3] - box[1]) * share for share in CONTEXT)
     return box[0], box[1] - above, box[2], box[3] + below
 
 
 def shifted(box: Box, along: float, across: float, size: float) -> Box:
-    """`box` moved by shares of its own length and height, and scaled about its centre."""
+    """`box` moved by shares of its own width and height, and scaled by `size` about its centre."""
     width, height = box[2] - box[0], box[3] - box[1]
     x, y = (box[0] + box[2]) / 2 + along * width, (box[1] + box[3]) / 2 + across * height
     return x - size * width / 2, y - size * height / 2, x + size * width / 2, y + size * height / 2
@@ -55,7 +55,7 @@ def shifted(box: Box, along: float, across: float, size: float) -> Box:
 def locate(
     network: nn.Module, strip: MModeStrip, cycles: Sequence[CycleBox], device: torch.device
 ) -> list[LandmarkSamples]:
-    """Landmarks of every cycle, all crops in one batch; empty in, empty out."""
+    """Landmarks of every cycle, with all crops in one batch."""
     if not cycles:
         return []
     corner = np.array([strip.region.x0, strip.region.y0])
@@ -82,7 +82,7 @@ def locate(
 def read(
     network: nn.Module, crops: NDArray[np.float32], device: torch.device
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Whitened crops (N, H, W) to unit points (N, 8, 2), heart probability (N,) and certainty (N,)."""
+    """Whitened crops (N, H, W) to unit points (N, 8, 2), lv_probability (N,) and certainty (N,)."""
     batch = torch.from_numpy(crops)[:, None].to(device, memory_format=torch.channels_last)
     with torch.inference_mode(), half_precision(device):
         reading = network(batch)
