@@ -1,6 +1,6 @@
-"""`echonode train calibrate`: thresholds and intervals from validation phantoms, written into the records.
+"""`echonode train calibrate`: thresholds and intervals from validation phantoms, for the records.
 
-Every phantom is looked at once, without thresholds; they are chosen and intervals fitted afterwards.
+Both networks run once on every phantom, without thresholds; thresholds and intervals are fitted to that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,25 +21,25 @@ from inference.training.residuals import ValidationStrip, fit_residuals
 from inference.training.thresholds import Thresholds, choose, least_certainty, measured_share
 
 FIRST_SEED = VALIDATION_SEEDS + 500_000
-"""Apart from those that training validates on: its best checkpoint was chosen by them."""
+"""Not the validation seeds of training: the best checkpoint was chosen by those."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How many phantoms are looked at, and by how many processes."""
+    """Number of phantoms and of processes."""
 
     strips: int
     """Left ventricles."""
     lookalikes: int
-    """Strips of all other kinds together, as many of each."""
+    """Strips of all other kinds together, each kind equally often."""
     workers: int = 2
 
 
 def calibrate(folder: Path, plan: Plan) -> tuple[WeightsRecord, WeightsRecord]:
-    """Both records of `folder` with thresholds, intervals and the figures they were chosen by.
+    """Write thresholds, intervals and their figures into both records of `folder`.
 
     Raises:
-        WeightsMismatch: there are no usable weights in `folder`.
+        WeightsMismatch: there are no valid weights in `folder`.
         ValueError: too few left ventricles are measured to fit anything.
     """
     candidates = candidates_of(folder, phantom_ids(plan), plan.workers)
@@ -69,7 +69,7 @@ def calibrate(folder: Path, plan: Plan) -> tuple[WeightsRecord, WeightsRecord]:
 
 
 def phantom_ids(plan: Plan) -> list[PhantomId]:
-    """Seeds and kinds: left ventricles, then every other kind in turn."""
+    """Left ventricles, then every other kind in turn, of consecutive seeds."""
     kinds = list(LOOKALIKES)
     lv_strips = [(FIRST_SEED + number, LEFT_VENTRICLE) for number in range(plan.strips)]
     others = [
@@ -93,7 +93,7 @@ def validation_strips(
 def acceptance_figures(
     candidates: Sequence[Candidate], chosen: Thresholds, certainty: float
 ) -> dict[str, float]:
-    """Shares: coverage, left ventricles refused by a rule alone, false measures in all and by kind."""
+    """Coverage, left ventricles refused by plausibility alone, false measures in total and per kind."""
     thresholds = chosen.detector, chosen.lv_probability, certainty
     lv_strips, others = [one for one in candidates if one.truth], [one for one in candidates if not one.is_lv]
     refused = [bool(one.selected(*thresholds)) and not one.measured(*thresholds) for one in lv_strips]
@@ -109,7 +109,7 @@ def acceptance_figures(
 
 
 def errors(measured: Sequence[ValidationStrip]) -> dict[str, float]:
-    """Root mean square error of every value, mean over the beats of a strip."""
+    """Root mean square error of every value, mean over the cycles of a strip."""
     off = [{name: value - one.truth[name] for name, value in means(one.cycles).items()} for one in measured]
     return {name: float(np.sqrt(np.mean([one[name] ** 2 for one in off]))) for name in off[0]} if off else {}
 
@@ -117,7 +117,7 @@ def errors(measured: Sequence[ValidationStrip]) -> dict[str, float]:
 def _updated(
     folder: Path, network: str, basis: Mapping[str, Any], *, measured: Mapping[str, float], **fields: Any
 ) -> WeightsRecord:
-    """The record in `folder` with more known of it: the weights themselves stay what they are."""
+    """The record in `folder` with these additions; the weights themselves stay the same."""
     _, record = load_weights(folder, network, DETECTOR_INPUT if network == "cycles" else CROP_INPUT)
     known = {
         "training": {**record.training, **basis},

@@ -1,4 +1,4 @@
-"""What the model sees on a phantom before any threshold, and what it would say at given ones."""
+"""What both networks find on a validation phantom, and what would be measured at given thresholds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,12 +20,12 @@ from inference.phantom.strip import make_phantom
 from inference.types import CycleMeasurement
 
 FLOOR = 0.05
-"""Cycles less probable than this are not looked at: no threshold is ever set so low."""
+"""Least detector probability of a located cycle; no threshold is set lower."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Beat:
-    """One located cycle: how sure both networks are, and its numbers if it can be a heart's."""
+    """One located cycle: probabilities of both networks, and its values (None if implausible)."""
 
     probability: float
     lv_probability: float
@@ -35,7 +35,7 @@ class Beat:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """Everything about one strip that its verdict depends on, whatever the thresholds."""
+    """The located cycles of one strip, before any threshold."""
 
     kind: str
     beats: tuple[Beat, ...]
@@ -57,7 +57,7 @@ class Candidate:
     def measured(
         self, threshold: float, lv_threshold: float, certainty: float = 0.0
     ) -> list[CycleMeasurement]:
-        """The cycles whose mean would be reported at these thresholds; none: a refusal."""
+        """The cycles that would be averaged at these thresholds; none for a refusal."""
         kept = [beat.cycle for beat in self.selected(threshold, lv_threshold, certainty) if beat.cycle]
         if not kept:
             return []
@@ -68,7 +68,7 @@ class Candidate:
 
 
 def candidate_of(strip: LabelledStrip, model: Model) -> Candidate:
-    """One strip under both networks, every cycle above the floor."""
+    """Run both networks on one strip, for every cycle of at least `FLOOR`."""
     found = detect(model.detector, strip.strip, model.device)
     try:
         boxes = probable_cycles(strip.strip, found, FLOOR)
@@ -92,11 +92,11 @@ def candidate_of(strip: LabelledStrip, model: Model) -> Candidate:
 
 
 PhantomId = tuple[int, str]
-"""Seed and kind: a phantom before it is drawn."""
+"""Seed and kind."""
 
 
 def candidates_of(folder: Path, phantoms: Sequence[PhantomId], workers: int) -> list[Candidate]:
-    """Draws and looks at every phantom, by `workers` processes of one thread each."""
+    """Run both networks on every phantom, by `workers` processes of one thread each."""
     # Spawned: a process forked after torch has computed may wait for ever.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         candidates: Iterable[Candidate] = pool.map(

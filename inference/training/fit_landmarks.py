@@ -1,4 +1,4 @@
-"""Trains the landmark network: `echonode train landmarks`."""
+"""Training of the landmark network: `echonode train landmarks`."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -27,17 +27,20 @@ from inference.types import LANDMARK_ORDER, CycleBox
 
 LEARNING_RATE = 1.5e-3
 REUSE = 6.0
-"""A strip has several beats, and each many crops."""
+"""Examples per phantom, on average; a strip has several beats, and each has many crops."""
 TRACED = CROP_SIZE_PX[1] // 2
-"""Columns at which the borders are traced."""
+"""Columns of a crop at which the borders are predicted."""
 OTHERS_KEPT = 0.8
-"""Share of look-alikes that are shown: the rest of the time goes to left ventricles."""
+"""Share of the look-alikes that become examples."""
 HELD_OUT_STRIPS = 192
-"""Validation phantoms that are looked at while training, out of `Recipe.held_out`."""
+"""Validation phantoms checked during training, out of `Recipe.held_out`."""
 
 
 class Example(NamedTuple):
-    """One crop (H, W) float16, whitened, and its truth; NaN points where there is no heart."""
+    """One whitened crop (H, W) float16 with points (8, 2) and walls (4, TRACED), 0…1 in the crop.
+
+    Points and walls are NaN on a look-alike.
+    """
 
     name: str
     crop: NDArray[np.float16]
@@ -46,11 +49,11 @@ class Example(NamedTuple):
 
 
 Maker = Callable[[np.random.Generator, LabelledStrip], Example | None]
-"""Shows one crop of a strip, if there is anything to show."""
+"""Makes one example of a strip; None if the strip is skipped."""
 
 
 def train_landmarks(out: Path, recipe: Recipe, head: str) -> WeightsRecord:
-    """Fits, validates and writes `landmarks.safetensors` with its record into `out`."""
+    """Fit, validate and write `landmarks.safetensors` with its record into `out`."""
     torch.manual_seed(recipe.seed)
     use_all_cores()
     known = load_weights(recipe.update, "landmarks", CROP_INPUT) if recipe.update else None
@@ -86,20 +89,20 @@ def train_landmarks(out: Path, recipe: Recipe, head: str) -> WeightsRecord:
 
 
 def material(recipe: Recipe, make: Maker) -> Batches[Example]:
-    """Endless batches of phantoms, and of real tracings where there are any."""
+    """Endless batches of phantoms, mixed with real strips if there are any."""
     mix = recipe.mix(real_strips(recipe.data), reuse=REUSE)
     return Batches(make, mix, batch=recipe.batch, seed=recipe.stream_seed)
 
 
 def loss_of(network: nn.Module, batch: list[Example], device: torch.device) -> Tensor:
-    """The distance of points and traced borders, and whether it is a heart."""
+    """See `landmark_loss`."""
     crops, targets = collate(batch)
     crops = crops.to(device, memory_format=torch.channels_last)
     return landmark_loss(network(crops), targets.to(device))
 
 
 def held_out_batches(recipe: Recipe, make: Maker) -> list[list[Example]]:
-    """Batches of the validation seeds, always the same."""
+    """Batches of the validation seeds, the same for every run with the same seed."""
     rng = np.random.default_rng(recipe.seed)
     strips = phantoms(VALIDATION_SEEDS, min(HELD_OUT_STRIPS, recipe.held_out))
     made = [make(rng, strip) for strip in strips for _ in range(2)]
@@ -107,7 +110,7 @@ def held_out_batches(recipe: Recipe, make: Maker) -> list[list[Example]]:
 
 
 def example(rng: np.random.Generator, strip: LabelledStrip, hard_negatives: HardNegatives) -> Example | None:
-    """One crop of a random cycle, or of a look-alike; None when there is nothing to show."""
+    """One crop of a random cycle or of a hard negative; None if the strip is skipped."""
     if strip.cycles:
         cycle = strip.cycles[int(rng.integers(len(strip.cycles)))]
         landmarks = points(cycle.landmarks_px)
@@ -153,7 +156,7 @@ def collate(batch: Sequence[Example]) -> tuple[Tensor, Targets]:
 def validate(
     network: nn.Module, strips: Sequence[LabelledStrip], rng: np.random.Generator
 ) -> dict[str, float]:
-    """Root mean square error of every value, boxes jittered as a detector would shake them."""
+    """Root mean square error of every value, with boxes jittered as a detector's."""
     network.to("cpu")
     errors: dict[str, list[float]] = {}
     for strip, cycle in all_cycles(strips)[::4]:

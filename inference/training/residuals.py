@@ -1,4 +1,4 @@
-"""The errors of measured validation strips as the model behind the 95 % intervals."""
+"""Fit of the error model of the 95 % intervals to measured validation strips."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,19 +21,20 @@ from inference.measure.intervals import (
 from inference.types import CycleMeasurement
 
 LEAST_STRIPS = 40
-"""With fewer, the share of truths outside a 95 % interval cannot be told from chance."""
+"""Fewer strips cannot tell a 95 % interval from chance."""
 INSIDE = 0.95
+"""Share of truths that an interval shall contain."""
 TRIMMED = 0.99
-"""Errors beyond this quantile are pulled in: one wild strip must not widen every interval."""
+"""Larger errors are clipped to this quantile, so that one outlier does not widen every interval."""
 CLIP = 3.0
-"""Standardised errors are held to this before they are correlated."""
+"""Standardised errors are clipped to this before they are correlated."""
 STEEPEST = 4.0
-"""Most deviation per spread."""
+"""Greatest `of_spread`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationStrip:
-    """The cycles a strip was measured on, and the truth."""
+    """The measured cycles of a strip, and its true values."""
 
     cycles: Sequence[CycleMeasurement]
     truth: Mapping[str, float]
@@ -43,7 +44,7 @@ def fit_residuals(strips: Sequence[ValidationStrip]) -> Residuals:
     """Fixed and proportional part of each deviation, their correlation, and the factor of each value.
 
     Raises:
-        ValueError: too few strips to tell.
+        ValueError: fewer than `LEAST_STRIPS` strips.
     """
     if len(strips) < LEAST_STRIPS:
         raise ValueError(f"intervals need {LEAST_STRIPS} measured left ventricles, not {len(strips)}")
@@ -63,7 +64,7 @@ def fit_residuals(strips: Sequence[ValidationStrip]) -> Residuals:
 
 
 def two_parts(off: Array, size: Array, spread: Array) -> tuple[float, float]:
-    """(fixed, of_spread) of the most probable deviations hypot(fixed x size, of_spread x spread)."""
+    """(fixed, of_spread) of maximum likelihood for deviations hypot(fixed x size, of_spread x spread)."""
     most = np.quantile(np.abs(off), TRIMMED)
     squared = np.clip(off, -most, most) ** 2
 
@@ -78,14 +79,14 @@ def two_parts(off: Array, size: Array, spread: Array) -> tuple[float, float]:
 
 
 def correlation(plain: Residuals, off: Array, size: Array, spread: Array) -> tuple[tuple[float, ...], ...]:
-    """How the standardised errors of the quantities go together, (7, 7)."""
+    """(7, 7) correlation of the standardised errors."""
     deviation = np.array([deviations(plain, *each) for each in zip(size, spread, strict=True)])
     correlated = np.corrcoef(np.clip(off / deviation, -CLIP, CLIP), rowvar=False)
     return tuple(tuple(round(float(each), 4) for each in row) for row in correlated)
 
 
 def factors(strips: Sequence[ValidationStrip], residuals: Residuals) -> dict[str, float]:
-    """Per value: the factor on its interval that holds 95 % of the truths (split conformal)."""
+    """Per value the factor on its interval that covers 95 % of the truths (split conformal)."""
     shares: dict[str, list[float]] = {}
     for strip in strips:
         values, sampled = means(strip.cycles), sample(strip.cycles, residuals)

@@ -1,4 +1,4 @@
-"""What a data set holds, in figures a person can doubt: a wrong scale shows as an impossible heart."""
+"""Summary of a data set; a wrong calibration shows as impossible lengths."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from inference.training.datasets.read import StripsOnDisk
 from inference.types import LENGTHS
 
 UNCERTAIN = "nominal"
-"""How the attribute `calibration` of a strip begins when nobody knew its scale."""
+"""Start of the attribute `calibration` of a strip whose scale is a guess."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,21 +22,21 @@ class Range:
 
     @classmethod
     def of(cls, values: list[float]) -> "Range":
-        """Of at least one value."""
+        """The range of at least one value."""
         return cls(mean=sum(values) / len(values), least=min(values), greatest=max(values))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The figures of one data set."""
+    """Figures of one data set."""
 
     kinds: Mapping[str, int]
-    """Strips of each kind, the most frequent first."""
+    """Strips of each kind, most frequent first."""
     cycles: int
     with_walls: int
     """Strips with wall curves."""
     nominal: int
-    """Strips whose scale is a guess: their centimetres mean nothing."""
+    """Strips whose scale is a guess, so that lengths in cm are meaningless."""
     values: Mapping[str, Range]
     """Over all cycles: the six lengths in cm, and RR_s; empty without cycles."""
 
