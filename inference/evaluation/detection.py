@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.evaluation.scored_strips import ScoredStrip
+from inference.networks.preprocessing import Box
 
 MATCH_IOU = 0.5
 PROBABILITY_EDGES = tuple(k / 10 for k in range(11))
 
-Box = tuple[float, float, float, float]
 Floats = NDArray[np.float64]
 
 

@@ -18,6 +18,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage
 
+from inference.phantom.dicom import set_pixels
 from inference.types import Calibration
 
 TRUTH = "truth.json"
@@ -61,15 +62,11 @@ class RealPicture:
 
     def dataset(self) -> Dataset:
         """An uncompressed Ultrasound Image with one M-mode region; without regions if there is no scale."""
-        ds, rgb = Dataset(), self.rgb()
+        ds = Dataset()
         ds.file_meta = FileMetaDataset()
         ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         ds.SOPClassUID = UltrasoundImageStorage
-        ds.Rows, ds.Columns, ds.SamplesPerPixel = *rgb.shape[:2], 3
-        ds.PhotometricInterpretation, ds.PlanarConfiguration = "RGB", 0
-        ds.BitsAllocated = ds.BitsStored = 8
-        ds.HighBit, ds.PixelRepresentation = 7, 0
-        ds.PixelData = rgb.tobytes() + b"\0" * (rgb.size % 2)
+        set_pixels(ds, self.rgb())
         if self.region_px is not None and self.calibration is not None:
             ds.SequenceOfUltrasoundRegions = [_region_item(self.region_px, self.calibration)]
         return ds

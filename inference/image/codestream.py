@@ -48,7 +48,7 @@ def _jpeg_size(stream: bytes) -> StreamSize:
         if prefix != MARKER:
             raise ValueError("damaged JPEG header")
         if marker in FRAME_HEADERS:
-            # Some decoders fill what is missing of a cut stream with noise and call it a success.
+            # Some decoders fill the missing part of a truncated stream with noise, without an error.
             if stream.find(EOI, offset) < 0:
                 raise ValueError("the JPEG stream is cut off")
             rows, columns, samples = struct.unpack_from(">HHB", stream, offset + 5)

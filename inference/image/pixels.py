@@ -163,7 +163,7 @@ def _as_displayed(stored: _Stored, ds: Dataset) -> NDArray[np.uint8]:
             return np.asarray(convert_color_space(_eight_bits(stored), "YBR_FULL", "RGB"))
         case "PALETTE COLOR", False:
             return _through_palette(stored.values, ds)
-    # Not quoted: anything may stand there, and this goes into logs.
+    # The value is not quoted: it may be arbitrary text, and this message is logged.
     samples = 3 if colour else 1
     raise PixelDataError(f"PhotometricInterpretation is not supported with {samples} samples per pixel")
 
@@ -185,7 +185,7 @@ def _through_palette(values: NDArray[Any], ds: Dataset) -> NDArray[np.uint8]:
     if rgb.itemsize == 1 and (big_endian or values.itemsize > 1):
         raise PixelDataError("an 8-bit palette for 16-bit pixels or in big endian is not supported")
     if big_endian and "RedPaletteColorLookupTableData" in ds:
-        rgb = rgb.byteswap()  # pydicom minds the byte order of segmented tables only
+        rgb = rgb.byteswap()  # pydicom respects the byte order of segmented tables only
     return (rgb >> 8 * (rgb.itemsize - 1)).astype(np.uint8)
 
 

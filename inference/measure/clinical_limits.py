@@ -13,7 +13,7 @@ import numpy as np
 
 from inference.types import Patient
 
-Range = tuple[float, float]
+Bounds = tuple[float, float]
 """(least, most), both allowed."""
 
 
@@ -21,21 +21,21 @@ Range = tuple[float, float]
 class Limits:
     """Range of every checked quantity; lengths in cm."""
 
-    LVIDd_cm: Range = (0.8, 10.0)
-    LVIDs_cm: Range = (0.3, 9.5)
-    IVSd_cm: Range = (0.15, 4.0)
-    LVPWd_cm: Range = (0.15, 4.0)
-    IVSs_cm: Range = (0.15, 4.5)
-    LVPWs_cm: Range = (0.15, 4.5)
-    RR_s: Range = (0.25, 2.5)
-    systole_share: Range = (0.20, 0.60)
+    LVIDd_cm: Bounds = (0.8, 10.0)
+    LVIDs_cm: Bounds = (0.3, 9.5)
+    IVSd_cm: Bounds = (0.15, 4.0)
+    LVPWd_cm: Bounds = (0.15, 4.0)
+    IVSs_cm: Bounds = (0.15, 4.5)
+    LVPWs_cm: Bounds = (0.15, 4.5)
+    RR_s: Bounds = (0.25, 2.5)
+    systole_share: Bounds = (0.20, 0.60)
     """Time from end diastole to end systole as a share of the beat."""
-    FS_percent: Range = (2.0, 75.0)
+    FS_percent: Bounds = (2.0, 75.0)
     """Fractional shortening."""
-    thickening: Range = (0.85, 3.5)
+    thickening: Bounds = (0.85, 3.5)
     """Sum of both wall thicknesses, systole over diastole; below 1 for a wall that does not contract,
     and noise."""
-    posterior_share: Range = (-0.3, 3.0)
+    posterior_share: Bounds = (-0.3, 3.0)
     """Part of the narrowing that the posterior wall contributes: 1 with a still septum, above 1 with a
     paradoxical one, slightly below 0 with an infarcted posterior wall."""
     spread_share: float = 0.08
@@ -62,7 +62,7 @@ PETTERSEN = {
 """ln(length in cm) as a polynomial of the body surface in m², constant term first (table 2 of the
 paper). Systolic lengths are not scaled: narrowing and thickening limit them."""
 SURFACE_M2 = (0.2, 2.0)
-"""Range in which the polynomials hold; other body surfaces are clipped to it."""
+"""Bounds in which the polynomials hold; other body surfaces are clipped to it."""
 CAVITY_MULTIPLE, WALL_MULTIPLE = (0.3, 2.5), (0.3, 5.0)
 """Least and greatest multiple of the normal length."""
 SURFACE_AT_AGE = ((0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 18.0), (0.2, 0.37, 0.45, 0.55, 0.75, 1.15, 1.6, 1.8))
@@ -99,7 +99,7 @@ def body_surfaces_m2(patient: Patient) -> list[float]:
     return surfaces
 
 
-def _range(name: str, surfaces_m2: list[float], multiple: Range) -> Range:
+def _range(name: str, surfaces_m2: list[float], multiple: Bounds) -> Bounds:
     normal = [_normal_cm(name, surface) for surface in surfaces_m2]
     least, most = getattr(ANY_HEART, name)
     return max(least, multiple[0] * min(normal)), min(most, multiple[1] * max(normal))

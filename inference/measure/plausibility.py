@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import Implausible, LowAgreement
-from inference.measure.clinical_limits import ANY_HEART, Limits, Range
+from inference.measure.clinical_limits import ANY_HEART, Bounds, Limits
 from inference.types import LENGTHS, CycleBox, CycleMeasurement, Landmarks
 
 COUNTED_TWICE = (0.5, 2.0)
@@ -129,7 +129,7 @@ def _alike(one: float, other: float, factor: float) -> bool:
     return 1 / factor <= one / other <= factor
 
 
-def _between(name: str, value: float, limits: Range) -> None:
+def _between(name: str, value: float, limits: Bounds) -> None:
     low, high = limits
     if not low <= value <= high:
         raise Implausible(f"{name} {value:.2f} is not within {low:.2f}…{high:.2f}")

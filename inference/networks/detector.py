@@ -80,14 +80,14 @@ def build_detector(seed_boxes_px: Sequence[tuple[float, float]]) -> FasterRCNN:
         box_roi_pool=MultiScaleRoIAlign(featmap_names=["0"], output_size=POOLED_PX, sampling_ratio=2),
         box_head=TwoMLPHead(head_in, HIDDEN),
         box_predictor=FastRCNNPredictor(HIDDEN, num_classes=2),
-        # A box half a beat out of phase still overlaps by a third: ask for more than the usual 0.5.
+        # A box half a beat out of phase has an IoU of 1/3, so positives need more than the usual 0.5.
         box_fg_iou_thresh=0.65,
         box_bg_iou_thresh=0.5,
         box_batch_size_per_image=64,
         box_score_thresh=LEAST_SCORE,
         box_nms_thresh=0.3,
         box_detections_per_img=40,
-        # Images come whitened and scaled: torchvision's own transform then only pads and batches.
+        # Images are whitened and scaled before: torchvision's transform only pads and batches them.
         min_size=DETECTOR_HEIGHT_PX,
         max_size=DETECTOR_WIDTH_PX[1],
         image_mean=[0.0],

@@ -103,7 +103,7 @@ class RegressionNet(nn.Module):
     def __init__(self, crop_px: tuple[int, int]) -> None:
         super().__init__()
         self.trunk = Trunk()
-        # The last feature map is kept, not averaged: where a wall lies is what we ask.
+        # The last feature map is not averaged: the position of a wall would be lost.
         cells = -(-crop_px[0] // 32) * -(-crop_px[1] // 32)
         self.full = nn.Linear(512 * cells, 2 * POINTS)
         self.heart = nn.Linear(512, 1)

@@ -25,7 +25,7 @@ FIRST_SEED = VALIDATION_SEEDS + 500_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class CalibrationPlan:
     """Number of phantoms and of processes."""
 
     strips: int
@@ -35,7 +35,7 @@ class Plan:
     workers: int = 2
 
 
-def calibrate(folder: Path, plan: Plan) -> tuple[WeightsRecord, WeightsRecord]:
+def calibrate(folder: Path, plan: CalibrationPlan) -> tuple[WeightsRecord, WeightsRecord]:
     """Write thresholds, intervals and their figures into both records of `folder`.
 
     Raises:
@@ -68,7 +68,7 @@ def calibrate(folder: Path, plan: Plan) -> tuple[WeightsRecord, WeightsRecord]:
     return cycles, landmarks
 
 
-def phantom_ids(plan: Plan) -> list[PhantomId]:
+def phantom_ids(plan: CalibrationPlan) -> list[PhantomId]:
     """Left ventricles, then every other kind in turn, of consecutive seeds."""
     kinds = list(LOOKALIKES)
     lv_strips = [(FIRST_SEED + number, LEFT_VENTRICLE) for number in range(plan.strips)]

@@ -24,13 +24,13 @@ FLOOR = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beat:
-    """One located cycle: probabilities of both networks, and its values (None if implausible)."""
+class CandidateCycle:
+    """One located cycle: probabilities of both networks, and its values (None if refused)."""
 
     probability: float
     lv_probability: float
     certainty: float
-    cycle: CycleMeasurement | None
+    measurement: CycleMeasurement | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Candidate:
     """The located cycles of one strip, before any threshold."""
 
     kind: str
-    beats: tuple[Beat, ...]
+    cycles: tuple[CandidateCycle, ...]
     truth: Mapping[str, float]
     """True values, mean over the true cycles; empty where there is nothing to measure."""
 
@@ -47,18 +47,20 @@ class Candidate:
         """True for a left ventricle at chordal level."""
         return self.kind == LEFT_VENTRICLE
 
-    def selected(self, threshold: float, lv_threshold: float, certainty: float = 0.0) -> list[Beat]:
-        """The beats that both networks take for a left ventricle's at these thresholds."""
-        probable = [beat for beat in self.beats if beat.probability >= threshold]
-        scores = [(beat.probability, beat.lv_probability) for beat in probable]
-        lv_beats = [probable[i] for i in selected(scores, lv_threshold)]
-        return [beat for beat in lv_beats if beat.certainty >= certainty]
+    def selected(self, threshold: float, lv_threshold: float, certainty: float = 0.0) -> list[CandidateCycle]:
+        """The cycles that both networks take for a left ventricle's at these thresholds."""
+        probable = [one for one in self.cycles if one.probability >= threshold]
+        scores = [(one.probability, one.lv_probability) for one in probable]
+        lv_cycles = [probable[i] for i in selected(scores, lv_threshold)]
+        return [one for one in lv_cycles if one.certainty >= certainty]
 
     def measured(
         self, threshold: float, lv_threshold: float, certainty: float = 0.0
     ) -> list[CycleMeasurement]:
         """The cycles that would be averaged at these thresholds; none for a refusal."""
-        kept = [beat.cycle for beat in self.selected(threshold, lv_threshold, certainty) if beat.cycle]
+        kept = [
+            one.measurement for one in self.selected(threshold, lv_threshold, certainty) if one.measurement
+        ]
         if not kept:
             return []
         try:
@@ -74,21 +76,21 @@ def candidate_of(strip: LabelledStrip, model: Model) -> Candidate:
         boxes = probable_cycles(strip.strip, found, FLOOR)
     except NoCycle:
         boxes = []
-    beats = []
+    cycles = []
     for one in locate_all(strip.strip, boxes, model):
         try:
-            cycle = measured_cycle(strip.strip, one)
+            measurement = measured_cycle(strip.strip, one)
         except (Implausible, LowAgreement):
-            cycle = None
-        beats.append(
-            Beat(
+            measurement = None
+        cycles.append(
+            CandidateCycle(
                 probability=one.box.probability,
                 lv_probability=one.samples.mean_lv_probability,
                 certainty=one.samples.mean_certainty,
-                cycle=cycle,
+                measurement=measurement,
             )
         )
-    return Candidate(kind=strip.kind, beats=tuple(beats), truth=mean_values(strip))
+    return Candidate(kind=strip.kind, cycles=tuple(cycles), truth=mean_values(strip))
 
 
 PhantomId = tuple[int, str]
@@ -97,7 +99,7 @@ PhantomId = tuple[int, str]
 
 def candidates_of(folder: Path, phantoms: Sequence[PhantomId], workers: int) -> list[Candidate]:
     """Run both networks on every phantom, by `workers` processes of one thread each."""
-    # Spawned: a process forked after torch has computed may wait for ever.
+    # Spawned: a process forked after torch has computed may deadlock.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         candidates: Iterable[Candidate] = pool.map(
             partial(_candidate_in_worker, folder), phantoms, chunksize=8

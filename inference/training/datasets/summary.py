@@ -13,7 +13,7 @@ UNCERTAIN = "nominal"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Range:
+class Spread:
     """Mean, least and greatest of some values."""
 
     mean: float
@@ -21,7 +21,7 @@ class Range:
     greatest: float
 
     @classmethod
-    def of(cls, values: list[float]) -> "Range":
+    def of(cls, values: list[float]) -> "Spread":
         """The range of at least one value."""
         return cls(mean=sum(values) / len(values), least=min(values), greatest=max(values))
 
@@ -37,7 +37,7 @@ class Summary:
     """Strips with wall curves."""
     nominal: int
     """Strips whose scale is a guess, so that lengths in cm are meaningless."""
-    values: Mapping[str, Range]
+    values: Mapping[str, Spread]
     """Over all cycles: the six lengths in cm, and RR_s; empty without cycles."""
 
 
@@ -49,13 +49,13 @@ def summarise(strips: StripsOnDisk) -> Summary:
         for cycle in record.cycles:
             rr_s = (cycle.box_px[2] - cycle.box_px[0]) * record.image.s_per_px_x
             measured = measure(cycle.landmarks_px, record.image.calibration, rr_s=rr_s) | {"RR_s": rr_s}
-            for name, seen in values.items():
-                seen.append(measured[name])
+            for name, found in values.items():
+                found.append(measured[name])
     guessed = [record.image.attributes.get("calibration", "").startswith(UNCERTAIN) for record in records]
     return Summary(
         kinds=dict(Counter(record.image.kind for record in records).most_common()),
         cycles=len(values["RR_s"]),
         with_walls=sum(record.image.walls is not None for record in records),
         nominal=sum(guessed),
-        values={name: Range.of(seen) for name, seen in values.items() if seen},
+        values={name: Spread.of(found) for name, found in values.items() if found},
     )

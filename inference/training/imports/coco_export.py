@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from inference.networks.preprocessing import Box
-from inference.training.datasets.errors import InvalidDataset
+from inference.training.datasets.errors import InvalidDataset, invalid_if_malformed
 from inference.training.imports.tracings import TracedPicture, Tracing
 from inference.types import LANDMARK_ORDER
 
@@ -72,15 +72,11 @@ def read_coco(labels: Path, category: str | None = None) -> list[TracedPicture]:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    try:
+    with invalid_if_malformed(path, "is no COCO file"):
         document = json.loads(path.read_bytes())
         _ = [(each["id"], each["file_name"]) for each in document["images"]]
         _ = [(each["image_id"], each["category_id"], each["id"]) for each in document["annotations"]]
         _ = [(each["id"], each["name"]) for each in document["categories"]]
-    except OSError as error:
-        raise InvalidDataset(path, f"cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidDataset(path, f"is no COCO file: {error!r}") from error
     return dict(document)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from inference.training.datasets.errors import InvalidDataset
+from inference.training.datasets.errors import InvalidDataset, invalid_if_malformed
 from inference.training.imports.tracings import TracedPicture, Tracing
 from inference.types import LANDMARK_ORDER
 
@@ -32,16 +32,12 @@ def read_label_studio(labels: Path) -> list[TracedPicture]:
     Raises:
         InvalidDataset: names the file and the invalid region.
     """
-    try:
+    with invalid_if_malformed(labels, "is no Label Studio export"):
         tasks = json.loads(labels.read_bytes())
         return [
             TracedPicture(name=_name(task), tracings=tuple(_tracings(labels, _regions(task))))
             for task in tasks
         ]
-    except OSError as error:
-        raise InvalidDataset(labels, f"cannot be read: {error.strerror}") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise InvalidDataset(labels, f"is no Label Studio export: {error!r}") from error
 
 
 def _name(task: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.labelled import LEFT_VENTRICLE, LabelledStrip
-from inference.training.datasets.errors import InvalidDataset
+from inference.training.datasets.errors import InvalidDataset, invalid_if_malformed
 from inference.training.imports.masks import Mask, as_mask
 from inference.training.imports.placement import (
     Imported,
@@ -64,15 +64,11 @@ def import_meis(folder: Path, placements: Placements, split: str = "train") -> I
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    try:
+    with invalid_if_malformed(path, "is not laid out as published"):
         document = json.loads(path.read_bytes())
         images, annotations = document["images"], document["annotations"]
         _ = [(each["id"], each["file_name"], each["height"], each["width"]) for each in images]
         _ = [(each["image_id"], each["category_id"], each["segmentation"]) for each in annotations]
-    except OSError as error:
-        raise InvalidDataset(path, f"cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidDataset(path, f"is not laid out as published: {error!r}") from error
     return dict(document)
 
 

@@ -96,7 +96,7 @@ def _distance(walls: Walls, s_per_px: float) -> NDArray[np.float64]:
 
 def _diastoles(distance: NDArray[np.float64], s_per_px: float) -> list[int]:
     """Columns of the greatest distances, the last of each plateau, where contraction begins."""
-    # As if a systole lay on either side: the first and last beat need no whole one there.
+    # Padded with the least distance, so that the first and last peak need no systole beside them.
     between_systoles = np.pad(distance, 1, constant_values=distance.min())
     peaks, _ = find_peaks(
         between_systoles,

@@ -15,8 +15,8 @@ from inference.measure.formulas import derived
 from inference.measure.intervals import QUANTITIES, Residuals, with_intervals
 from inference.networks.weights import SHIPPED
 from inference.training import residuals as fitting
-from inference.training.calibrate import Plan, acceptance_figures, calibrate, errors, phantom_ids
-from inference.training.candidates import Beat, Candidate
+from inference.training.calibrate import CalibrationPlan, acceptance_figures, calibrate, errors, phantom_ids
+from inference.training.candidates import Candidate, CandidateCycle
 from inference.training.residuals import ValidationStrip, fit_residuals
 from inference.training.thresholds import (
     MOST_COVERAGE_LOST,
@@ -28,17 +28,19 @@ from inference.training.thresholds import (
 from inference.types import LENGTHS, CycleMeasurement
 
 BEAT = cycle()
-PLAN = Plan(strips=8, lookalikes=18, workers=1)
+PLAN = CalibrationPlan(strips=8, lookalikes=18, workers=1)
 
 
 def candidate(kind: str, *scores: tuple[float, float]) -> Candidate:
     """A strip of alike beats with these (detector, LV) probabilities."""
-    beats = [Beat(probability=p, lv_probability=lv, certainty=1.0, cycle=BEAT) for p, lv in scores]
-    return Candidate(kind=kind, beats=tuple(beats), truth=BEAT.values if kind == "LV" else {})
+    beats = [
+        CandidateCycle(probability=p, lv_probability=lv, certainty=1.0, measurement=BEAT) for p, lv in scores
+    ]
+    return Candidate(kind=kind, cycles=tuple(beats), truth=BEAT.values if kind == "LV" else {})
 
 
-def test_the_beats_of_a_strip_decide_together() -> None:
-    """Those that the detector believes in are asked; together they pass or not, without the doubtful."""
+def test_the_cycles_of_a_strip_are_pooled() -> None:
+    """Cycles above the detector's threshold are pooled; those that fail alone are left out."""
     strip = candidate("LV", (0.9, 0.4), (0.3, 0.05), (0.8, 0.95))
 
     assert len(strip.measured(0.5, 0.5)) == 1
@@ -52,35 +54,39 @@ def test_the_beats_of_a_strip_decide_together() -> None:
 def test_what_the_rules_refuse_is_never_measured() -> None:
     """An implausible beat does not count, nor do beats that disagree."""
     implausible = Candidate(
-        kind="LV", beats=(Beat(probability=1.0, lv_probability=1.0, certainty=1.0, cycle=None),), truth={}
+        kind="LV",
+        cycles=(CandidateCycle(probability=1.0, lv_probability=1.0, certainty=1.0, measurement=None),),
+        truth={},
     )
     values = [{**BEAT.values, "EF_percent": EF, "LVIDd_cm": d} for EF, d in ((20, 3.0), (50, 4.4), (75, 6.5))]
     beats = [
-        Beat(probability=1.0, lv_probability=1.0, certainty=1.0, cycle=replace(BEAT, values=each))
+        CandidateCycle(
+            probability=1.0, lv_probability=1.0, certainty=1.0, measurement=replace(BEAT, values=each)
+        )
         for each in values
     ]
 
     assert implausible.measured(0.0, 0.0) == []
-    assert Candidate(kind="LV", beats=tuple(beats), truth=BEAT.values).measured(0.0, 0.0) == []
+    assert Candidate(kind="LV", cycles=tuple(beats), truth=BEAT.values).measured(0.0, 0.0) == []
 
 
-def test_two_gates_do_what_neither_does_alone() -> None:
-    """Look-alikes that fool one network each; hearts that please both: the pair parts them wholly."""
-    hearts = [candidate("LV", (0.8, 0.8))] * 50
+def test_two_thresholds_separate_what_neither_does_alone() -> None:
+    """Each network accepts other look-alikes, both accept the ventricles: the pair separates them wholly."""
+    lv_strips = [candidate("LV", (0.8, 0.8))] * 50
     others = [candidate("mitral", (0.95, 0.3))] * 25 + [candidate("aorta", (0.4, 0.95))] * 25
-    chosen = choose([*hearts, *others])
+    chosen = choose([*lv_strips, *others])
 
     assert (chosen.coverage, chosen.false_measures) == (1.0, 0.0)
     assert 0.4 < chosen.detector <= 0.8
     assert 0.3 < chosen.lv_probability <= 0.8
-    assert thresholds_with_shares(hearts, others, chosen.detector, 0.0).false_measures > 0
-    assert thresholds_with_shares(hearts, others, 0.05, chosen.lv_probability).false_measures > 0
+    assert thresholds_with_shares(lv_strips, others, chosen.detector, 0.0).false_measures > 0
+    assert thresholds_with_shares(lv_strips, others, 0.05, chosen.lv_probability).false_measures > 0
 
 
 def test_false_measures_come_before_coverage() -> None:
-    """Half of the hearts are given up rather than to measure one look-alike in fifty."""
-    hearts = [candidate("LV", (0.9, 0.9))] * 25 + [candidate("LV", (0.5, 0.5))] * 25
-    chosen = choose([*hearts, *[candidate("mitral", (0.6, 0.6))] * 2, *[candidate("noise")] * 98])
+    """Half of the ventricles are given up rather than to measure one look-alike in fifty."""
+    lv_strips = [candidate("LV", (0.9, 0.9))] * 25 + [candidate("LV", (0.5, 0.5))] * 25
+    chosen = choose([*lv_strips, *[candidate("mitral", (0.6, 0.6))] * 2, *[candidate("noise")] * 98])
 
     assert chosen.false_measures <= MOST_FALSE
     assert chosen.coverage == 0.5
@@ -95,31 +101,33 @@ def test_thresholds_need_both_sides(strips: list[Candidate]) -> None:
         choose(strips)
 
 
-def test_certainty_is_asked_for_until_one_heart_in_two_hundred_is_lost() -> None:
-    """Of 400 hearts at most `MOST_COVERAGE_LOST` are refused by the demand, the least certain ones."""
-    hearts = [
+def test_the_certainty_threshold_costs_one_ventricle_in_two_hundred() -> None:
+    """Of 400 ventricles at most `MOST_COVERAGE_LOST` are refused by the threshold, the least certain ones."""
+    lv_strips = [
         Candidate(
             kind="LV",
-            beats=(Beat(probability=1.0, lv_probability=1.0, certainty=sure, cycle=BEAT),),
+            cycles=(CandidateCycle(probability=1.0, lv_probability=1.0, certainty=sure, measurement=BEAT),),
             truth=BEAT.values,
         )
         for sure in [0.31, 0.37, 0.52, 0.53, 0.55, *[0.95] * 395]
     ]
     others = [candidate("noise")]
 
-    certainty = least_certainty([*hearts, *others], thresholds_with_shares(hearts, others, 0.5, 0.5))
+    certainty = least_certainty([*lv_strips, *others], thresholds_with_shares(lv_strips, others, 0.5, 0.5))
 
     assert 0.37 < certainty <= 0.52
-    lost = [one for one in hearts if not one.measured(0.5, 0.5, certainty)]
-    assert len(lost) == MOST_COVERAGE_LOST * len(hearts) == 2
+    lost = [one for one in lv_strips if not one.measured(0.5, 0.5, certainty)]
+    assert len(lost) == MOST_COVERAGE_LOST * len(lv_strips) == 2
 
 
 def test_figures_name_every_kind() -> None:
     """The record says which look-alike still passes."""
-    implausible = Beat(probability=0.9, lv_probability=0.9, certainty=1.0, cycle=None)
-    hearts = [candidate("LV", (0.9, 0.9)), Candidate(kind="LV", beats=(implausible,), truth=BEAT.values)]
+    implausible = CandidateCycle(probability=0.9, lv_probability=0.9, certainty=1.0, measurement=None)
+    lv_strips = [candidate("LV", (0.9, 0.9)), Candidate(kind="LV", cycles=(implausible,), truth=BEAT.values)]
     others = [candidate("mitral", (0.9, 0.9)), candidate("aorta", (0.1, 0.1)), candidate("aorta")]
-    figures = acceptance_figures([*hearts, *others], thresholds_with_shares(hearts, others, 0.5, 0.5), 0.0)
+    figures = acceptance_figures(
+        [*lv_strips, *others], thresholds_with_shares(lv_strips, others, 0.5, 0.5), 0.0
+    )
 
     assert (figures["coverage"], figures["refused_by_rules"]) == (0.5, 0.5)
     assert figures["false_measures"] == pytest.approx(1 / 3)
@@ -191,8 +199,8 @@ def test_root_mean_square_errors() -> None:
 
 
 def test_a_plan_is_always_the_same_phantoms() -> None:
-    """Hearts of consecutive seeds, then every other kind in turn."""
-    named = phantom_ids(Plan(strips=3, lookalikes=40))
+    """Ventricles of consecutive seeds, then every other kind in turn."""
+    named = phantom_ids(CalibrationPlan(strips=3, lookalikes=40))
 
     assert [kind for _, kind in named[:4]] == ["LV", "LV", "LV", "mitral"]
     assert len(named) == len(set(named)) == 43

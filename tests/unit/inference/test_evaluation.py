@@ -232,7 +232,7 @@ def test_coverage_refusals_and_false_measures() -> None:
     assert found.agreement["EF_percent"].count == 2
 
 
-def test_targets_are_judged() -> None:
+def test_targets_are_met_or_missed() -> None:
     """What is exact meets its target, what is not is said not to."""
     exact, wrong = evaluation([scored()]), evaluation(mixed())
     verdicts = {target.name: target.met for target in exact.targets}
@@ -325,20 +325,20 @@ def test_beats_under_burned_in_calipers_are_dropped(tmp_path: Path) -> None:
     assert set(score.compared) == {"LVIDd_cm", "EF_percent"}
 
 
-def seen_at(*starts_px: float, long_px: float = 52.0) -> list[CycleBox]:
+def cycles_at(*starts_px: float, long_px: float = 52.0) -> list[CycleBox]:
     """Cycles that the detector drew a little too long or too short, as it does."""
     return [CycleBox(x0=x, y0=0, x1=x + long_px, y1=9, probability=0.9) for x in starts_px]
 
 
 def test_beats_too_faint_to_see_are_counted_at_the_rhythm_of_the_others() -> None:
     """Half of the beats of a regular heart are enough to know how many there are; four are the least."""
-    assert beats_at_rhythm(seen_at(104, 150, 203, 352, 401, 650), 1000) == 20
-    assert beats_at_rhythm(seen_at(104, 150, 203), 1000) == 3
+    assert beats_at_rhythm(cycles_at(104, 150, 203, 352, 401, 650), 1000) == 20
+    assert beats_at_rhythm(cycles_at(104, 150, 203), 1000) == 3
 
 
-def test_without_a_rhythm_only_the_cycles_that_were_seen_count() -> None:
+def test_without_a_rhythm_only_the_detected_cycles_count() -> None:
     """Nobody knows how many beats an irregular heart makes while it is not seen."""
-    assert beats_at_rhythm(seen_at(100, 170, 244, 320, 394, 470), 1000) == 6
+    assert beats_at_rhythm(cycles_at(100, 170, 244, 320, 394, 470), 1000) == 6
 
 
 def test_beats_that_were_not_averaged_are_not_compared() -> None:

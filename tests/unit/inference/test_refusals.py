@@ -181,7 +181,7 @@ def test_a_faint_cycle_is_no_cycle() -> None:
 
 
 def test_what_the_landmark_network_does_not_know_is_no_cycle() -> None:
-    """The second gate refuses what the detector took for a cycle, and names both probabilities."""
+    """The landmark network refuses what the detector took for a cycle; both probabilities are named."""
     hearts = [Heart()]
     with readers(hearts, boxes_of(hearts), lv_probability=0.2) as model:
         result = analyse_strip(draw(*hearts), model)
@@ -191,7 +191,7 @@ def test_what_the_landmark_network_does_not_know_is_no_cycle() -> None:
     assert "0.20" in result.detail
 
 
-def test_the_cycles_of_a_strip_decide_together() -> None:
+def test_the_cycles_of_a_strip_are_pooled() -> None:
     """One cycle that looks like a ventricle's does not make a strip one; one that does not is left out."""
     found = [located(0.9, 0.8), located(0.9, 0.1)]
     with pytest.raises(NoCycle, match=r"left ventricle 0\.40, needed 0\.50"):

@@ -45,7 +45,7 @@ def test_detector_examples_are_whitened_and_their_boxes_lie_inside() -> None:
 
 
 def test_a_degenerate_box_stops_with_the_name_of_its_image() -> None:
-    """A box without width is a mistake of the data set: nobody trains on it unknowingly."""
+    """A box without width is an error of the data set that stops training."""
     cycle = HEART.cycles[0]
     x0, y0, _, y1 = cycle.box_px
     broken = replace(HEART, cycles=(replace(cycle, box_px=(x0, y0, x0, y1)),))
@@ -74,7 +74,7 @@ def test_without_wall_curves_only_the_landmarks_columns_are_known() -> None:
 
 
 def test_lookalikes_are_shown_without_landmarks() -> None:
-    """A crop of a look-alike only asks for "no heart"; one in five is passed over."""
+    """A crop of a look-alike only has the target "no left ventricle"; one in five is skipped."""
     rng, other = np.random.default_rng(0), make_phantom(1, "mitral")
 
     shown = [fit_landmarks.example(rng, other, ANYWHERE) for _ in range(60)]
@@ -86,18 +86,18 @@ def test_lookalikes_are_shown_without_landmarks() -> None:
     assert float(targets.is_lv.sum()) == 0.0
 
 
-def test_a_lookalike_is_shown_where_the_detector_is_mistaken() -> None:
+def test_a_lookalike_is_cropped_at_the_false_boxes_of_the_detector() -> None:
     """Most boxes lie about those that the detector drew, asked once per strip; a few lie anywhere."""
     rng, hard_negatives = np.random.default_rng(0), HardNegatives(SHIPPED)
     strips = (make_phantom(seed, "mitral") for seed in range(2, 40))
     other = next(strip for strip in strips if hard_negatives.of(strip))
-    mistaken = torch.tensor(hard_negatives.of(other))
-    assert len(mistaken) <= MOST_CYCLES
+    false_boxes = torch.tensor(hard_negatives.of(other))
+    assert len(false_boxes) <= MOST_CYCLES
 
     shown = torch.tensor([hard_negatives(rng, other) for _ in range(100)])
 
     assert hard_negatives.of(other) is hard_negatives.of(other)
-    near = (box_iou(shown, mistaken).amax(1) > 0.5).double().mean()
+    near = (box_iou(shown, false_boxes).amax(1) > 0.5).double().mean()
     assert 0.6 < float(near) < 1.0
     namesake = replace(make_phantom(3, "air"), name=other.name)
     assert hard_negatives.of(namesake) != hard_negatives.of(other)
