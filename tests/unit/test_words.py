@@ -28,7 +28,6 @@ ANYWHERE: Final[Mapping[str, str]] = MappingProxyType(
         "guarded": "BoundedUpperLayer, BoundedSocket",
         "guards": "triggers",
         "holdings": "retention_candidates",
-        "homeless": "a destination that is not configured",
         "judged": "ScoredStrip",
         "keeper": "apply_retention",
         "midlife": "raw_rows",
