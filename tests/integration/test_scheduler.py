@@ -196,7 +196,9 @@ def test_jobs_that_fail_run_again(node: Runtime) -> None:
 
     levels = {line["job"]: line["log_level"] for line in logged if line["event"] == "timed_job.failed"}
     assert levels == {"a bug": "error", "no database": "warning", "a sentence": "warning"}
-    assert rows["a bug"].error == "ZeroDivisionError in test_scheduler.py:" + rows["a bug"].error.split(":")[1]
+    assert (
+        rows["a bug"].error == "ZeroDivisionError in test_scheduler.py:" + rows["a bug"].error.split(":")[1]
+    )
     assert (rows["no database"].error, rows["a sentence"].error) == ("locked", "the file is gone")
     assert {name: rows[name].failures for name in runs} == runs
     assert all(rows[name].last_result == "failure" and not rows[name].last_success_at for name in runs)
@@ -264,9 +266,7 @@ def test_nothing_runs_after_the_stop(node: Runtime) -> None:
     assert rows and all(row.next_run_at is None for row in rows.values())
 
 
-def test_rows_cost_one_transaction_in_ten_seconds(
-    node: Runtime, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_cost_one_transaction_in_ten_seconds(node: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs that run many times a second write nothing each time; a result that turns is written at once."""
     transactions, real = [], Database.transaction
     monkeypatch.setattr(Database, "transaction", lambda self: transactions.append(1) or real(self))

@@ -11,10 +11,16 @@ from pathlib import Path
 import pytest
 
 from dicom_node.audit import checkpoints
-from dicom_node.audit.checkpoints import Checkpointer, CheckpointFailed, append, checkpoint_file, last_checkpoint
-from dicom_node.errors import NodeError
+from dicom_node.audit.checkpoints import (
+    Checkpointer,
+    CheckpointFailed,
+    append,
+    checkpoint_file,
+    last_checkpoint,
+)
 from dicom_node.audit.signing_key import BadKey, signing_key
 from dicom_node.audit.verify import verify_log, write_checkpoint
+from dicom_node.errors import NodeError
 from dicom_node.settings import Settings
 from store.audit import audit_log
 from store.audit.chain import digest
