@@ -15,11 +15,11 @@ from dicom_node.network.peer import Peer
 from dicom_node.process.clock import Clock, utc_now
 from dicom_node.receive.ingest import Ingest
 from dicom_node.report.plan import ReportPlan
-from dicom_node.roles.schedule import complete_studies
 from dicom_node.roles.worker import work_once
 from dicom_node.runtime import Runtime
 from dicom_node.settings import JobSettings, RetentionSettings, Settings, StudySettings
 from dicom_node.storage.retention import apply_retention
+from dicom_node.study.completion import complete_studies
 from dicom_node.study.pipeline import Pipeline
 from store.audit import audit_log
 from store.db.database import Database

@@ -80,6 +80,8 @@ def quiet_libraries() -> None:
     pynetdicom._config.LOG_RESPONSE_IDENTIFIERS = False  # noqa: SLF001 - as above
     for name in ("pynetdicom", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # A job that is still running is not worth a line each second; that one fails is told by schedule.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     # These quote what a peer sent, with tracebacks; guard.py and scu.py say it in a line.
     for name in (
         "dimse_messages",

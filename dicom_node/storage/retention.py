@@ -1,7 +1,7 @@
 """Files of finished studies go after a while; rows and audit stay.
 
 A file goes first and its row says so afterwards, both inside one write transaction: nobody can open
-the study again meanwhile, and after a crash in between the next sweep does the same once more.
+the study again meanwhile, and after a crash in between the next run does the same once more.
 """
 
 from datetime import datetime, timedelta
@@ -18,7 +18,6 @@ from store.rows.retention_candidates import RetentionCandidate
 
 log = structlog.get_logger()
 
-INTERVAL_S = 60.0
 BATCH = 32
 """Files per transaction: others wait for the database no longer than these take to remove."""
 

@@ -1,4 +1,4 @@
-"""All sweeps of a worker on a clock that goes back by an hour, with a PACS that was down."""
+"""All timed jobs of a worker on a clock that goes back by an hour, with a PACS that was down."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +8,7 @@ from pacs import Pacs
 from receivers import wait_for
 from rig import free_port
 
-from dicom_node.roles.schedule import scheduler
+from dicom_node.roles.schedule import worker_scheduler
 from dicom_node.settings import DeliverySettings, Destination, Settings, StudySettings
 from store.db.states import StudyState
 from store.rows import studies
@@ -26,8 +26,8 @@ def test_nothing_waits_an_hour_longer(tmp_path: Path) -> None:
         study=StudySettings(quiet_seconds=1.0),
     )
     resources = house.runtime(settings, clock=lambda: datetime.now(UTC) + timedelta(minutes=2) + house.later)
-    sweeps = scheduler(resources)
-    sweeps.start()
+    timed_jobs = worker_scheduler(resources, lambda: None)
+    timed_jobs.start()
     wait_for(lambda: house.events("delivery.retry"), "the PACS was tried in vain")
     house.later = -timedelta(hours=1)
 
@@ -36,7 +36,7 @@ def test_nothing_waits_an_hour_longer(tmp_path: Path) -> None:
         house.receive(2)
         wait_for(lambda: _state(house, 2) is StudyState.READY, "the new study is complete", limit_s=30)
         resources.stop.set()
-        sweeps.shutdown()
+        timed_jobs.shutdown()
     (event,) = house.events("clock.set_back")
     assert event.detail["deliveries"] == 1 + 1
     house.database.close()

@@ -16,7 +16,7 @@ from world import World
 
 from dicom_node.delivery.outbox import park_homeless
 from dicom_node.network.scu import Accepted, Refused, Unreachable, Unsupported, echo
-from dicom_node.roles.schedule import scheduler
+from dicom_node.roles.schedule import worker_scheduler
 from dicom_node.settings import Destination, Settings
 from store.audit import audit_log
 from store.db.database import Database
@@ -288,13 +288,13 @@ def test_a_peer_that_is_down_costs_no_socket() -> None:
 
 
 def test_a_hanging_destination_delays_only_itself(tmp_path: Path, pacs: Pacs) -> None:
-    """While one destination keeps its sweep waiting, another one gets its objects."""
+    """While one destination keeps its job waiting, another one gets its objects."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         hanging = Destination(name="hanging", ae_title="PACS", host="127.0.0.1", port=port, timeout_s=60)
         world = World(tmp_path, hanging, pacs.destination)
         made = [world.add(1, study=1), world.add(2, study=2), world.add(3, study=1)]
-        running = scheduler(world.runtime)
+        running = worker_scheduler(world.runtime, lambda: None)
         running.start()
 
         wait_for(lambda: len(pacs.uids) == len(made), "the other one has everything", limit_s=20)

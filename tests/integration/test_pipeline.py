@@ -20,9 +20,9 @@ from runtimes import runtime
 from dicom_node.identity import installation_uid
 from dicom_node.report.objects import UnreportableSource
 from dicom_node.report.plan import ReportPlan
-from dicom_node.roles.schedule import complete_studies
 from dicom_node.roles.worker import AlreadyRunning, only_worker, work_once
 from dicom_node.settings import JobSettings, StudySettings
+from dicom_node.study.completion import complete_studies
 from dicom_node.study.pipeline import Pipeline, run_job
 from store.audit import audit_log
 from store.db.database import Database

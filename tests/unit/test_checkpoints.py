@@ -11,9 +11,16 @@ from pathlib import Path
 import pytest
 
 from dicom_node.audit import checkpoints
-from dicom_node.audit.checkpoints import Checkpointer, CheckpointFailed, append, checkpoint_file
+from dicom_node.audit.checkpoints import (
+    Checkpointer,
+    CheckpointFailed,
+    append,
+    checkpoint_file,
+    last_checkpoint,
+)
 from dicom_node.audit.signing_key import BadKey, signing_key
 from dicom_node.audit.verify import verify_log, write_checkpoint
+from dicom_node.errors import NodeError
 from dicom_node.settings import Settings
 from store.audit import audit_log
 from store.audit.chain import digest
@@ -179,32 +186,21 @@ def test_an_edited_checkpoint_is_found(
     assert "1 of 1 lines of checkpoints.jsonl" in capsys.readouterr().out
 
 
-def test_every_few_hours(tmp_path: Path) -> None:
-    """One at once, then one per interval."""
-    settings = settings_of(tmp_path, checkpoint_hours=6)
-    with closing(Database(settings.store_url)) as database:
-        database.upgrade()
-        note(database)
-        checkpointer = Checkpointer(settings=settings, database=database)
-        written = [checkpointer.sweep(NOW + timedelta(hours=hour)) for hour in range(14)]
-
-    assert [hour for hour, count in enumerate(written) if count] == [0, 6, 12]
-    assert len(checkpoint_file(settings).read_text().splitlines()) == 3
-
-
 def test_a_mount_that_is_gone_is_loud_and_tried_again(
     settings: Settings, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The failure is on record once, tried each minute, and over when the file can be written."""
+    """The failure is on record once, loud at each try, and over when the file can be written."""
     folder = checkpoint_file(settings).parent
     folder.rmdir()
     checkpointer = Checkpointer(settings=settings, database=database)
 
-    assert [checkpointer.sweep(NOW + timedelta(seconds=30 * half)) for half in range(5)] == [0] * 5
+    for minute in range(3):
+        with pytest.raises(CheckpointFailed):
+            checkpointer.write(NOW + timedelta(minutes=minute))
     assert checkpoint_rows(database) == ["failure"]
     assert capsys.readouterr().out.count("audit.checkpoint_failed") == 3
     folder.mkdir()
-    assert checkpointer.sweep(NOW + timedelta(minutes=3)) == 1
+    assert checkpointer.write(NOW + timedelta(minutes=3))
     assert checkpoint_rows(database) == ["failure", "success"]
 
 
@@ -225,7 +221,11 @@ def test_an_exposed_key_stops_nothing(settings: Settings, database: Database) ->
     signing_key(settings.node.data_dir)
     (settings.node.data_dir / "audit.key").chmod(0o644)
 
-    assert Checkpointer(settings=settings, database=database).sweep(NOW) == 0
+    checkpointer = Checkpointer(settings=settings, database=database)
+    with pytest.raises(NodeError):
+        checkpointer.write(NOW)
+    with last_checkpoint(checkpointer, lambda: NOW):
+        pass
     assert checkpoint_rows(database) == ["failure"]
 
 

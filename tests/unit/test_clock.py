@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event
 
 import pytest
 from midlife import without_triggers
@@ -11,7 +10,6 @@ from runtimes import runtime
 from sqlalchemy import insert, select
 
 from dicom_node.roles.clock_watch import ClockWatch
-from dicom_node.roles.schedule import Sweep, Sweeper
 from store.audit import audit_log
 from store.db.database import Database
 from store.db.schema import delivery_table, job_table, result_table, study_table
@@ -127,27 +125,3 @@ def test_a_database_that_is_away_is_asked_again(database: Database, tmp_path: Pa
     (tmp_path / "away").rename(database.path)
 
     assert watch.look() == 2
-
-
-def test_sweeps_go_on_after_trouble_and_end_when_told() -> None:
-    """A sweep that fails, even by a bug, is tried again; one that hangs does not stop another."""
-    tried, release, others = [], Event(), Event()
-
-    def fails() -> int:
-        tried.append(1)
-        if len(tried) == 1:
-            raise StoreUnavailable
-        if len(tried) == 2:
-            raise ZeroDivisionError
-        others.set()
-        return 0
-
-    sweeper = Sweeper({"fails": Sweep(fails, 0.01), "hangs": Sweep(release.wait, 0.01)})
-    sweeper.start()
-    assert others.wait(10)
-    release.set()
-    sweeper.shutdown()
-    count = len(tried)
-
-    assert count >= 3
-    assert len(tried) == count

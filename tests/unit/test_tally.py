@@ -79,11 +79,10 @@ def test_kinds_are_apart(database: Database) -> None:
 def test_stop_writes_what_was_counted(database: Database) -> None:
     """Nothing that was counted is forgotten at the end."""
     rejection_log = RejectionLog(AuditRecorder(database, utc_now), Clock())
-    rejection_log.start()
     for _ in range(5):
         rejection_log.note("no", Peer(ae_title="", ip="192.0.2.1"))
         rejection_log.flush_due()
-    rejection_log.stop()
+    rejection_log.flush_due(everything=True)
 
     assert [row.detail["count"] for row in rows(database)] == [1, 4]
 

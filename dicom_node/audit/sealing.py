@@ -1,13 +1,11 @@
-"""What happens to the audit trail by the clock: checkpoints, sealing, the way to a syslog server."""
+"""Old audit rows leave the database for files, sealed so that nobody can change them unnoticed."""
 
-from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
 
-from dicom_node.audit.checkpoints import Checkpointer
 from dicom_node.audit.query import segments_folder
-from dicom_node.audit.syslog import NAME, SyslogExporter
+from dicom_node.audit.syslog import NAME
 from dicom_node.settings import Settings
 from store.audit import audit_log, export_cursor
 from store.audit.sealing import UnsoundRows, seal
@@ -15,22 +13,8 @@ from store.db.database import Database
 
 log = structlog.get_logger(__name__)
 
-SEAL_EVERY = timedelta(minutes=10)
 SEGMENT_SPAN = timedelta(days=1)
-"""So that there is a file per day at most, not one per sweep, unless a file is full."""
-EXPORT_EVERY = timedelta(seconds=5)
-
-
-def audit_sweeps(
-    settings: Settings, database: Database, clock: Callable[[], datetime], checkpointer: Checkpointer
-) -> Mapping[str, Callable[[], int]]:
-    """Return the sweeps by name."""
-    exporter = SyslogExporter(settings=settings, database=database)
-    return {
-        "sign audit checkpoints": lambda: checkpointer.sweep(clock()),
-        "seal old audit rows": every(SEAL_EVERY, lambda now: seal_old(settings, database, now=now), clock),
-        "send audit messages": every(EXPORT_EVERY, exporter.sweep, clock),
-    }
+"""So that there is a file per day at most, not one per run, unless a file is full."""
 
 
 def seal_old(settings: Settings, database: Database, *, now: datetime) -> int:
@@ -61,21 +45,3 @@ def _exported_id(settings: Settings, database: Database) -> int | None:
         return None
     with database.read() as session:
         return export_cursor.exported_id(session, NAME)
-
-
-def every(
-    interval: timedelta, sweep: Callable[[datetime], int], clock: Callable[[], datetime]
-) -> Callable[[], int]:
-    """Let a sweep that is called more often run once per interval."""
-    last: datetime | None = None
-
-    def run() -> int:
-        nonlocal last
-        now = clock()
-        # abs: a clock that was set back must not put it off.
-        if last is not None and abs(now - last) < interval:
-            return 0
-        last = now
-        return sweep(now)
-
-    return run
