@@ -17,7 +17,7 @@ from dicom_node.commitment.scu import ask_due, report_due
 from dicom_node.delivery.outbox import deliver_due, park_homeless
 from dicom_node.roles.clock_watch import ClockWatch
 from dicom_node.runtime import Runtime
-from dicom_node.settings import StudySettings
+from dicom_node.settings.sections import StudySettings
 from dicom_node.storage.retention import INTERVAL_S as RETENTION_INTERVAL_S
 from dicom_node.storage.retention import apply_retention
 from dicom_node.study.completion import is_complete
