@@ -87,7 +87,7 @@ def requeue(session: Session, delivery: Delivery, *, now: datetime) -> None:
     """DEAD to PENDING, with a new count of attempts and a new waiting time."""
     _require(session, delivery, DeliveryState.DEAD)
     changes: _Changes = {"attempts": 0, "asks": 0, "waiting_since": now, "next_attempt_at": now}
-    _transition(session, delivery, DeliveryState.PENDING, "unparked", changes, now=now)
+    _transition(session, delivery, DeliveryState.PENDING, "requeued", changes, now=now)
 
 
 def commitment_requested(session: Session, delivery: Delivery, *, next_attempt_at: datetime) -> None:

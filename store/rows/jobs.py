@@ -80,7 +80,7 @@ def finish(session: Session, job: Job, *, now: datetime) -> None:
 def release(session: Session, job: Job, *, now: datetime) -> None:
     """RUNNING to QUEUED without counting the attempt, as when the worker stops; its study becomes READY."""
     queued = _transition(session, job, JobState.QUEUED, {"attempts": job.attempts - 1})
-    _record(session, "job.handed_back", queued, now)
+    _record(session, "job.released", queued, now)
     _transition_study_of(session, job, StudyState.PROCESSING, StudyState.READY, now)
 
 

@@ -93,7 +93,7 @@ def test_sigterm_hands_the_job_back(rig: Rig) -> None:
     worker.terminate()
 
     assert worker.wait(timeout=PATIENCE_S) == 0
-    assert len(rig.events("job.handed_back")) == 1
+    assert len(rig.events("job.released")) == 1
     rig.role("work")
     wait_for(lambda: rig.delivered() == 8, "the next worker does the job")
 
