@@ -1,3 +1,3 @@
-"""The DICOM program: network, reports, pipeline, worker, web page, commands."""
+"""The DICOM program: network, reports, pipeline, roles, web pages, commands."""
 
 __version__ = "0.1.0"

@@ -8,7 +8,7 @@ class NodeError(Exception):
     """The node could not do what was asked of it."""
 
     def __init__(self, detail: str = "") -> None:
-        """Keep `detail` (what was found) beside the sentence of the class."""
+        """Use `detail` as the message; without one, the docstring of the class."""
         self.detail = detail
         super().__init__(detail or (type(self).__doc__ or "").strip())
 
@@ -18,7 +18,7 @@ class SettingsError(NodeError):
 
 
 class CannotListen(NodeError):
-    """The DICOM port cannot be opened."""
+    """The DICOM port cannot be opened for listening."""
 
 
 class AnalyzerError(NodeError):
@@ -30,7 +30,7 @@ class AnalysisStopped(NodeError):
 
 
 class AnalysisFailed(NodeError):
-    """The analysis process met a mistake of ours; the detail is its place, as `place_of` gives it."""
+    """The analysis raised an unexpected exception; the detail is its type and place, see `place_of`."""
 
 
 class Unparsable(NodeError):
@@ -38,19 +38,19 @@ class Unparsable(NodeError):
 
 
 class IdentityMismatch(NodeError):
-    """The data set is not the object that the C-STORE request announced."""
+    """The UIDs of the data set are not those of the C-STORE request."""
 
 
 class TooManyReferences(NodeError):
-    """A peer asks for storage commitment of more than is answered at once."""
+    """A storage commitment request has too many references, or too many requests of the peer are pending."""
 
 
 class ProtocolViolation(NodeError):
-    """The peer broke the upper layer protocol, or a limit of ours."""
+    """The peer violated the upper layer protocol (PS3.8) or a limit of this node."""
 
 
 def place_of(error: Exception) -> str:
-    """Say what failed and where; not the message, which may quote the patient's data."""
+    """Return type, file and line of an exception; its message may quote patient data and is left out."""
     if isinstance(error, AnalysisFailed):
         return error.detail
     frame = traceback.extract_tb(error.__traceback__)[-1]

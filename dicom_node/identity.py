@@ -1,4 +1,4 @@
-"""Who this node is on the wire and in its results, and how a result gets the same UID on every attempt."""
+"""The UIDs and names by which this node is known in associations and in its results; derived UIDs."""
 
 import hashlib
 import uuid
@@ -21,24 +21,23 @@ INSTALLATION_FILE = "installation_uid"
 
 
 def derived_uid(*parts: str) -> str:
-    """Return the UID that belongs to these parts, equal ones for equal parts, on any machine.
+    """Return a UID that depends only on `parts`, so that a retry sends an object under the same UID.
 
-    A retry must send the very object it sent before, so no result UID is random. The root 2.25
-    (PS3.5 B.2) takes a UUID as its one component; ours is the SHA-256 of the parts.
+    It is a UUID under the root 2.25 (PS3.5 B.2), made of the first 16 bytes of the parts' SHA-256.
     """
     digest = hashlib.sha256("\0".join(parts).encode()).digest()
     return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
 
 
 def is_own(ds: Dataset) -> bool:
-    """Tell whether this node made `ds`, which may come back from the PACS and must not be measured."""
+    """Tell whether echonode made `ds`: a result that comes back from the PACS must not be measured."""
     return (ds.get("Manufacturer"), ds.get("ManufacturerModelName")) == (MANUFACTURER, MODEL_NAME)
 
 
 def installation_uid(data_dir: Path) -> str:
-    """Return the UID of this installation, made on first use and durable from then on.
+    """Return the UID of this installation; the first call creates it in the data folder.
 
-    Two processes that start at once agree: a link, unlike a rename, fails when the name is taken.
+    Processes that call it for the first time at once get the same UID.
 
     Raises:
         OSError: the folder cannot be read or written.

@@ -1,4 +1,4 @@
-"""What every part of a running node works with, made once by `roles` and handed down."""
+"""Settings and resources of one process of the node."""
 
 from dataclasses import dataclass
 from threading import Event
@@ -12,7 +12,7 @@ from store.files.file_store import FileStore
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """The settings of one process of the node and the resources that it shares with the others."""
+    """Built once by `roles` and passed to everything that runs in the process."""
 
     settings: Settings
     database: Database
@@ -21,6 +21,6 @@ class Runtime:
     clock: Clock
     """The time of day."""
     stop: Event
-    """Set once the process is asked to stop; work that takes long looks at it."""
+    """Set when the process is asked to stop; long work checks it between two steps."""
     steady_s: SteadyClock = steady_s
-    """Seconds for measuring durations."""
+    """Monotonic clock in seconds, for durations."""

@@ -1,4 +1,4 @@
-"""Copies of the database: made while the node runs, put back while it does not."""
+"""Backup of the SQLite database while the node runs, and restore while it is stopped."""
 
 import os
 import shutil
@@ -8,32 +8,33 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from store.db.database import complaints
+from store.db.database import integrity_errors
 from store.errors import StoreError, StoreUnavailable
 from store.files.fsync import sync
 
-COMPANIONS = ("-wal", "-shm")
-NEEDED = {"alembic_version", "audit_events", "instances", "studies"}
+WAL_SUFFIXES = ("-wal", "-shm")
+"""SQLite keeps these files beside a database in WAL mode."""
+REQUIRED_TABLES = {"alembic_version", "audit_events", "instances", "studies"}
 
 
 def backup(database: Path, target: Path) -> int:
-    """Write a consistent, verified copy in one file (mode 0640); writers go on meanwhile. Returns its bytes.
+    """Write a consistent, verified copy into one file (mode 0640); return its size in bytes.
 
-    `target` holds the whole copy or is not touched.
+    Writers are not blocked. `target` is replaced by the complete copy or left untouched.
 
     Raises:
-        StoreUnavailable: the disk is full or failing, or the database gone.
-        StoreError: there is no database, or the copy is damaged as the original must be.
+        StoreUnavailable: the disk is full or failing, or the database is missing.
+        StoreError: the copy is damaged, and so is the original.
     """
     draft = target.with_name(f".{target.name}.part")
     with _disk(draft):
         draft.unlink(missing_ok=True)
         draft.touch(mode=0o640)
         with closing(_open(database, "ro")) as source, closing(_open(draft, "rw")) as copy:
-            # In one step: a reader of a WAL database holds nobody up, and pages copied in several
-            # steps begin anew whenever somebody writes.
+            # All pages in one step: a copy in several steps starts again after each write. A reader
+            # of a WAL database does not block writers.
             source.backup(copy)
-            # One file, without the companions of a WAL database.
+            # Leaves one file without -wal and -shm.
             copy.execute("PRAGMA journal_mode=DELETE")
         check_backup(draft)
         sync(draft)
@@ -43,16 +44,16 @@ def backup(database: Path, target: Path) -> int:
 
 
 def restore(source: Path, database: Path, *, now: datetime) -> Path | None:
-    """Put a backup in the place of the database; the node must not run.
+    """Replace the database by a backup; the node must not run.
 
-    What was there stays beside it as `….damaged-TIME`. A crash half way is cured by a second call.
+    The former database is kept beside it as `….damaged-TIME`. After a crash, call it again.
 
     Returns:
-        Where the former database is; None when there was none.
+        Path of the former database; None when there was none.
 
     Raises:
         StoreUnavailable: the disk is full or failing.
-        StoreError: `source` is no backup, or a damaged one; nothing was changed.
+        StoreError: `source` is not a backup or is damaged; nothing was changed.
     """
     check_backup(source)
     draft = database.with_name(f".{database.name}.restored")
@@ -65,11 +66,11 @@ def restore(source: Path, database: Path, *, now: datetime) -> Path | None:
         existed = database.exists()
         if existed:
             os.link(database, aside)
-        # Before the exchange: the log of the old file would be replayed into the new one.
-        for companion in COMPANIONS:
-            path = database.with_name(database.name + companion)
+        # Before the replacement: SQLite would replay the old write-ahead log into the new file.
+        for suffix in WAL_SUFFIXES:
+            path = database.with_name(database.name + suffix)
             if path.exists():
-                path.rename(aside.with_name(aside.name + companion))
+                path.rename(aside.with_name(aside.name + suffix))
         sync(database.parent)
         draft.replace(database)
         sync(database.parent)
@@ -77,20 +78,20 @@ def restore(source: Path, database: Path, *, now: datetime) -> Path | None:
 
 
 def check_backup(path: Path) -> None:
-    """Make sure that a file is a sound database of this node.
+    """Check that a file is an undamaged echonode database.
 
     Raises:
         StoreError: it is not, or it cannot be read.
     """
     try:
         with closing(_open(path, "ro")) as connection:
-            wrong = complaints(connection)
+            errors = integrity_errors(connection)
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path} is no backup: {error}") from error
-    if wrong:
-        raise StoreError(f"{path} is damaged: {wrong[0]}")
-    if not tables >= NEEDED:
+    if errors:
+        raise StoreError(f"{path} is damaged: {errors[0]}")
+    if not tables >= REQUIRED_TABLES:
         raise StoreError(f"{path} is no backup of an echonode database")
 
 
@@ -100,7 +101,7 @@ def _open(path: Path, mode: str) -> sqlite3.Connection:
 
 @contextmanager
 def _disk(draft: Path) -> Iterator[None]:
-    """Leave no draft behind, and say what the disk or the database said."""
+    """Turn errors of disk and database into StoreUnavailable; remove the draft in any case."""
     try:
         yield
     except (OSError, sqlite3.DatabaseError) as error:

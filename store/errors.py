@@ -5,7 +5,7 @@ class StoreError(Exception):
     """The store could not do what it was asked."""
 
     def __init__(self, detail: str = "") -> None:
-        """Say `detail`, or the sentence of the class when there is none."""
+        """Use `detail` as the message; without one, the docstring of the class."""
         super().__init__(detail or (type(self).__doc__ or "").strip())
 
 
@@ -14,15 +14,15 @@ class InvalidUID(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The disk or the database cannot be used now: full, read-only, locked or gone. Try again later."""
+    """The disk or the database cannot be used now: full, read-only, locked or missing. Try again later."""
 
 
 class IllegalTransition(StoreError):
-    """A row may not go from its state to the one asked for."""
+    """The row cannot change from its current state to the requested one."""
 
 
 class NotFound(StoreError):
-    """There is no such row."""
+    """No row has this key."""
 
 
 class FilesGone(StoreError):

@@ -24,7 +24,7 @@ from dicom_node.study.pipeline import Pipeline
 from store.audit import audit_log
 from store.db.database import Database
 from store.files.file_store import FileStore
-from store.rows import deliveries, instances
+from store.rows import deliveries, delivery_transitions, instances
 
 DAY = timedelta(days=1)
 
@@ -81,7 +81,7 @@ class House:
         with self.database.transaction() as session:
             while due := deliveries.due(session, now=later):
                 for each in due:
-                    deliveries.delivered(session, each, status=0, now=self.now())
+                    delivery_transitions.delivered(session, each, status=0, now=self.now())
 
     def finish(self, study: int, images: int = 1) -> None:
         """Bring a study from its first image to its end."""

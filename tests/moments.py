@@ -8,13 +8,13 @@ WORKER_MOMENTS = [
     "store.rows.jobs:finish:after",  # all rows written, not committed
     "dicom_node.roles.worker:run_job:after",  # committed
     "dicom_node.delivery.outbox:conclude",  # the PACS has it, the row does not know
-    "store.rows.deliveries:delivered:after",  # the row is written, not committed
+    "store.rows.delivery_transitions:delivered:after",  # the row is written, not committed
 ]
 ASKING_MOMENTS = [
     "dicom_node.commitment.scu:_request",  # recorded, not sent
     "dicom_node.commitment.scu:_request:after",  # sent, nobody waits for the answer any more
     "dicom_node.commitment.scp:take_answer",  # the answer is here, nothing is written
-    "store.rows.commitments:answered:after",  # written, not committed
+    "store.rows.commitment_requests:answered:after",  # written, not committed
     "dicom_node.commitment.scp:take_answer:after",  # committed, the PACS has no response
 ]
 """Of the worker of a node whose destination confirms what it keeps at once."""

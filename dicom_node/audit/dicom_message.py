@@ -1,6 +1,6 @@
 """Audit rows as DICOM audit messages (PS3.15 A.5), framed for syslog over TLS (RFC 5424, RFC 5425).
 
-No message names a patient: the participant object is the study, by its UID.
+No message identifies a patient: the participant object is the study, by its UID.
 """
 
 import base64
@@ -18,12 +18,14 @@ from store.db.schema import utc_text
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Which message an event becomes; codes of PS3.16 CID 400 to 405, scheme DCM."""
+    """The identification of a message (PS3.15 A.5.1); codes and meanings of scheme DCM (CID 400 to 405)."""
 
     event: tuple[str, str]
+    """EventID."""
     action: str
-    """Create, Read, Update, Delete or Execute."""
+    """EventActionCode: Create, Read, Update, Delete or Execute."""
     type: tuple[str, str] | None = None
+    """EventTypeCode."""
 
 
 ACTIVITY = ("110100", "Application Activity")
@@ -43,7 +45,7 @@ KINDS = {
     "audit.read": Kind(event=LOG_USED, action="R"),
     "audit.rows_lost": Kind(event=ALERT, action="E", type=("110133", "Audit Recording Stopped")),
     "association.rejected": Kind(event=ALERT, action="E", type=("110126", "Node Authentication")),
-    # Not "transferred": that one needs a study, and what was refused may have none.
+    # Not "transferred", which requires a Study Instance UID: a refused data set may have none.
     "instance.refused": Kind(event=ALERT, action="E", type=("110132", "Use of Restricted Function")),
     "instance.received": Kind(event=TRANSFERRED, action="C"),
     "instance.adopted": Kind(event=TRANSFERRED, action="C"),
@@ -57,7 +59,7 @@ KINDS = {
     "delivery.retry": Kind(event=TRANSFERRED, action="C"),
     "delivery.dead": Kind(event=TRANSFERRED, action="C"),
 }
-"""Events that become messages; the others are steps of our own that PS3.15 has no message for."""
+"""The audit events that become messages; PS3.15 has no message for the others."""
 
 OUTCOMES = {"success": "0", "refused": "4", "failure": "8"}
 FACILITY, NOTICE, WARNING = 10, 5, 4  # security/authorization messages (RFC 5424 6.2.1)
@@ -67,24 +69,24 @@ MAX_TEXT = 128
 
 
 def frame(event: AuditEvent, *, ae_title: str) -> bytes | None:
-    """Return the event as one octet-counted syslog message (RFC 5425 4.3); None when it has none."""
+    """Return an event as one octet-counted syslog message (RFC 5425 4.3); None if it is not in `KINDS`."""
     if event.event not in KINDS:
         return None
     severity = NOTICE if event.outcome == "success" else WARNING
-    about = f"{host_name()} echonode {os.getpid()} {MESSAGE_ID}"
-    header = f"<{8 * FACILITY + severity}>1 {utc_text(event.at)} {about} - "
+    origin = f"{host_name()} echonode {os.getpid()} {MESSAGE_ID}"
+    header = f"<{8 * FACILITY + severity}>1 {utc_text(event.at)} {origin} - "
     message = header.encode("ascii") + ENCODING_MARK + xml(event, ae_title=ae_title)
     return f"{len(message)} ".encode("ascii") + message
 
 
 @cache
 def host_name() -> str:
-    """Return the name of this machine as RFC 5424 wants it: printable ASCII without blanks."""
+    """Return the HOSTNAME of RFC 5424 6.2.4: printable ASCII without blanks."""
     return printable(socket.gethostname(), 255).replace(" ", "-") or "-"
 
 
 def xml(event: AuditEvent, *, ae_title: str) -> bytes:
-    """Return the event as an AuditMessage of PS3.15 A.5.1; KeyError when it has none."""
+    """Return an event as an AuditMessage (PS3.15 A.5.1); KeyError if it is not in `KINDS`."""
     kind = KINDS[event.event]
     message = ET.Element("AuditMessage")
     identification = ET.SubElement(
@@ -104,7 +106,7 @@ def xml(event: AuditEvent, *, ae_title: str) -> bytes:
 
 
 def _participants(event: AuditEvent, kind: Kind, ae_title: str) -> Iterator[ET.Element]:
-    """Who did it, to or with whom (the tables of A.5.3)."""
+    """Yield the ActiveParticipant elements (tables of PS3.15 A.5.3)."""
     outgoing = event.event.startswith("delivery.")
     if kind.event == TRANSFERRED:
         other = str(event.detail.get("destination")) if outgoing else event.peer_ae
@@ -131,31 +133,32 @@ def _participant(
     ip: str | None = None,
     ae_title: str | None = None,
 ) -> ET.Element:
-    about = {"UserID": printable(user or "unknown", MAX_TEXT), "UserIsRequestor": str(requestor).lower()}
+    attributes = {"UserID": printable(user or "unknown", MAX_TEXT), "UserIsRequestor": str(requestor).lower()}
     if ae_title is not None:
-        about["AlternativeUserID"] = f"AETITLES={ae_title}"
+        attributes["AlternativeUserID"] = f"AETITLES={ae_title}"
     if ip is not None:
-        about |= {"NetworkAccessPointID": printable(ip, MAX_TEXT), "NetworkAccessPointTypeCode": "2"}
-    participant = ET.Element("ActiveParticipant", about)
+        attributes |= {"NetworkAccessPointID": printable(ip, MAX_TEXT), "NetworkAccessPointTypeCode": "2"}
+    participant = ET.Element("ActiveParticipant", attributes)
     if role is not None:
         _code(participant, "RoleIDCode", role)
     return participant
 
 
 def _objects(event: AuditEvent, kind: Kind) -> Iterator[ET.Element]:
+    """Yield the ParticipantObjectIdentification elements."""
     if kind.event == LOG_USED:
         yield _object("echonode:audit", ("12", "URI"), "Security Audit Log", role="13", scheme="RFC-3881")
     elif kind.event == ALERT:
         alert = _object(host_name(), ("110182", "Node ID"), host_name(), role=None)
-        said = printable(event.detail.get("reason") or event.event, 2 * MAX_TEXT)
-        value = base64.b64encode(said.encode()).decode()
+        description = printable(event.detail.get("reason") or event.event, 2 * MAX_TEXT)
+        value = base64.b64encode(description.encode()).decode()
         ET.SubElement(alert, "ParticipantObjectDetail", type="Alert Description", value=value)
         yield alert
     elif event.study_uid is not None:
         study = _object(event.study_uid, ("110180", "Study Instance UID"), event.study_uid, role="3")
         if event.sop_instance_uid is not None:
-            description = ET.SubElement(study, "ParticipantObjectDescription")
-            sop_class = ET.SubElement(description, "SOPClass", NumberOfInstances="1")
+            contents = ET.SubElement(study, "ParticipantObjectDescription")
+            sop_class = ET.SubElement(contents, "SOPClass", NumberOfInstances="1")
             ET.SubElement(sop_class, "Instance", UID=printable(event.sop_instance_uid, MAX_TEXT))
         yield study
 
@@ -163,15 +166,14 @@ def _objects(event: AuditEvent, kind: Kind) -> Iterator[ET.Element]:
 def _object(
     number: str, id_type: tuple[str, str], name: str, *, role: str | None, scheme: str = "DCM"
 ) -> ET.Element:
-    about = {"ParticipantObjectID": printable(number, MAX_TEXT), "ParticipantObjectTypeCode": "2"}
+    attributes = {"ParticipantObjectID": printable(number, MAX_TEXT), "ParticipantObjectTypeCode": "2"}
     if role is not None:
-        about["ParticipantObjectTypeCodeRole"] = role
-    made = ET.Element("ParticipantObjectIdentification", about)
+        attributes["ParticipantObjectTypeCodeRole"] = role
+    made = ET.Element("ParticipantObjectIdentification", attributes)
     _code(made, "ParticipantObjectIDTypeCode", id_type, scheme=scheme)
     ET.SubElement(made, "ParticipantObjectName").text = printable(name, MAX_TEXT)
     return made
 
 
 def _code(parent: ET.Element, name: str, code: tuple[str, str], *, scheme: str = "DCM") -> None:
-    about = {"csd-code": code[0], "codeSystemName": scheme, "originalText": code[1]}
-    ET.SubElement(parent, name, about)
+    ET.SubElement(parent, name, {"csd-code": code[0], "codeSystemName": scheme, "originalText": code[1]})

@@ -1,4 +1,4 @@
-"""`echonode audit`: what happened, for people and for programs."""
+"""`echonode audit`: prints matching audit events as lines, JSON or CSV."""
 
 import csv
 import getpass
@@ -22,23 +22,24 @@ from store.db.database import Database
 from store.errors import StoreUnavailable
 
 COLUMNS = ("id", "at", "event", "outcome", "peer_ae", "peer_ip", "study_uid", "sop_instance_uid", "detail")
-LONG_WINDED = ("model_sha256", "sha256", "source_sop_instance_uid")
-"""Details that --json and --csv show in full and a line for people leaves out."""
+ONLY_IN_FULL = ("model_sha256", "sha256", "source_sop_instance_uid")
+"""Keys of `detail` that only --json and --csv show."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """Which events are wanted; None means any."""
+    """Which events to print; None: any."""
 
     study_uid: str | None = None
     since: datetime | None = None
     event: str | None = None
     outcome: str | None = None
     limit: int | None = None
+    """At most so many, the newest."""
 
 
 def print_events(settings: Settings, filters: Filter, how: str) -> int:
-    """Prints matching events as `table`, `json` or `csv`.
+    """Print matching events, oldest first, as `table`, `json` or `csv`; return the exit code.
 
     Raises:
         StoreError: the database cannot be read.
@@ -46,15 +47,22 @@ def print_events(settings: Settings, filters: Filter, how: str) -> int:
     since = filters.since.replace(tzinfo=filters.since.tzinfo or UTC) if filters.since else None
     with closing(Database(settings.store_url)) as database:
         with database.read() as session:
-            asked = asdict(filters) | {"since": since}
-            found = audit_log.events(session, **asked, sealed=segments_folder(settings))
+            found = audit_log.events(
+                session,
+                study_uid=filters.study_uid,
+                since=since,
+                event=filters.event,
+                outcome=filters.outcome,
+                limit=filters.limit,
+                sealed=segments_folder(settings),
+            )
         record_reading(database, filters, len(found))
     {"table": as_lines, "json": as_json, "csv": as_csv}[how](found)
     return 0
 
 
 def record_reading(database: Database, filters: Filter, found: int) -> None:
-    """Say in the log who read it (PS3.15 A.5.3.2); reading must not fail because that cannot be written."""
+    """Record who read the log (PS3.15 A.5.3.2); if that cannot be written, only warn."""
     asked = {key: str(value) for key, value in asdict(filters).items() if value is not None}
     detail = {"by": reader(), "asked": asked, "found": found}
     try:
@@ -65,7 +73,7 @@ def record_reading(database: Database, filters: Filter, found: int) -> None:
 
 
 def reader() -> str:
-    """Return the name of the user who runs this process, or the number of one without a name."""
+    """Return the name of the user of this process, or "uid N" for one without a name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -73,38 +81,38 @@ def reader() -> str:
 
 
 def segments_folder(settings: Settings) -> Path:
-    """Where sealed rows are kept."""
+    """Return the folder of the segment files."""
     return settings.node.data_dir / "audit"
 
 
 def cells(event: AuditEvent) -> dict[str, object]:
-    """One event as plain values in the order of `COLUMNS`."""
+    """Return an event as JSON values in the order of `COLUMNS`."""
     return {name: getattr(event, name) for name in COLUMNS} | {"at": event.at.isoformat()}
 
 
 def as_lines(found: Sequence[AuditEvent]) -> None:
-    """One line per event for people, as wide as the terminal."""
+    """Print one line per event."""
     print_lines(Console(), found)
 
 
 def print_lines(console: Console, found: Sequence[AuditEvent]) -> None:
-    """One line each: id, time (UTC), event, outcome, last digits of study and instance, who, detail."""
+    """Print per event: id, time (UTC), name, outcome, last 6 digits of both UIDs, peer, detail."""
     for event in found:
         study, instance = (f"…{uid[-6:]}" if uid else "" for uid in (event.study_uid, event.sop_instance_uid))
-        who = " ".join(part for part in (event.peer_ae, event.peer_ip) if part)
-        detail = ", ".join(f"{key} {value}" for key, value in event.detail.items() if key not in LONG_WINDED)
-        what = f"{event.event:<21} {event.outcome:<7} {study:<7} {instance:<7} {who}"
+        peer = " ".join(part for part in (event.peer_ae, event.peer_ip) if part)
+        detail = ", ".join(f"{key} {value}" for key, value in event.detail.items() if key not in ONLY_IN_FULL)
+        what = f"{event.event:<21} {event.outcome:<7} {study:<7} {instance:<7} {peer}"
         line = f"{event.id:>5} {event.at:%Y-%m-%d %H:%M:%S} {what} {detail}"
         console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
 def as_json(found: Sequence[AuditEvent]) -> None:
-    """One JSON array."""
+    """Print one JSON array."""
     print(json.dumps([cells(event) for event in found], indent=2))  # noqa: T201 - the document
 
 
 def as_csv(found: Sequence[AuditEvent]) -> None:
-    """A header line and one line per event; `detail` as JSON."""
+    """Print a header line and one line per event, with `detail` as JSON."""
     writer = csv.writer(sys.stdout)
     writer.writerow(COLUMNS)
     for event in found:

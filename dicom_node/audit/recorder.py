@@ -1,8 +1,9 @@
-"""Audit rows that stand for no other change: associations, refusals, start and stop."""
+"""Recording of audit events that belong to no other change of rows: associations, refusals, start, stop."""
 
 import threading
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
@@ -12,43 +13,74 @@ from store.db.database import Database
 from store.errors import StoreUnavailable
 
 MAX_WAITING = 10_000
+"""Rows kept in memory while the database is unavailable."""
 log = structlog.get_logger(__name__)
 
 
-class AuditRecorder:
-    """Writes such rows at once, or, while the database is unavailable, with the next one that works.
+@dataclass(frozen=True, kw_only=True)
+class _WaitingRow:
+    """The arguments of `audit_log.record`."""
 
-    An association must not fail because its audit row cannot be written now.
+    event: str
+    outcome: str
+    at: datetime
+    peer_ae: str | None
+    peer_ip: str | None
+    sop_instance_uid: str | None
+    detail: Mapping[str, object]
+
+
+class AuditRecorder:
+    """Writes audit rows at once, or, while the database is unavailable, keeps them until it is available.
+
+    So an association does not fail because its audit row cannot be written now.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._waiting: list[dict[str, Any]] = []
+        self._waiting: list[_WaitingRow] = []
         self._lost = 0
         self._writing = threading.Lock()
 
     def record(
-        self, event: str, outcome: str = "success", *, detail: Mapping[str, object], **about: str | None
+        self,
+        event: str,
+        outcome: str = "success",
+        *,
+        detail: Mapping[str, object],
+        peer_ae: str | None = None,
+        peer_ip: str | None = None,
+        sop_instance_uid: str | None = None,
     ) -> None:
-        """Write a row; `about` are the columns peer_ae, peer_ip, study_uid, sop_instance_uid."""
-        self.defer(event, outcome, detail=detail, **about)
+        """Write a row and all that wait; see `audit_log.record`."""
+        columns = {"peer_ae": peer_ae, "peer_ip": peer_ip, "sop_instance_uid": sop_instance_uid}
+        self.defer(event, outcome, detail=detail, **columns)
         self.flush()
 
     def defer(
-        self, event: str, outcome: str = "success", *, detail: Mapping[str, object], **about: str | None
+        self,
+        event: str,
+        outcome: str = "success",
+        *,
+        detail: Mapping[str, object],
+        peer_ae: str | None = None,
+        peer_ip: str | None = None,
+        sop_instance_uid: str | None = None,
     ) -> None:
-        """Like `record`, but leave the writing to the next `flush`."""
-        log.info(event, outcome=outcome, **about, **detail)
-        row = {"event": event, "outcome": outcome, "at": self._clock(), "detail": detail, **about}
-        if len(self._waiting) < MAX_WAITING:
-            self._waiting.append(row)
-        else:
+        """Keep a row until the next `flush`; see `audit_log.record`."""
+        columns = {"peer_ae": peer_ae, "peer_ip": peer_ip, "sop_instance_uid": sop_instance_uid}
+        log.info(event, outcome=outcome, **{key: text for key, text in columns.items() if text}, **detail)
+        if len(self._waiting) >= MAX_WAITING:
             self._lost += 1
             log.error("audit row lost, too many wait for the database", lost=event)
+            return
+        self._waiting.append(
+            _WaitingRow(event=event, outcome=outcome, at=self._clock(), detail=detail, **columns)
+        )
 
     def flush(self, *, wait: bool = False) -> None:
-        """Write the rows that wait, unless another thread is doing so; with `wait` after that thread."""
+        """Write the waiting rows, unless another thread is writing; with `wait`, after that thread."""
         while self._waiting and self._writing.acquire(blocking=wait):
             try:
                 self._write()
@@ -59,7 +91,7 @@ class AuditRecorder:
                 self._writing.release()
 
     def close(self) -> None:
-        """Write what waits; what cannot be written now is lost, and said in the log."""
+        """Write the waiting rows; log how many could not be written and are lost."""
         self.flush(wait=True)
         if self._waiting or self._lost:
             log.error("audit rows lost at the end", lost=len(self._waiting) + self._lost)
@@ -68,9 +100,17 @@ class AuditRecorder:
         rows, lost = list(self._waiting), self._lost
         with self._database.transaction() as session:
             for row in rows:
-                audit_log.record(session, **row)
+                audit_log.record(
+                    session,
+                    row.event,
+                    row.outcome,
+                    at=row.at,
+                    peer_ae=row.peer_ae,
+                    peer_ip=row.peer_ip,
+                    sop_instance_uid=row.sop_instance_uid,
+                    detail=row.detail,
+                )
             if lost:
-                # The gap itself is on record.
                 detail = {"rows": lost}
                 audit_log.record(session, "audit.rows_lost", "failure", at=self._clock(), detail=detail)
         del self._waiting[: len(rows)]

@@ -1,4 +1,4 @@
-"""The key that signs checkpoints: the private half stays here, the public half is to be kept elsewhere."""
+"""The Ed25519 key pair that signs checkpoints: the public key is to be copied to another machine."""
 
 from pathlib import Path
 
@@ -17,24 +17,24 @@ from dicom_node.errors import NodeError
 from store.files.fsync import publish
 
 PRIVATE, PUBLIC = "audit.key", "audit.pub"
-OTHERS = 0o077
+GROUP_AND_OTHERS = 0o077
 
 
 class BadKey(NodeError):
-    """The key of the audit trail cannot be used."""
+    """The key of the audit checkpoints cannot be used."""
 
 
 def signing_key(data_dir: Path) -> Ed25519PrivateKey:
-    """Return the private key of this data folder, made on first use together with its public half.
+    """Return the private key of this data folder; the first call creates it and the file of the public key.
 
     Raises:
-        BadKey: others may read the file, or it holds no Ed25519 key, or cannot be read or written.
+        BadKey: the file is accessible to group or others, holds no Ed25519 key, or cannot be used.
     """
     path = data_dir / PRIVATE
     try:
         if not path.exists():
             publish(_private_pem(Ed25519PrivateKey.generate()), path, mode=0o600)
-        if path.stat().st_mode & OTHERS:
+        if path.stat().st_mode & GROUP_AND_OTHERS:
             raise BadKey(f"{path} can be read by others: chmod 600")
         key = load_pem_private_key(path.read_bytes(), password=None)
         if not isinstance(key, Ed25519PrivateKey):
@@ -62,7 +62,7 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
 
 
 def public_pem(key: Ed25519PublicKey) -> bytes:
-    """Return the key as a PEM file holds it."""
+    """Return a public key in PEM format."""
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 

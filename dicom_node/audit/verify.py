@@ -1,4 +1,4 @@
-"""`echonode audit verify` and `audit checkpoint`: the bodies of the commands."""
+"""`echonode audit verify` and `echonode audit checkpoint`."""
 
 from contextlib import closing
 from pathlib import Path
@@ -22,12 +22,12 @@ NO_CHECKPOINTS = CheckpointFile(checkpoints=[], flaws=[])
 
 
 def verify_log(settings: Settings, *, file: Path | None = None, public_key: Path | None = None) -> int:
-    """Prints one sentence per finding; 0 when there is none.
+    """Print one sentence per flaw of the audit log; return 0 when there is none, else 1.
 
     Args:
-        settings: the node's.
-        file: the checkpoints to compare with; None: the node's own, if it is there.
-        public_key: the key they are signed with; None: the node's own.
+        settings: of the node.
+        file: the checkpoints to compare with; None: the node's own file, if it exists.
+        public_key: verifies their signatures; None: the node's own key.
 
     Raises:
         StoreError: the database cannot be read.
@@ -49,11 +49,11 @@ def verify_log(settings: Settings, *, file: Path | None = None, public_key: Path
 
 
 def read_checkpoints(settings: Settings, file: Path | None, public_key: Path | None) -> CheckpointFile:
-    """Read the checkpoints: those named, else the node's own, else none.
+    """Return the checkpoints of `file`, or of the node's own file; none if that does not exist.
 
     Raises:
-        BadKey: there are checkpoints and no key to check them with.
-        OSError: the file cannot be read.
+        BadKey: the public key cannot be read.
+        OSError: the checkpoints cannot be read.
     """
     own_key = settings.node.data_dir / PUBLIC
     file = file or checkpoint_file(settings)
@@ -68,7 +68,7 @@ def read_checkpoints(settings: Settings, file: Path | None, public_key: Path | N
 
 
 def write_checkpoint(settings: Settings) -> int:
-    """Prints the signed line and appends it to the file; 1 when it could not be written there.
+    """Print a signed checkpoint and append it to the checkpoint file; return 1 if that fails, else 0.
 
     Raises:
         StoreError: the database cannot be read.

@@ -1,1 +1,1 @@
-"""The commands. Bodies live elsewhere."""
+"""The commands and their options; their bodies are in the other rooms."""

@@ -1,1 +1,1 @@
-"""Storage commitment (PS3.4 Annex J), as user and as provider."""
+"""Storage commitment (PS3.4 Annex J), as SCU and as SCP."""

@@ -1,6 +1,7 @@
-"""The receiver's side of storage commitment: requests of peers, and answers of destinations."""
+"""Storage commitment in the receiver: N-ACTION requests of peers, N-EVENT-REPORTs of destinations."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
@@ -22,14 +23,15 @@ from dicom_node.network.header import PARSER_ERRORS
 from dicom_node.network.peer import Peer
 from dicom_node.runtime import Runtime
 from store.errors import InvalidUID, StoreUnavailable
-from store.files.file_store import check_uid
-from store.rows import commitments
-from store.rows.commitments import Report
+from store.files.uids import check_uid
+from store.rows import commitment_reports
+from store.rows.commitment_reports import CommitmentReport
 
 SUCCESS = 0x0000
 UNKNOWN_TRANSACTION = 0x0110  # Processing failure
 NO_SUCH_INSTANCE = 0x0112
 NO_SUCH_EVENT_TYPE = 0x0113
+EVENT_TYPES = {commitment_messages.EVENT_TYPE_SUCCESSFUL, commitment_messages.EVENT_TYPE_FAILURES_EXIST}
 NO_SUCH_ACTION = 0x0123
 STATUS_OF: dict[type[Exception], int] = {
     StoreUnavailable: 0x0213,  # Resource limitation
@@ -37,23 +39,24 @@ STATUS_OF: dict[type[Exception], int] = {
     InvalidUID: 0x0115,  # Invalid argument value
     Unparsable: 0x0115,
 }
-"""N-ACTION and N-EVENT-REPORT status codes (PS3.7 Annex C)."""
+"""DIMSE status of an N-ACTION or N-EVENT-REPORT response by error (PS3.7 Annex C)."""
 
-PEER_STAYS_S = 0.5
-"""A peer that is still associated this long after our response waits for the report there."""
+REPORT_DELAY_S = 0.5
+"""Between the N-ACTION response and the report on the same association, if that is still open then."""
 WORKER_TAKES_OVER_S = 10.0
+"""After this time without success the worker sends the report on an association of its own."""
 MESSAGE_IDS = 1 << 16
 MAX_REPORTS_OWED = 200
-"""To one AE title; more requests are refused until it has taken some reports."""
+"""PENDING reports per AE title; further requests are refused."""
 
 log = structlog.get_logger(__name__)
 
 
 def answer_status(event: evt.Event, runtime: Runtime, peer: Peer) -> int:
-    """Take the answer that an N-EVENT-REPORT request brings; return the status for it."""
+    """Apply the answer in an N-EVENT-REPORT request; return the DIMSE status of the response."""
     if (refusal := _misaddressed(event.request.AffectedSOPInstanceUID)) is not None:
         return refusal
-    if event.request.EventTypeID not in {commitment_messages.ALL_KEPT, commitment_messages.SOME_FAILED}:
+    if event.request.EventTypeID not in EVENT_TYPES:
         return NO_SUCH_EVENT_TYPE
     try:
         answer = commitment_messages.read_answer(_data_set(event, "event_information"))
@@ -69,11 +72,12 @@ class CommitmentSCP:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._told: WeakKeyDictionary[Any, dict[int, Report]] = WeakKeyDictionary()
+        self._sent: WeakKeyDictionary[Any, dict[int, CommitmentReport]] = WeakKeyDictionary()
+        """Per association, the reports without a response yet, by Message ID."""
 
     @property
-    def handlers(self) -> list[tuple[Any, Any]]:
-        """What pynetdicom calls, and when."""
+    def handlers(self) -> list[tuple[evt.EventType, Callable[[evt.Event], Any]]]:
+        """The pynetdicom events with their handlers."""
         return [
             (evt.EVT_DIMSE_RECV, self._on_message),
             (evt.EVT_N_ACTION, self._on_request),
@@ -81,7 +85,7 @@ class CommitmentSCP:
         ]
 
     def _on_message(self, event: evt.Event) -> None:
-        """Make sure that pynetdicom can answer, whatever the UIDs are; note who took our report."""
+        """Replace UIDs that keep pynetdicom from answering; take the responses to our reports."""
         command = event.message.command_set
         if isinstance(event.message, N_ACTION_RQ):
             command.RequestedSOPClassUID = commitment_messages.SOP_CLASS
@@ -90,7 +94,7 @@ class CommitmentSCP:
             command.AffectedSOPClassUID = commitment_messages.SOP_CLASS
             command.AffectedSOPInstanceUID = _uid_or_none(command.get("AffectedSOPInstanceUID"))
         elif isinstance(event.message, N_EVENT_REPORT_RSP) and command.get("Status") == SUCCESS:
-            report = self._told.get(event.assoc, {}).pop(command.get("MessageIDBeingRespondedTo"), None)
+            report = self._sent.get(event.assoc, {}).pop(command.get("MessageIDBeingRespondedTo"), None)
             if report is not None:
                 self._was_reported(report)
 
@@ -99,7 +103,7 @@ class CommitmentSCP:
 
     def _on_request(self, event: evt.Event) -> tuple[int, None]:
         status = _misaddressed(event.request.RequestedSOPInstanceUID)
-        if status is None and event.action_type != commitment_messages.REQUEST:
+        if status is None and event.action_type != commitment_messages.ACTION_TYPE_REQUEST:
             status = NO_SUCH_ACTION
         try:
             if status is None:
@@ -114,13 +118,13 @@ class CommitmentSCP:
         return status, None
 
     def _accept(self, event: evt.Event) -> None:
-        """Record what was asked; once that is durable the peer may rely on an answer."""
+        """Record a request and schedule its report; the response is sent after the commit."""
         transaction_uid, references = commitment_messages.read_request(_data_set(event, "action_information"))
         peer, now = _peer(event), self._runtime.clock()
         with self._runtime.database.transaction() as session:
-            if commitments.owed(session, peer.ae_title) >= MAX_REPORTS_OWED:
+            if commitment_reports.count_pending(session, peer.ae_title) >= MAX_REPORTS_OWED:
                 raise TooManyReferences
-            report = commitments.request_report(
+            report = commitment_reports.add(
                 session,
                 transaction_uid,
                 references,
@@ -130,16 +134,16 @@ class CommitmentSCP:
                 now=now,
             )
         context_id = event.context.context_id
-        # Not here: the response to this request has to go first.
-        timer = threading.Timer(PEER_STAYS_S, self._report, (event.assoc, context_id, report))
+        # In another thread, because the response to this request has to be sent first.
+        timer = threading.Timer(REPORT_DELAY_S, self._report, (event.assoc, context_id, report))
         timer.daemon = True
         timer.start()
 
-    def _report(self, association: Any, context_id: int, report: Report) -> None:
-        """Report on the peer's own association while it stands; else the worker will.
+    def _report(self, association: Any, context_id: int, report: CommitmentReport) -> None:
+        """Send a report on the association of the request if it is still open; else the worker sends it.
 
-        The response is not waited for (see `_on_message`), so that a peer that does not want the
-        report here can go on or release.
+        The response is taken in `_on_message` and not waited for, so that the peer may go on with other
+        requests or release the association.
         """
         if not association.is_established:
             return
@@ -151,13 +155,13 @@ class CommitmentSCP:
             return
         message = _event_report(association, context_id, event_type, ds)
         message.MessageID = report.id % MESSAGE_IDS
-        self._told.setdefault(association, {})[message.MessageID] = report
+        self._sent.setdefault(association, {})[message.MessageID] = report
         association.dimse.send_msg(message, context_id)
 
-    def _was_reported(self, report: Report) -> None:
+    def _was_reported(self, report: CommitmentReport) -> None:
         try:
             with self._runtime.database.transaction() as session:
-                commitments.reported(session, report, now=self._runtime.clock())
+                commitment_reports.reported(session, report, now=self._runtime.clock())
         except StoreUnavailable as error:
             log.warning("commitment report will be repeated", error=str(error))
 
@@ -176,6 +180,7 @@ def _event_report(association: Any, context_id: int, event_type: int, ds: Datase
 
 
 def _misaddressed(instance: str) -> int | None:
+    """Return the status for a request to another than the well-known SOP Instance; None for that one."""
     return None if instance == commitment_messages.SOP_INSTANCE else NO_SUCH_INSTANCE
 
 
@@ -188,6 +193,7 @@ def _data_set(event: evt.Event, name: str) -> Dataset:
 
 
 def _peer(event: evt.Event) -> Peer:
+    """Return the requestor with its AE title without the padding blanks."""
     peer = Peer.of(event.assoc)
     return replace(peer, ae_title=peer.ae_title.strip())
 

@@ -1,9 +1,8 @@
-"""The worker's side of storage commitment: asking destinations, and reporting to peers that asked us."""
+"""Storage commitment in the worker: N-ACTION requests to destinations, N-EVENT-REPORTs to peers."""
 
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from pydicom.uid import generate_uid
@@ -15,7 +14,7 @@ from dicom_node.commitment.scp import answer_status
 from dicom_node.delivery.backoff import next_attempt
 from dicom_node.delivery.outbox import again_at, is_permanent
 from dicom_node.network.commitment_messages import (
-    REQUEST,
+    ACTION_TYPE_REQUEST,
     SOP_CLASS,
     SOP_INSTANCE,
     SYNTAXES,
@@ -29,42 +28,42 @@ from dicom_node.network.scu import (
     Outcome,
     Refused,
     Unreachable,
-    associated,
+    open_association,
     outcome_of,
 )
 from dicom_node.runtime import Runtime
-from dicom_node.settings import Destination
+from dicom_node.settings.sections import Destination
 from store.audit import audit_log
-from store.rows import commitments, deliveries
-from store.rows.commitments import Report
+from store.rows import commitment_reports, commitment_requests, deliveries, delivery_transitions
+from store.rows.commitment_reports import CommitmentReport
 from store.rows.deliveries import Delivery
 
 log = structlog.get_logger()
 
-MOST_ASKS = 3
-"""So often a destination is asked without an answer before it gets the object again."""
+MAX_REQUESTS = 3
+"""Requests without an answer, after which the object itself is sent again."""
 ANSWER_WAIT_S = 3.0
-"""How long an association is kept open for the answer; most destinations open one of their own for it."""
+"""How long the association of a request stays open for the answer; most destinations open another one."""
 
 
 def ask_due(runtime: Runtime, destination: Destination) -> int:
-    """Ask a destination, once, for all that it took and did not yet confirm; return how many objects."""
+    """Request commitment of the SENT objects of a destination that are due; return how many objects."""
     now = runtime.clock()
     with runtime.database.read() as session:
-        waiting = deliveries.to_be_committed(session, now=now, destination=destination.name)
-    silent = [each for each in waiting if each.asks >= MOST_ASKS]
-    to_ask = [each for each in waiting if each.asks < MOST_ASKS]
-    if silent:
-        _send_again(runtime, silent, now)
-    if to_ask and not runtime.stop.is_set():
-        _ask(runtime, destination, to_ask, now)
-    return len(to_ask)
+        due = deliveries.to_be_committed(session, now=now, destination=destination.name)
+    unanswered = [each for each in due if each.asks >= MAX_REQUESTS]
+    requested = [each for each in due if each.asks < MAX_REQUESTS]
+    if unanswered:
+        _send_again(runtime, unanswered, now)
+    if requested and not runtime.stop.is_set():
+        _ask(runtime, destination, requested, now)
+    return len(requested)
 
 
 def report_due(runtime: Runtime) -> int:
-    """Report to peers that asked us for commitment, on an association of our own; return how many."""
+    """Send the due reports to peers, each on an association of its own; return how many."""
     with runtime.database.read() as session:
-        reports = commitments.due_reports(session, now=runtime.clock())
+        reports = commitment_reports.due(session, now=runtime.clock())
     for number, report in enumerate(reports):
         if runtime.stop.is_set():
             return number
@@ -72,30 +71,30 @@ def report_due(runtime: Runtime) -> int:
     return len(reports)
 
 
-def _send_again(runtime: Runtime, silent: Sequence[Delivery], now: datetime) -> None:
+def _send_again(runtime: Runtime, unanswered: Sequence[Delivery], now: datetime) -> None:
     with runtime.database.transaction() as session:
-        for delivery in silent:
+        for delivery in unanswered:
             error = f"asked {delivery.asks} times for storage commitment, no answer"
             not_committed(session, delivery, error, settings=runtime.settings, now=now, at=now)
 
 
-def _ask(runtime: Runtime, destination: Destination, about: Sequence[Delivery], now: datetime) -> None:
-    """Record the request, then send it: an answer always finds its row, even after a crash in between."""
+def _ask(runtime: Runtime, destination: Destination, requested: Sequence[Delivery], now: datetime) -> None:
+    """Record a request, then send it: the answer finds its row even if this process dies in between."""
     transaction_uid = str(generate_uid(prefix=None))
-    again = now + timedelta(seconds=runtime.settings.delivery.commitment_wait_s)
+    repeat_at = now + timedelta(seconds=runtime.settings.delivery.commitment_wait_s)
     with runtime.database.transaction() as session:
-        commitments.ask(
-            session, transaction_uid, about, destination=destination.name, again_at=again, now=now
+        commitment_requests.add(
+            session, transaction_uid, requested, destination=destination.name, repeat_at=repeat_at, now=now
         )
-    outcome = _request(runtime, destination, transaction_uid, about)
+    outcome = _request(runtime, destination, transaction_uid, requested)
     if not isinstance(outcome, Accepted):
-        _not_asked(runtime, destination, transaction_uid, about, outcome)
+        _not_asked(runtime, destination, transaction_uid, requested, outcome)
 
 
 def _request(
-    runtime: Runtime, destination: Destination, transaction_uid: str, about: Sequence[Delivery]
+    runtime: Runtime, destination: Destination, transaction_uid: str, requested: Sequence[Delivery]
 ) -> Outcome:
-    """Send the request and wait a little: the answer may come on the same association."""
+    """Send an N-ACTION request; wait up to `ANSWER_WAIT_S` for an answer on the same association."""
     answered, threads = threading.Event(), []
 
     def on_report(event: evt.Event) -> tuple[int, None]:
@@ -105,22 +104,24 @@ def _request(
         return status, None
 
     context = build_context(SOP_CLASS, SYNTAXES)
-    handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, on_report)]
-    ours, tls = runtime.settings.node.ae_title, runtime.settings.tls
-    with associated(destination, [context], calling_ae=ours, tls=tls, evt_handlers=handlers) as association:
+    handlers = [(evt.EVT_N_EVENT_REPORT, on_report)]
+    calling_ae, tls = runtime.settings.node.ae_title, runtime.settings.tls
+    with open_association(
+        destination, [context], calling_ae=calling_ae, tls=tls, handlers=handlers
+    ) as association:
         if isinstance(association, NotAssociated):
             return association
-        references = [(each.sop_class_uid, each.sop_instance_uid) for each in about]
+        references = [(each.sop_class_uid, each.sop_instance_uid) for each in requested]
         ds = request_data_set(transaction_uid, references)
         try:
-            answer, _ = association.send_n_action(ds, REQUEST, SOP_CLASS, SOP_INSTANCE)
+            response, _ = association.send_n_action(ds, ACTION_TYPE_REQUEST, SOP_CLASS, SOP_INSTANCE)
         except RuntimeError:
             return Unreachable(why="the association ended before the request was sent")
-        outcome = outcome_of(answer)
+        outcome = outcome_of(response)
         if isinstance(outcome, Accepted):
             answered.wait(min(ANSWER_WAIT_S, destination.timeout_s))
         for thread in threads:
-            thread.join()  # pynetdicom cannot release while it serves
+            thread.join()  # pynetdicom cannot release the association while it serves a request
         return outcome
 
 
@@ -128,25 +129,27 @@ def _not_asked(
     runtime: Runtime,
     destination: Destination,
     transaction_uid: str,
-    about: Sequence[Delivery],
+    requested: Sequence[Delivery],
     outcome: Outcome,
 ) -> None:
-    """Ask later, or park what the destination will never confirm."""
+    """After a failed request, plan the next one, or park the deliveries when the failure is permanent."""
     now, error = runtime.clock(), f"not asked for storage commitment: {outcome}"
     status = outcome.status if isinstance(outcome, Refused) else None
     detail = {"transaction_uid": transaction_uid, "destination": destination.name, "error": error}
     with runtime.database.transaction() as session:
         audit_log.record(session, "commitment.not_asked", "failure", at=now, detail=detail)
-        for delivery in about:
+        for delivery in requested:
             again = again_at(delivery, now=now, policy=runtime.settings.delivery)
             if again is None or is_permanent(outcome):
-                deliveries.park(session, delivery, error=error, status=status, now=now)
+                delivery_transitions.park(session, delivery, error=error, status=status, now=now)
             else:
-                deliveries.not_asked(session, delivery, error=error, next_attempt_at=again)
-    log.warning("commitment.not_asked", to=destination.name, objects=len(about), error=error)
+                delivery_transitions.commitment_not_requested(
+                    session, delivery, error=error, next_attempt_at=again
+                )
+    log.warning("commitment.not_asked", to=destination.name, objects=len(requested), error=error)
 
 
-def _report(runtime: Runtime, report: Report) -> None:
+def _report(runtime: Runtime, report: CommitmentReport) -> None:
     peer = _peer(runtime, report)
     outcome = (
         Unreachable(why="no port in [[peers]] to report to")
@@ -156,7 +159,7 @@ def _report(runtime: Runtime, report: Report) -> None:
     now = runtime.clock()
     with runtime.database.transaction() as session:
         if isinstance(outcome, Accepted):
-            commitments.reported(session, report, now=now)
+            commitment_reports.reported(session, report, now=now)
             return
         again = next_attempt(
             attempts=report.attempts + 1,
@@ -166,13 +169,15 @@ def _report(runtime: Runtime, report: Report) -> None:
             key=f"{report.peer_ae}/{report.transaction_uid}",
         )
         if peer is None or again is None or is_permanent(outcome):
-            commitments.give_up_report(session, report, error=str(outcome), now=now)
+            commitment_reports.abandon(session, report, error=str(outcome), now=now)
         else:
-            commitments.report_later(session, report, error=str(outcome), next_attempt_at=again, now=now)
+            commitment_reports.retry_later(
+                session, report, error=str(outcome), next_attempt_at=again, now=now
+            )
 
 
-def _peer(runtime: Runtime, report: Report) -> Destination | None:
-    """Return where to report to: the peer's port of the settings, on the machine that asked."""
+def _peer(runtime: Runtime, report: CommitmentReport) -> Destination | None:
+    """Return the peer with its port from the settings and the address from which it sent the request."""
     for each in runtime.settings.peers:
         if each.ae_title == report.peer_ae and each.port:
             return Destination(
@@ -181,18 +186,16 @@ def _peer(runtime: Runtime, report: Report) -> Destination | None:
     return None
 
 
-def _send_report(runtime: Runtime, peer: Destination, report: Report) -> Outcome:
+def _send_report(runtime: Runtime, peer: Destination, report: CommitmentReport) -> Outcome:
     with runtime.database.read() as session:
         event_type, ds = answer_data_set(our_answer(session, report))
-    roles: list[Any] = [build_role(SOP_CLASS, scp_role=True)]
-    ours, tls = runtime.settings.node.ae_title, runtime.settings.tls
-    with associated(
-        peer, [build_context(SOP_CLASS, SYNTAXES)], calling_ae=ours, tls=tls, ext_neg=roles
-    ) as association:
+    context, roles = build_context(SOP_CLASS, SYNTAXES), [build_role(SOP_CLASS, scp_role=True)]
+    calling_ae, tls = runtime.settings.node.ae_title, runtime.settings.tls
+    with open_association(peer, [context], calling_ae=calling_ae, tls=tls, roles=roles) as association:
         if isinstance(association, NotAssociated):
             return association
         try:
-            answer, _ = association.send_n_event_report(ds, event_type, SOP_CLASS, SOP_INSTANCE)
+            response, _ = association.send_n_event_report(ds, event_type, SOP_CLASS, SOP_INSTANCE)
         except RuntimeError:
             return Unreachable(why="the association ended before the report was sent")
-        return outcome_of(answer)
+        return outcome_of(response)

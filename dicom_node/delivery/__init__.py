@@ -1,1 +1,1 @@
-"""Results go to their destinations."""
+"""Sending of results to their destinations."""

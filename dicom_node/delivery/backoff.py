@@ -1,9 +1,9 @@
-"""When to try again, or to give up; the caller acts on the answer."""
+"""The times of retries: exponential backoff with a limit."""
 
 import zlib
 from datetime import datetime, timedelta
 
-from dicom_node.settings import DeliverySettings
+from dicom_node.settings.sections import DeliverySettings
 
 _JITTER = 0.2
 _MOST_DOUBLINGS = 40
@@ -12,14 +12,14 @@ _MOST_DOUBLINGS = 40
 def next_attempt(
     *, attempts: int, waiting_since: datetime, now: datetime, policy: DeliverySettings, key: str
 ) -> datetime | None:
-    """Return when to try again after `attempts` failures (at least 1), or None to give up.
+    """Return when to try again after `attempts` failures (at least 1); None to give up.
 
     The wait doubles from `first_retry_s` up to `max_retry_s`: 5, 10, 20 … 3600 s with the defaults.
-    Up to a fifth is taken off so that what failed together does not come back together; how much
-    depends on `key` and `attempts` only, so that the same record always gives the same answer.
+    Up to a fifth is subtracted, so that objects that failed together are not all retried together; the
+    share is a hash of `key` and `attempts`.
 
-    Giving up takes both `give_up_hours` and as many attempts as there are longest waits in them:
-    neither a clock set forward nor a node that was off for a week uses up the patience.
+    Giving up needs both `give_up_hours` of waiting and as many attempts as `max_retry_s` fits into that
+    time, so that neither a clock set forward nor a node switched off for a week makes it give up.
     """
     fewest = timedelta(hours=policy.give_up_hours) / timedelta(seconds=policy.max_retry_s)
     if attempts >= fewest and is_overdue(waiting_since=waiting_since, now=now, policy=policy):
@@ -32,5 +32,5 @@ def next_attempt(
 
 def is_overdue(*, waiting_since: datetime, now: datetime, policy: DeliverySettings) -> bool:
     """Tell whether something has waited for `give_up_hours`."""
-    # abs(): after the clock was set back by a year, the wait began in the future.
+    # abs(): after the clock was set back, `waiting_since` may be in the future.
     return abs(now - waiting_since) >= timedelta(hours=policy.give_up_hours)

@@ -1,4 +1,4 @@
-"""The outbox: rows that are due go to their destination, and each answer becomes the row's next state."""
+"""The outbox: due deliveries are sent, and each outcome becomes the next state of its row."""
 
 from contextlib import closing
 from datetime import datetime
@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from dicom_node.delivery.backoff import next_attempt
 from dicom_node.network.scu import Accepted, Outcome, Refused, Unreachable, send_objects
 from dicom_node.runtime import Runtime
-from dicom_node.settings import DeliverySettings, Destination
-from store.rows import deliveries
+from dicom_node.settings.sections import DeliverySettings, Destination
+from store.rows import deliveries, delivery_transitions
 from store.rows.deliveries import Delivery
 
 log = structlog.get_logger()
@@ -21,10 +21,10 @@ _SOP_CLASS_NOT_SUPPORTED = 0x0122
 
 
 def deliver_due(runtime: Runtime, destination: Destination) -> int:
-    """Send everything that is due now to one destination; return how many attempts were made.
+    """Send everything that is due now to one destination; return the number of attempts.
 
-    Rows of a study keep their order: one waits until the row before it is delivered or parked. So
-    each round sends the first of every study over one association, until no row is due.
+    The objects of a study are sent in order: each waits until the one before is delivered or parked. So
+    each round sends the first object of every study over one association, until none is due.
     """
     attempts, began = 0, runtime.clock()
     while not runtime.stop.is_set():
@@ -36,7 +36,7 @@ def deliver_due(runtime: Runtime, destination: Destination) -> int:
 
 
 def park_homeless(runtime: Runtime) -> int:
-    """Park rows whose destination is no longer configured, with that reason; return how many."""
+    """Park the deliveries whose destination is no longer in the settings; return how many."""
     names = {destination.name for destination in runtime.settings.destinations}
     with runtime.database.read() as session:
         rows = deliveries.due(session, now=runtime.clock())
@@ -45,7 +45,7 @@ def park_homeless(runtime: Runtime) -> int:
     for row in homeless:
         error = f"destination {row.destination!r} is no longer in the settings"
         with runtime.database.transaction() as session:
-            deliveries.park(session, row, error=error, status=None, now=runtime.clock())
+            delivery_transitions.park(session, row, error=error, status=None, now=runtime.clock())
     return len(homeless)
 
 
@@ -58,22 +58,24 @@ def conclude(
     policy: DeliverySettings,
     commitment: bool,
 ) -> None:
-    """Move the row as the outcome says: delivered (with `commitment`: sent), again later, or parked."""
+    """Record the outcome of an attempt: delivered (`commitment`: sent), to be retried, or parked."""
     if isinstance(outcome, Accepted):
-        taken = deliveries.sent if commitment else deliveries.delivered
-        taken(session, delivery, status=outcome.status, now=now)
+        accepted = delivery_transitions.sent if commitment else delivery_transitions.delivered
+        accepted(session, delivery, status=outcome.status, now=now)
         return
     status, error = (outcome.status if isinstance(outcome, Refused) else None), str(outcome)
     again = again_at(delivery, now=now, policy=policy)
     if again is None or is_permanent(outcome):
-        deliveries.park(session, delivery, error=error, status=status, now=now)
+        delivery_transitions.park(session, delivery, error=error, status=status, now=now)
     else:
-        deliveries.retry_later(session, delivery, error=error, status=status, next_attempt_at=again, now=now)
+        delivery_transitions.retry_later(
+            session, delivery, error=error, status=status, next_attempt_at=again, now=now
+        )
     log.warning("delivery.failed", to=delivery.destination, object=delivery.sop_instance_uid, error=error)
 
 
 def again_at(delivery: Delivery, *, now: datetime, policy: DeliverySettings) -> datetime | None:
-    """Return when a delivery that just failed is tried again; None to give up."""
+    """Return the time of the next attempt of a delivery that just failed; None to give up."""
     return next_attempt(
         attempts=delivery.attempts + 1,
         waiting_since=delivery.waiting_since,
@@ -84,12 +86,12 @@ def again_at(delivery: Delivery, *, now: datetime, policy: DeliverySettings) -> 
 
 
 def is_permanent(outcome: Outcome) -> bool:
-    """Tell whether the same object would fail the same way tomorrow.
+    """Tell whether an outcome other than `Accepted` would be the same at the next attempt.
 
-    Refusals of the object itself are permanent (PS3.4 B.2.3: 0xA9xx data set does not match SOP
-    class, 0xCxxx cannot understand; PS3.7 C.5.6: 0x0122 SOP class not supported), as is a peer that
-    does not negotiate it or does not know our AE title or its own. No answer, or "out of resources"
-    (0xA7xx) and the like, may pass.
+    Permanent are the statuses that concern the object (PS3.4 B.2.3: 0xA9xx data set does not match SOP
+    class, 0xCxxx cannot understand; PS3.7 C.5.6: 0x0122 SOP class not supported), a rejected
+    presentation context, an unknown AE title and an unreadable file. Not permanent are a missing
+    response, 0xA7xx (out of resources) and any other status.
     """
     if isinstance(outcome, Refused):
         status = outcome.status
@@ -98,13 +100,13 @@ def is_permanent(outcome: Outcome) -> bool:
 
 
 def due(runtime: Runtime, now: datetime, *, destination: str) -> list[Delivery]:
-    """Return the next rows to send."""
+    """Return the next deliveries to send over one association."""
     with runtime.database.read() as session:
         return deliveries.due(session, now=now, destination=destination, limit=BATCH)
 
 
 def _send(runtime: Runtime, destination: Destination, batch: list[Delivery]) -> int:
-    """Send the batch over one association; each answer is committed before the next object goes."""
+    """Send a batch over one association; each outcome is committed before the next object is sent."""
     paths = [runtime.files.absolute(delivery.path) for delivery in batch]
     calling_ae, policy = runtime.settings.node.ae_title, runtime.settings.delivery
     tls = runtime.settings.tls

@@ -1,1 +1,1 @@
-"""What people and machines see of the running node."""
+"""Checks, metrics and health of the node, for administrators and monitoring systems."""

@@ -1,4 +1,4 @@
-"""How long our certificates are still good for, and whether the key is ours alone."""
+"""The expiry of the node's TLS certificates, and the access rights of its private key."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from cryptography import x509
 from dicom_node.errors import SettingsError
 from dicom_node.network.tls import check_private_key
 from dicom_node.runtime import Runtime
-from dicom_node.settings import TLSSettings
+from dicom_node.settings.sections import TLSSettings
 from store.audit import audit_log
 from store.db.schema import utc_text
 
@@ -22,15 +22,16 @@ WARN_BEFORE = timedelta(days=30)
 
 @dataclass(frozen=True, kw_only=True)
 class Expiry:
-    """When the first certificate in a file expires (UTC)."""
+    """The expiry of the certificates in one file."""
 
     key: str
-    """Which setting of `[tls]`: `certificate` or `ca`."""
+    """The setting of `[tls]` with the file: `certificate` or `ca`."""
     at: datetime
+    """When the first of them expires (UTC)."""
 
 
 def expiries(tls: TLSSettings) -> Iterator[Expiry]:
-    """Read the certificates that are set.
+    """Yield the expiries of the files named in the settings.
 
     Raises:
         SettingsError: a file is missing or holds no certificate.
@@ -42,7 +43,7 @@ def expiries(tls: TLSSettings) -> Iterator[Expiry]:
 
 
 def verdict(tls: TLSSettings, *, now: datetime) -> tuple[str, str]:
-    """Return `ok`, `warning` or `failed` with the sentence for it."""
+    """Return `ok`, `warning` (less than `WARN_BEFORE` left) or `failed`, with a description."""
     try:
         if tls.private_key:
             check_private_key(tls.private_key)

@@ -1,4 +1,4 @@
-"""`echonode check`: is everything in place before the first study comes?"""
+"""`echonode check`: settings, disk, database, web port, certificates, weights, destinations."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failed": "[red]
 
 
 class CheckResult(NamedTuple):
-    """One line of the report."""
+    """One line of the printed table."""
 
     what: str
     verdict: str
@@ -33,18 +33,18 @@ class CheckResult(NamedTuple):
 
 
 def run_checks(settings: Settings) -> int:
-    """Prints one line per check; 0 unless one failed."""
+    """Print one line per check; return 1 if one failed, else 0."""
     table = Table("check", "verdict", "detail")
     failed = False
-    for finding in check_results(settings):
-        table.add_row(finding.what, MARKS[finding.verdict], finding.detail)
-        failed |= finding.verdict == "failed"
+    for result in check_results(settings):
+        table.add_row(result.what, MARKS[result.verdict], result.detail)
+        failed |= result.verdict == "failed"
     Console().print(table)
     return 1 if failed else 0
 
 
 def check_results(settings: Settings) -> Iterator[CheckResult]:
-    """Every check in turn."""
+    """Run every check and yield its result."""
     yield CheckResult("settings", "ok", f"{settings.node.ae_title} on port {settings.node.port}")
     yield peers(settings)
     yield disk(settings)
@@ -56,14 +56,14 @@ def check_results(settings: Settings) -> Iterator[CheckResult]:
 
 
 def peers(settings: Settings) -> CheckResult:
-    """Who may connect."""
+    """Check that `[[peers]]` restricts who may connect."""
     if not settings.peers:
         return CheckResult("peers", "warning", "none listed: any machine on the network may send")
     return CheckResult("peers", "ok", ", ".join(f"{peer.ae_title} at {peer.host}" for peer in settings.peers))
 
 
 def disk(settings: Settings) -> CheckResult:
-    """The data folder can be written and has room."""
+    """Check that the data folder can be written and has free space."""
     folder = settings.node.data_dir
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def disk(settings: Settings) -> CheckResult:
 
 
 def database(settings: Settings) -> CheckResult:
-    """The database is on a local disk, opens, is not damaged, and has the tables of this version."""
+    """Check that the database is on a local disk, undamaged, and has the tables of this version."""
     try:
         with closing(Database(settings.store_url)) as opened:
             opened.upgrade()
@@ -95,7 +95,7 @@ def database(settings: Settings) -> CheckResult:
 
 
 def web(settings: Settings) -> CheckResult:
-    """The web port may be opened: where anyone can reach it, with a password."""
+    """Check the password of the web port, which is required unless it listens on the loopback address."""
     try:
         password = Password.of(settings.web)
     except NodeError as error:
@@ -105,7 +105,7 @@ def web(settings: Settings) -> CheckResult:
 
 
 def weights(settings: Settings) -> CheckResult:
-    """The networks are what their records say, and compute on the device that was asked for."""
+    """Check that the weights match their records and load on the device of the settings."""
     from inference.analyse import load_model  # noqa: PLC0415 - torch takes seconds to load
     from inference.errors import WeightsMismatch  # noqa: PLC0415 - with it
 
@@ -118,11 +118,11 @@ def weights(settings: Settings) -> CheckResult:
 
 
 def destinations(settings: Settings) -> Iterator[CheckResult]:
-    """A C-ECHO to each destination."""
+    """Send a C-ECHO to each destination."""
     if not settings.destinations:
         yield CheckResult("destinations", "warning", "none listed: results stay on this machine")
     for peer in settings.destinations:
-        answer = echo(peer, calling_ae=settings.node.ae_title, tls=settings.tls)
-        verdict = "ok" if isinstance(answer, Accepted) else "failed"
-        detail = "answers C-ECHO" if verdict == "ok" else str(answer)
+        outcome = echo(peer, calling_ae=settings.node.ae_title, tls=settings.tls)
+        verdict = "ok" if isinstance(outcome, Accepted) else "failed"
+        detail = "answers C-ECHO" if verdict == "ok" else str(outcome)
         yield CheckResult(f"destination {peer.name}", verdict, detail)

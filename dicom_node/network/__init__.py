@@ -1,1 +1,1 @@
-"""DICOM messages and associations towards one peer."""
+"""Associations with one peer as requestor, and the messages and headers that are exchanged."""

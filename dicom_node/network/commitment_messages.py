@@ -1,55 +1,60 @@
-"""What the messages of storage commitment say (PS3.4 Annex J): data sets to values and back."""
+"""The messages of the Storage Commitment Push Model (PS3.4 Annex J), read and written as data sets."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import IntEnum
 
 from pydicom import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_node.errors import TooManyReferences, Unparsable
 from dicom_node.network.header import PARSER_ERRORS
-from store.files.file_store import check_uid
-from store.rows.commitments import Reference
+from store.files.uids import check_uid
+from store.rows.commitment_reports import Reference
 
 SOP_CLASS = UID("1.2.840.10008.1.20.1")
 """Storage Commitment Push Model."""
 SOP_INSTANCE = UID("1.2.840.10008.1.20.1.1")
-"""Its one, well-known instance."""
+"""Its well-known SOP Instance (PS3.4 J.3.5)."""
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
-"""No deflated one: nothing here needs it, and nothing has to be inflated."""
-REQUEST = 1
-"""The action type of a request."""
-ALL_KEPT, SOME_FAILED = 1, 2
-"""The event types of an answer."""
+"""No deflated one, so that no data set has to be inflated."""
+ACTION_TYPE_REQUEST = 1
+"""Request Storage Commitment (PS3.4 J.3.2.1)."""
+EVENT_TYPE_SUCCESSFUL, EVENT_TYPE_FAILURES_EXIST = 1, 2
+"""Storage Commitment Request Successful, … Complete - Failures Exist (PS3.4 J.3.3.1)."""
 MAX_REFERENCES = 10_000
 
 NO_UID = UID("0.0")
-"""Stands in for a UID with which pynetdicom would abort or stay silent."""
+"""Replaces a UID in a request that pynetdicom would otherwise abort at or not answer."""
 
-# Failure Reason (PS3.3 C.14.1.1).
-NO_SUCH_INSTANCE = 0x0112
-CLASS_INSTANCE_CONFLICT = 0x0119
-CLASS_NOT_SUPPORTED = 0x0122
-DUPLICATE_TRANSACTION = 0x0131
+
+class FailureReason(IntEnum):
+    """Failure Reason (PS3.3 C.14.1.1) as far as this node uses it; peers may send others."""
+
+    NO_SUCH_INSTANCE = 0x0112
+    CLASS_INSTANCE_CONFLICT = 0x0119
+    CLASS_NOT_SUPPORTED = 0x0122
+    DUPLICATE_TRANSACTION = 0x0131
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What is kept and what is not, of the objects that one transaction asked for."""
+class CommitmentAnswer:
+    """The content of an N-EVENT-REPORT: the objects of one transaction, committed or not."""
 
     transaction_uid: str
     kept: Sequence[Reference]
+    """Committed."""
     failed: Mapping[Reference, int]
-    """Failure reason of each."""
+    """Not committed, with the Failure Reason of each."""
 
 
 def read_request(ds: Dataset) -> tuple[str, list[Reference]]:
-    """Return transaction UID and references of an N-ACTION request.
+    """Return Transaction UID and references of an N-ACTION request.
 
     Raises:
-        Unparsable: the bytes are no data set, or there is no reference in it.
-        InvalidUID: one of the UIDs is none.
+        Unparsable: the bytes are not a data set, or it has no reference.
+        InvalidUID: one of the UIDs is invalid.
         TooManyReferences: more than `MAX_REFERENCES`.
     """
     with _parsing():
@@ -60,17 +65,17 @@ def read_request(ds: Dataset) -> tuple[str, list[Reference]]:
     return transaction_uid, references
 
 
-def read_answer(ds: Dataset) -> Answer:
-    """Return what an N-EVENT-REPORT request says; only what it names is kept.
+def read_answer(ds: Dataset) -> CommitmentAnswer:
+    """Return the content of an N-EVENT-REPORT request.
 
     Raises:
-        Unparsable, InvalidUID, TooManyReferences: as above.
+        Unparsable, InvalidUID, TooManyReferences: as `read_request` does.
     """
     with _parsing():
         kept = [_reference(item) for item in _bounded(ds.get("ReferencedSOPSequence") or [])]
         items = _bounded(ds.get("FailedSOPSequence") or [])
         failed = {_reference(item): int(item.FailureReason) for item in items}
-        return Answer(transaction_uid=check_uid(str(ds.TransactionUID)), kept=kept, failed=failed)
+        return CommitmentAnswer(transaction_uid=check_uid(str(ds.TransactionUID)), kept=kept, failed=failed)
 
 
 def request_data_set(transaction_uid: str, references: Iterable[Reference]) -> Dataset:
@@ -81,29 +86,36 @@ def request_data_set(transaction_uid: str, references: Iterable[Reference]) -> D
     return ds
 
 
-def answer_data_set(answer: Answer) -> tuple[int, Dataset]:
-    """Return event type and data set of an N-EVENT-REPORT request."""
+def answer_data_set(answer: CommitmentAnswer) -> tuple[int, Dataset]:
+    """Return Event Type ID and data set of an N-EVENT-REPORT request."""
     ds = Dataset()
     ds.TransactionUID = answer.transaction_uid
     if answer.kept:
         ds.ReferencedSOPSequence = [_item(reference) for reference in answer.kept]
     if not answer.failed:
-        return ALL_KEPT, ds
+        return EVENT_TYPE_SUCCESSFUL, ds
     ds.FailedSOPSequence = [_item(reference) for reference in answer.failed]
     for item, reason in zip(ds.FailedSOPSequence, answer.failed.values(), strict=True):
         item.FailureReason = reason
-    return SOME_FAILED, ds
+    return EVENT_TYPE_FAILURES_EXIST, ds
 
 
-def answer_for(transaction_uid: str, references: Iterable[Reference], held: Mapping[str, str]) -> Answer:
-    """Say what is kept of `references` by what is `held`: SOP class by instance."""
+def answer_for(
+    transaction_uid: str, references: Iterable[Reference], stored: Mapping[str, str]
+) -> CommitmentAnswer:
+    """Return the answer to a request for `references`.
+
+    `stored` has the SOP Class UID of each stored SOP Instance UID.
+    """
     kept, failed = [], {}
     for sop_class, instance in references:
-        if held.get(instance) == sop_class:
+        if stored.get(instance) == sop_class:
             kept.append((sop_class, instance))
+        elif instance in stored:
+            failed[sop_class, instance] = FailureReason.CLASS_INSTANCE_CONFLICT
         else:
-            failed[sop_class, instance] = CLASS_INSTANCE_CONFLICT if instance in held else NO_SUCH_INSTANCE
-    return Answer(transaction_uid=transaction_uid, kept=kept, failed=failed)
+            failed[sop_class, instance] = FailureReason.NO_SUCH_INSTANCE
+    return CommitmentAnswer(transaction_uid=transaction_uid, kept=kept, failed=failed)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the node needs to know of a received object, read without touching its pixels."""
+"""The identifying attributes of a received DICOM file, read without its pixel data and within limits."""
 
 import struct
 import zlib
@@ -16,9 +16,10 @@ from pydicom.tag import BaseTag, Tag
 from dicom_node.errors import Unparsable
 from dicom_node.identity import is_own
 from store.errors import InvalidUID
-from store.files.file_store import META_START_BYTES, check_uid
+from store.files.digest import META_START_BYTES
+from store.files.uids import check_uid
 
-TAGS = [
+KEYWORDS = [
     "SOPClassUID",
     "SOPInstanceUID",
     "StudyInstanceUID",
@@ -26,14 +27,15 @@ TAGS = [
     "Manufacturer",
     "ManufacturerModelName",
 ]
-WANTED = [Tag(keyword) for keyword in TAGS]
+TAGS = [Tag(keyword) for keyword in KEYWORDS]
 MAX_HEADER_BYTES = 16 << 20
-"""No more is read, or inflated: the tags above come early, a bomb goes on for ever."""
+"""Bytes that are read or inflated at most: the elements above come early in a data set."""
 MAX_READS = 100_000
-"""Millions of tiny elements or sequence items would keep this process from its other associations."""
+"""Limit of read calls: parsing millions of tiny elements or items would delay the other associations."""
 LAST_GROUP = 0x0020
+"""Of the elements above."""
 
-# What pydicom is known to raise on bytes that are no data set.
+# What pydicom raises on bytes that are not a data set, as fuzzing found it.
 PARSER_ERRORS = (
     ArithmeticError,
     AttributeError,
@@ -53,7 +55,7 @@ PARSER_ERRORS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """The identity of a received object; every UID is one (PS3.5 9.1)."""
+    """The identity of a received object; all UIDs are valid (PS3.5 9.1)."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -61,27 +63,28 @@ class Header:
     series_uid: str
     transfer_syntax_uid: str
     sender_ae: str
-    """Who sent it, as the file meta information tells."""
+    """Source Application Entity Title of the file meta information; empty if absent."""
     is_own: bool
-    """One of our own results."""
+    """It is a result of an echonode."""
 
 
 def read_header(path: Path) -> Header:
     """Read the header of a DICOM file that the receiver wrote.
 
     Raises:
-        Unparsable: the bytes are no data set, or hold neither SOP class nor SOP instance.
-        InvalidUID: one of the UIDs is missing or none.
+        Unparsable: the file is not a data set, or has neither SOP Class UID nor SOP Instance UID.
+        InvalidUID: one of the UIDs is missing or invalid.
+        OSError: the disk fails.
     """
     try:
         meta = read_file_meta_info(path)
         ds = _read_deflated(path, meta) if meta.TransferSyntaxUID.is_deflated else _read(path)
-        uids = {keyword: str(ds.get(keyword) or "") for keyword in TAGS[:4]}
+        uids = {keyword: str(ds.get(keyword) or "") for keyword in KEYWORDS[:4]}
         own = is_own(ds)
     except (*PARSER_ERRORS, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # of the disk; pydicom raises one of its own at the end of a sequence that has none
-        # The class only: the message may quote what it stumbled over.
+            raise  # of the disk; an OSError without number is pydicom's, for a sequence without an end
+        # Without the message, which may quote patient data.
         raise Unparsable(f"{type(error).__name__} while reading the data set") from error
     if "SOPClassUID" not in ds and "SOPInstanceUID" not in ds:
         raise Unparsable("the data set has neither SOP Class UID nor SOP Instance UID")
@@ -97,7 +100,7 @@ def read_header(path: Path) -> Header:
 
 
 def _uid(uids: Mapping[str, str], keyword: str) -> str:
-    """Return a UID; one that is none is named, not quoted: it may be anything that stood in the file."""
+    """Return a valid UID; the error names the keyword and not the value, which may be patient data."""
     try:
         return check_uid(uids[keyword])
     except InvalidUID:
@@ -106,7 +109,7 @@ def _uid(uids: Mapping[str, str], keyword: str) -> str:
 
 def _read(path: Path) -> Dataset:
     with path.open("rb") as file:
-        return read_partial(_Limited(file), stop_when=_is_beyond, specific_tags=WANTED)
+        return read_partial(_BoundedReader(file), stop_when=_is_beyond, specific_tags=TAGS)
 
 
 def _read_deflated(path: Path, meta: FileMetaDataset) -> Dataset:
@@ -115,23 +118,24 @@ def _read_deflated(path: Path, meta: FileMetaDataset) -> Dataset:
         deflated = file.read(MAX_HEADER_BYTES)
     inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated, MAX_HEADER_BYTES)
     return read_dataset(
-        _Limited(BytesIO(inflated)),
+        _BoundedReader(BytesIO(inflated)),
         is_implicit_VR=False,
         is_little_endian=True,
         stop_when=_is_beyond,
-        specific_tags=WANTED,
+        specific_tags=TAGS,
     )
 
 
 def _is_beyond(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - the signature is pydicom's
-    """Tell whether all wanted elements are behind us: tags ascend (PS3.5 7.1)."""
+    """Tell whether reading can stop: elements are in ascending order of their tags (PS3.5 7.1)."""
     return bool(tag.group > LAST_GROUP)
 
 
-class _Limited:
-    """A file for pydicom's reader, which reads once or twice per element, however deep it is nested.
+class _BoundedReader:
+    """A file that limits the number of reads and of bytes.
 
-    It would allocate what an element claims to hold: up to 4 GiB.
+    pydicom reads once or twice per element at any depth, and allocates the length that an element's
+    header states, up to 4 GiB.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -140,7 +144,7 @@ class _Limited:
         self.seek, self.tell = file.seek, file.tell
 
     def read(self, size: int) -> bytes:
-        """Read; raise ValueError when that has been done too often, or for too much."""
+        """Read `size` bytes; ValueError beyond `MAX_READS` or `MAX_HEADER_BYTES`."""
         self._reads, self._bytes = self._reads + 1, self._bytes + size
         if self._reads > MAX_READS or self._bytes > MAX_HEADER_BYTES:
             raise ValueError("too much to read")

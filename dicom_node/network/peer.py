@@ -1,4 +1,4 @@
-"""Who is at the other end of an association."""
+"""The peer of an association: AE title and IP address."""
 
 from dataclasses import dataclass
 from typing import Any, Self, TypedDict
@@ -18,7 +18,7 @@ class PeerColumns(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """AE title and address, as far as they are known; neither is proof of identity without TLS."""
+    """AE title and IP address as far as known; without TLS neither is authenticated."""
 
     ae_title: str
     """Empty when unknown."""
@@ -27,11 +27,11 @@ class Peer:
 
     @classmethod
     def of(cls, association: Any) -> Self:
-        """Return the requestor of an association that this node accepts or rejects."""
+        """Return the requestor of a pynetdicom association in which this node is the acceptor."""
         requestor = association.requestor
         return cls(ae_title=printable(requestor.ae_title, MAX_AE_TITLE), ip=str(requestor.address))
 
     @property
     def columns(self) -> PeerColumns:
-        """The columns of the audit log that name a peer."""
+        """The values of the columns that name the peer; None when unknown."""
         return {"peer_ae": self.ae_title or None, "peer_ip": self.ip or None}

@@ -1,4 +1,4 @@
-"""Which SOP classes and transfer syntaxes the node takes, and which classes it analyses."""
+"""The presentation contexts that the node accepts (PS3.8 7.1.1.13), and the SOP classes that it analyses."""
 
 from collections.abc import Iterable
 
@@ -18,17 +18,17 @@ ULTRASOUND_CLASSES = frozenset(
         "1.2.840.10008.5.1.4.1.1.3",  # Ultrasound Multi-frame Image, retired
     }
 )
-"""The classes whose images are analysed."""
+"""SOP classes whose instances are analysed."""
 
 COMPOSITE_STORAGE_ARC = "1.2.840.10008.5.1.4.1.1."
 TRANSFER_SYNTAXES = tuple(AllTransferSyntaxes)
 
 
 def is_storage(sop_class: UID) -> bool:
-    """Tell whether a proposed abstract syntax is taken as a storage class.
+    """Tell whether a proposed abstract syntax counts as a storage SOP class.
 
-    All known ones are, and so are retired ones and private ones: an echo study brings them along,
-    and a scanner that is refused one may give up the association.
+    Retired and private ones do: echo studies contain them, and some scanners abort the association
+    when one of their contexts is rejected.
     """
     service = uid_to_service_class(sop_class)
     if service is ServiceClass:
@@ -39,11 +39,12 @@ def is_storage(sop_class: UID) -> bool:
 def supported_contexts(
     proposed: Iterable[PresentationContext], *, storage: bool = True
 ) -> list[PresentationContext]:
-    """Return what is supported of a proposal: every storage class, with the sender's known syntaxes.
+    """Return the contexts that pynetdicom shall accept of a proposal.
 
-    Carts propose one class in several contexts, with a syntax or two each; pynetdicom wants one
-    entry per class, so that holds them all. A context with no known syntax is rejected. Without
-    `storage` only the classes are left that bring no objects.
+    Verification, storage commitment and, with `storage`, every proposed storage class with those of the
+    proposed transfer syntaxes that pydicom knows. Scanners propose one class in several contexts with a
+    syntax or two each; pynetdicom needs one entry per class, with all of them. A context without a known
+    syntax is rejected.
     """
     supported = [build_context(Verification, list(TRANSFER_SYNTAXES)), _storage_commitment()]
     if not storage:
@@ -58,7 +59,7 @@ def supported_contexts(
 
 
 def _storage_commitment() -> PresentationContext:
-    """Return the context in which a scanner asks us, or, with its roles turned round, a PACS answers us."""
+    """Return the storage commitment context, for requests of scanners (SCP) and reports of a PACS (SCU)."""
     context = build_context(commitment_messages.SOP_CLASS, commitment_messages.SYNTAXES)
     context.scu_role = context.scp_role = True
     return context

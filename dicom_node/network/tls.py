@@ -1,6 +1,6 @@
-"""DICOM over TLS as BCP 195 (RFC 9325) wants it: 1.2 with forward secrecy and AEAD only, or 1.3.
+"""TLS contexts after PS3.15 B.12 and BCP 195 (RFC 9325): TLS 1.3, or 1.2 with forward secrecy and AEAD.
 
-PS3.15 B.12. Contexts are made anew where they are used, so that a renewed certificate needs no word here.
+A context is made for each use, so that a renewed certificate is read without a restart of senders.
 """
 
 import os
@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dicom_node.errors import SettingsError
-from dicom_node.settings import TLSSettings
+from dicom_node.settings.sections import TLSSettings
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""Of TLS 1.2; all of TLS 1.3 are such."""
+"""For TLS 1.2; those of TLS 1.3 all qualify."""
 
 
 def server_context(tls: TLSSettings) -> ssl.SSLContext:
-    """Return what the TLS port speaks with.
+    """Return the context of the TLS port.
 
     Raises:
-        SettingsError: a file cannot be used, or the key can be read by others.
+        SettingsError: a file cannot be used, or others can read the private key.
     """
     context = _context(ssl.PROTOCOL_TLS_SERVER, tls)
     context.verify_mode = ssl.CERT_REQUIRED if tls.client_certificates else ssl.CERT_NONE
@@ -29,19 +29,19 @@ def server_context(tls: TLSSettings) -> ssl.SSLContext:
 
 
 def client_context(tls: TLSSettings) -> ssl.SSLContext:
-    """Return what destinations and peers are called with; their certificate must name the host.
+    """Return the context for connections to peers; their certificate must name the host.
 
     Raises:
-        SettingsError: a file cannot be used, or the key can be read by others.
+        SettingsError: a file cannot be used, or others can read the private key.
     """
     return _context(ssl.PROTOCOL_TLS_CLIENT, tls)
 
 
 def check_private_key(path: str) -> None:
-    """Make sure that only its owner can read the private key.
+    """Check that the file of the private key grants no access to group and others.
 
     Raises:
-        SettingsError: it cannot be read at all, or by others too.
+        SettingsError: it does, or does not exist.
     """
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 - the settings hold text

@@ -1,1 +1,1 @@
-"""What every process of the node needs: logs, stop signal, locks."""
+"""Logs, clocks, stop signal and locks of a process."""

@@ -1,20 +1,20 @@
-"""The clock: the time of day and the time that passes are read here and nowhere else."""
+"""The only place that reads the system's clocks."""
 
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
-"""Returns the time of day, aware, in UTC; an administrator or a time server may set it."""
+"""Returns the time of day, aware, in UTC; it jumps when the system's clock is set."""
 SteadyClock = Callable[[], float]
-"""Returns seconds from an arbitrary origin; never set, never backwards."""
+"""Returns seconds since an arbitrary origin; monotonic."""
 
 
 def utc_now() -> datetime:
-    """Return the time of day."""
+    """Return the time of day in UTC."""
     return datetime.now(UTC)
 
 
 def steady_s() -> float:
-    """Return the seconds that passed since some moment before the process started."""
+    """Return the monotonic clock in seconds."""
     return time.monotonic()

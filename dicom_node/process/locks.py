@@ -1,4 +1,4 @@
-"""Who has the data folder: kernel locks, which end with their process however that ends."""
+"""Locks on the data folder; the kernel releases them when their process ends."""
 
 import fcntl
 import os
@@ -13,16 +13,16 @@ LOCKS = Path("/proc/locks")
 
 
 class InUse(NodeError):
-    """A node runs on this data folder, or its database is just being restored."""
+    """A node runs on this data folder, or `echonode restore` is running."""
 
 
 @contextmanager
 def node_runs(data_dir: Path) -> Iterator[None]:
-    """Share the data folder with the other processes of the node.
+    """Hold a shared lock on the data folder for the block.
 
     Raises:
-        InUse: `echonode restore` has it.
-        NodeError: the folder cannot be used.
+        InUse: `echonode restore` has it locked.
+        NodeError: the folder cannot be created or opened.
     """
     with _held(data_dir, fcntl.LOCK_SH):
         yield
@@ -30,18 +30,18 @@ def node_runs(data_dir: Path) -> Iterator[None]:
 
 @contextmanager
 def node_stands_still(data_dir: Path) -> Iterator[None]:
-    """Have the data folder alone.
+    """Hold an exclusive lock on the data folder for the block.
 
     Raises:
         InUse: a process of the node runs.
-        NodeError: the folder cannot be used.
+        NodeError: the folder cannot be created or opened.
     """
     with _held(data_dir, fcntl.LOCK_EX):
         yield
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether some process holds the lock, without touching it (proc(5), /proc/locks)."""
+    """Tell whether some process holds a lock on a file, without taking it (proc(5), /proc/locks)."""
     try:
         inode = str(path.stat().st_ino)
         lines = LOCKS.read_text(encoding="ascii").splitlines()
@@ -55,7 +55,7 @@ def is_locked(path: Path) -> bool:
 def _held(data_dir: Path, how: int) -> Iterator[None]:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(data_dir, os.O_RDONLY | os.O_CLOEXEC)  # the lock is on the folder itself
+        descriptor = os.open(data_dir, os.O_RDONLY | os.O_CLOEXEC)  # of the folder itself
     except OSError as error:
         raise NodeError(f"{error.filename or data_dir}: {error.strerror}") from error
     try:

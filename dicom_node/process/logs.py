@@ -1,7 +1,4 @@
-"""Log lines: structlog over the standard library, one JSON object per line or a console for people.
-
-No line names a patient: the libraries that would print what they read are told not to.
-"""
+"""Logging with structlog over the standard library, as JSON lines or for a console, without patient data."""
 
 import logging
 import sys
@@ -21,11 +18,11 @@ def configure(*, json: bool | None = None, level: str = "INFO") -> None:
     """Send every log line of this process to standard error.
 
     Args:
-        json: one JSON object per line; None: unless standard error is a terminal.
+        json: one JSON object per line; None: if standard error is not a terminal.
         level: the lowest level that is shown.
     """
     quiet_libraries()
-    warnings.showwarning = _tell_place
+    warnings.showwarning = _log_warning
     as_json = not sys.stderr.isatty() if json is None else json
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -60,15 +57,15 @@ def _as_text(exc_info: ExcInfo) -> str:
     return "" if exc_info[1] is None else without_messages(exc_info[1])
 
 
-def _tell_place(  # noqa: PLR0917 - the signature of warnings.showwarning
-    message: Warning | str,  # noqa: ARG001 - may quote what was read
+def _log_warning(  # noqa: PLR0917 - the signature of warnings.showwarning
+    message: Warning | str,  # noqa: ARG001 - may quote patient data
     category: type[Warning],
     filename: str,
     lineno: int,
     file: TextIO | None = None,  # noqa: ARG001 - as the signature
     line: str | None = None,  # noqa: ARG001 - as the signature
 ) -> None:
-    """Log that there was a warning, and where; not what it says, which may quote what was read."""
+    """Log category and place of a warning without its message."""
     place = f"{filename}:{lineno}"
     structlog.get_logger(__name__).warning("python.warning", category=category.__name__, at=place)
 
@@ -80,9 +77,9 @@ def quiet_libraries() -> None:
     pynetdicom._config.LOG_RESPONSE_IDENTIFIERS = False  # noqa: SLF001 - as above
     for name in ("pynetdicom", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # A job that is still running is not worth a line each second; that one fails is told by schedule.
+    # A run that is skipped because the last one goes on is no news; failures are logged by `roles.timed_job`.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
-    # These quote what a peer sent, with tracebacks; guard.py and scu.py say it in a line.
+    # These log tracebacks that quote what a peer sent; receive.upper_layer and network.scu log one line.
     for name in (
         "dimse_messages",
         "pdu",
@@ -93,14 +90,14 @@ def quiet_libraries() -> None:
         "utils",
     ):
         logging.getLogger(f"pynetdicom.{name}").setLevel(logging.CRITICAL)
-    # pydicom's messages quote odd values, maybe a birth date or a name; what it fails at, it also raises.
+    # pydicom's messages quote invalid values, such as a birth date; its errors are also raised.
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="pydicom")
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 
 def printable(text: object, limit: int = MAX_TEXT) -> str:
-    """Return what came from the wire as plain ASCII of bounded length, safe in logs and audit rows."""
+    """Return text of a peer as printable ASCII of at most `limit` characters, for logs and audit rows."""
     start = str(text)[: limit + 1]
     clean = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in start)
     return clean if len(clean) <= limit else f"{clean[: limit - 3]}..."

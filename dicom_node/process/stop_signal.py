@@ -1,4 +1,4 @@
-"""How a process of the node is told to stop."""
+"""The signals that stop a process of the node."""
 
 import os
 import signal
@@ -13,12 +13,12 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignal:
-    """The first SIGTERM or SIGINT asks for a drain, the second one ends the process at once.
+    """The first SIGTERM or SIGINT sets `requested`, the second one ends the process at once.
 
-    With `watch_stdin` the end of standard input asks for a drain too: a supervisor holds the other
-    end of that pipe, so its death is noticed however it died.
+    With `watch_stdin` the end of standard input sets it too: the supervisor holds the other end of that
+    pipe, which the kernel closes when the supervisor dies.
 
-    Use as a context manager in the main thread; `requested` may be waited on anywhere.
+    Use as a context manager in the main thread; any thread may wait for `requested`.
     """
 
     def __init__(self, *, watch_stdin: bool = False) -> None:
@@ -26,8 +26,8 @@ class StopSignal:
         self._watch_stdin = watch_stdin
         self._previous: dict[signal.Signals, Any] = {}
         self._previous_wakeup = -1
-        # The kernel may hand a signal to any thread, and then a waiting main thread sleeps on. A byte
-        # written by the interpreter's own C handler reaches the relay thread in every case.
+        # Python handlers run in the main thread only, which may be blocked in a wait. The interpreter's
+        # C handler writes a byte per signal into this pair, which wakes the relay thread.
         self._wake, self._wakeup = socket.socketpair()
         self._wakeup.setblocking(False)
 
@@ -48,7 +48,7 @@ class StopSignal:
         self._wakeup.close()  # ends the relay thread
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Block until a stop is requested; False when `timeout_s` seconds passed first."""
+        """Block until a stop is requested; False after `timeout_s` seconds without one."""
         return self.requested.wait(timeout_s)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is signal's
@@ -60,13 +60,13 @@ class StopSignal:
         with self._wake:
             while numbers := self._wake.recv(16):
                 signals += sum(number in STOP_SIGNALS for number in numbers)
-                if signals > 1:  # the main thread is too busy to have restored the default action
+                if signals > 1:  # the main thread has not yet restored the default action
                     os._exit(128 + signal.SIGTERM)
                 if signals:
                     self.requested.set()
 
     def _await_end_of_stdin(self) -> None:
-        # os.read, because a buffered reader held by a daemon thread breaks the interpreter's exit.
+        # os.read: a daemon thread inside a buffered reader makes the interpreter's exit fail.
         while os.read(sys.stdin.fileno(), 4096):
             pass
         self.requested.set()

@@ -1,1 +1,1 @@
-"""A connection becomes a durable instance."""
+"""Reception of instances: from the TCP connection to the stored file and its row."""

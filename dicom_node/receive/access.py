@@ -1,21 +1,24 @@
-"""Who may open an association: a pure rule, apart from the names it looks up."""
+"""The rules by which the settings accept or reject an association; host names are resolved."""
 
 import ipaddress
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dicom_node.settings import Destination, PeerSettings, Settings
+from dicom_node.settings import Settings
+from dicom_node.settings.sections import Destination, PeerSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rejection:
-    """An A-ASSOCIATE-RJ (PS3.8 9.3.4), by the service user for good unless said: and our words for it."""
+    """The fields of an A-ASSOCIATE-RJ (PS3.8 9.3.4); by default rejected permanently by the service user."""
 
     result: int = 0x01
     source: int = 0x01
     diagnostic: int
+    """The standard's Reason/Diag."""
     reason: str
+    """For the audit log."""
 
 
 CALLED_AE_UNKNOWN = Rejection(diagnostic=0x07, reason="called AE title is not ours")
@@ -26,34 +29,39 @@ TOO_MANY_OF_HOST = Rejection(
     result=0x02, source=0x03, diagnostic=0x02, reason="too many associations from this address"
 )
 DISK_LOW = Rejection(result=0x02, source=0x03, diagnostic=0x01, reason="the data folder is low on space")
-"""Temporary congestion: come back later."""
+"""Rejected transiently: temporary congestion."""
 
 
 def rejection(settings: Settings, *, called_ae: str, calling_ae: str, ip: str) -> Rejection | None:
-    """Say why this association is rejected, or None when it is welcome."""
+    """Return the rejection of an association request; None when it may be accepted.
+
+    Accepted are the listed peers and, for their answers, the destinations with `commitment = true`.
+    """
     if called_ae.strip() != settings.node.ae_title:
         return CALLED_AE_UNKNOWN
     if not settings.peers:
         return None
     committing = [each for each in settings.destinations if each.commitment]
-    hosts = _entitled([*settings.peers, *committing], calling_ae)
-    if not hosts:
+    listed = _with_ae_title([*settings.peers, *committing], calling_ae)
+    if not listed:
         return CALLING_AE_UNKNOWN
-    return None if any(_comes_from(peer, ip) for peer in hosts) else HOST_UNKNOWN
+    return None if any(_has_address(peer, ip) for peer in listed) else HOST_UNKNOWN
 
 
 def may_store(settings: Settings, *, calling_ae: str, ip: str) -> bool:
-    """Tell whether a welcome caller may send objects; a destination that is no peer only brings answers."""
-    return not settings.peers or any(_comes_from(peer, ip) for peer in _entitled(settings.peers, calling_ae))
+    """Tell whether an accepted requestor may send instances: not a destination that is no listed peer."""
+    if not settings.peers:
+        return True
+    return any(_has_address(peer, ip) for peer in _with_ae_title(settings.peers, calling_ae))
 
 
-def _entitled(
-    callers: Iterable[PeerSettings | Destination], calling_ae: str
+def _with_ae_title(
+    entities: Iterable[PeerSettings | Destination], ae_title: str
 ) -> list[PeerSettings | Destination]:
-    return [each for each in callers if each.ae_title == calling_ae.strip()]
+    return [each for each in entities if each.ae_title == ae_title.strip()]
 
 
-def _comes_from(peer: PeerSettings | Destination, ip: str) -> bool:
+def _has_address(peer: PeerSettings | Destination, ip: str) -> bool:
     address = ipaddress.ip_address(ip)
     address = getattr(address, "ipv4_mapped", None) or address
     try:

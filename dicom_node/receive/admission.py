@@ -1,4 +1,4 @@
-"""Who gets an association now: the rule of `admission`, the room on the disk, and a place."""
+"""Acceptance of association requests: access rules, free disk space, number of associations."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,7 +21,7 @@ from dicom_node.storage.disk import DiskWatch
 
 
 class AssociationAdmission:
-    """Admits associations, or rejects them for a reason that is on record."""
+    """Accepts or rejects association requests (A-ASSOCIATE-RQ) and records the rejections."""
 
     def __init__(self, settings: Settings, *, rejection_log: RejectionLog, disk: DiskWatch) -> None:
         self._settings = settings
@@ -32,16 +32,16 @@ class AssociationAdmission:
         self._admitted: set[Any] = set()
 
     def decide(self, association: Any) -> None:
-        """Reject a requested association, or say what it may be used for."""
+        """Reject a requested association, or set the presentation contexts that pynetdicom accepts."""
         request, ip = association.requestor.primitive, association.requestor.address
         proposed = request.presentation_context_definition_list
         refused = rejection(
             self._settings, called_ae=request.called_ae_title, calling_ae=request.calling_ae_title, ip=ip
         )
-        # Who brings no objects may come in: an answer on storage commitment makes room.
-        brings = any(is_storage(context.abstract_syntax) for context in proposed)
-        if refused is None and brings and not self._disk.has_room():
-            # Audited by the watch: a sender that keeps trying is no news.
+        # With a full disk, storage commitment is still accepted: its answers let files be removed.
+        proposes_storage = any(is_storage(context.abstract_syntax) for context in proposed)
+        if refused is None and proposes_storage and not self._disk.has_room():
+            # `DiskWatch` records when the disk becomes low, not each rejection.
             _send_rejection(association, DISK_LOW)
             return
         refused = refused or self._take_place(association)
@@ -56,23 +56,23 @@ class AssociationAdmission:
         _send_rejection(association, refused)
 
     def release(self, association: Any) -> None:
-        """Give the place of an association back; count a peer that never asked for one as it should."""
+        """Stop counting an ended association; record a connection without a valid association request."""
         if association in self._admitted:
             self._admitted.discard(association)
             self._places.give_back(None)
             self._places_of_host.give_back(association.requestor.address)
-        elif association.dul.is_broken:
+        elif association.dul.has_violation:
             self._rejection_log.note(
                 "no valid association request",
                 replace(Peer.of(association), ae_title=""),
-                found=association.dul.ending,
+                found=association.dul.end_reason,
             )
             self._rejection_log.flush_due()
 
     def _take_place(self, association: Any) -> Rejection | None:
-        """Count associations, of all and of one host under whatever AE titles it calls.
+        """Count the association against the limits of all and of its host, under any AE title.
 
-        pynetdicom's own limit counts connections, those that never ask for an association too.
+        pynetdicom's own limit counts connections, also those without an association request.
         """
         host = association.requestor.address
         if not self._places_of_host.take(host):

@@ -1,7 +1,7 @@
-"""Incoming data sets go to disk fragment by fragment, so that memory does not grow with their size.
+"""DIMSE messages whose C-STORE data sets are written to disk fragment by fragment.
 
-pynetdicom has a chunked mode too, but there a full disk or a malformed UID aborts the association;
-the sender shall get a status (PS3.4 B.2.3) and go on with its next object.
+In pynetdicom's own chunked mode a full disk or an invalid UID aborts the association. Here the requestor
+gets a DIMSE status (PS3.4 B.2.3) and can go on with its next object.
 """
 
 import os
@@ -22,21 +22,21 @@ from dicom_node.errors import ProtocolViolation, Unparsable
 from dicom_node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.process.logs import printable
 from store.errors import InvalidUID, StoreError, StoreUnavailable
-from store.files.file_store import check_uid
+from store.files.uids import check_uid
 
 IN_MEMORY = (N_ACTION_RQ, N_EVENT_REPORT_RQ)
 MAX_IN_MEMORY_BYTES = 2 << 20
-"""Ten thousand references of storage commitment, at up to 168 bytes each, and some more."""
+"""Of a storage commitment data set: 10,000 references of up to 168 bytes each fit."""
 ROOM_STEP_BYTES = 4 << 20
-"""How much is written between two looks at the room on the disk."""
+"""Bytes written between two checks of the free disk space."""
 MAX_COMMAND_BYTES = 64 * 1024
-"""Of a command set, which is a few hundred bytes in earnest."""
+"""Of a command set; real ones have a few hundred bytes."""
 
 
 class IncomingDataSet(BytesIO):
-    """The data set of one message: pynetdicom writes fragments, they land in a DICOM file.
+    """The data set of one message, to which pynetdicom writes fragments: a file for a C-STORE request.
 
-    Trouble does not surface in `write`, which runs in pynetdicom's network thread, but in `finish`.
+    `write` runs in pynetdicom's network thread; errors of disk and UIDs are raised by `finish`.
     """
 
     def __init__(
@@ -58,56 +58,56 @@ class IncomingDataSet(BytesIO):
         self._received_bytes = 0
         self._descriptor: int | None = None
         self._path: Path | None = None
-        self._trouble: StoreError | None = None
-        self._overflown = False
+        self._error: StoreError | None = None
+        self._is_too_large = False
 
     def write(self, fragment: Any) -> int:
-        """Append a fragment to the file; the first one opens it. Only a C-STORE request has a file.
+        """Append a fragment; the first one of a C-STORE request creates the file.
 
         Raises:
-            ProtocolViolation: the data set grows beyond all limits. There is no status for that: the
-                sender would listen to none before its last fragment, which may never come.
+            ProtocolViolation: the data set exceeds `max_bytes`. A DIMSE status is no help here: the
+                requestor reads it only after its last fragment.
         """
         self._received_bytes += len(fragment)
         if self._received_bytes > self._max_bytes:
             raise ProtocolViolation(f"a data set of more than {self._max_bytes} bytes")
         if isinstance(self._message, IN_MEMORY):
-            self._remember(fragment)
-        elif isinstance(self._message, C_STORE_RQ) and self._trouble is None:
+            self._write_in_memory(fragment)
+        elif isinstance(self._message, C_STORE_RQ) and self._error is None:
             try:
                 self._append(fragment)
             except OSError as error:
-                self._trouble = StoreUnavailable(f"{error.strerror}: incoming")
+                self._error = StoreUnavailable(f"{error.strerror}: incoming")
                 self.discard()
             except StoreUnavailable as error:
-                self._trouble = error
+                self._error = error
                 self.discard()
             except InvalidUID as error:
-                self._trouble = error
+                self._error = error
         return len(fragment)
 
     def finish(self) -> Path:
         """Close the file and return its path; the caller moves it away or calls `discard`.
 
         Raises:
-            StoreUnavailable: the disk did not take it.
-            InvalidUID: the request named no valid SOP class or instance; nothing was written.
-            Unparsable: there was no data set.
+            StoreUnavailable: the disk is full or failing.
+            InvalidUID: SOP Class or SOP Instance UID of the request is invalid; nothing was written.
+            Unparsable: the request has no data set.
         """
         self._close()
-        if self._trouble is not None:
-            raise self._trouble
+        if self._error is not None:
+            raise self._error
         if self._path is None:
             raise Unparsable("the request came without a data set")
         return self._path
 
     @property
     def has_file(self) -> bool:
-        """Whether a file was opened and not yet discarded."""
+        """True from the first fragment of a C-STORE request until `discard`."""
         return self._path is not None
 
     def discard(self) -> bool:
-        """Remove the file if it is still there; says whether it was."""
+        """Remove the file; return whether it existed."""
         self._close()
         path, self._path = self._path, None
         existed = path is not None and path.exists()
@@ -115,10 +115,10 @@ class IncomingDataSet(BytesIO):
             path.unlink(missing_ok=True)
         return existed
 
-    def _remember(self, fragment: bytes) -> None:
-        """Keep what storage commitment brings; too much becomes nothing at all, never a part."""
-        self._overflown |= self.tell() + len(fragment) > MAX_IN_MEMORY_BYTES
-        if self._overflown:
+    def _write_in_memory(self, fragment: bytes) -> None:
+        """Keep a data set up to `MAX_IN_MEMORY_BYTES`; a larger one is emptied, and so fails to parse."""
+        self._is_too_large |= self.tell() + len(fragment) > MAX_IN_MEMORY_BYTES
+        if self._is_too_large:
             self.seek(0)
             self.truncate()
         else:
@@ -160,7 +160,7 @@ class IncomingDataSet(BytesIO):
 
 
 class FileBackedDIMSE(DIMSEServiceProvider):
-    """The DIMSE provider of one association, with a spool under every message."""
+    """The DIMSE service provider of one association, with an `IncomingDataSet` in every message."""
 
     def __init__(
         self, association: Any, folder: Path, *, require_room: Callable[[], None], max_object_bytes: int
@@ -173,7 +173,7 @@ class FileBackedDIMSE(DIMSEServiceProvider):
         self._incoming: list[IncomingDataSet] = []
 
     def receive_primitive(self, primitive: Any) -> None:
-        """Take a P-DATA indication (PS3.8 7.6); a message that cannot be read ends the association."""
+        """Take a P-DATA indication (PS3.8 7.6); a message that cannot be decoded aborts the association."""
         message = self.message = self.message or self._new_message()
         try:
             if message.decode_msg(primitive, self.assoc):
@@ -183,23 +183,23 @@ class FileBackedDIMSE(DIMSEServiceProvider):
             elif message.encoded_command_set.tell() > MAX_COMMAND_BYTES:
                 raise ProtocolViolation(f"a command of more than {MAX_COMMAND_BYTES} bytes")  # noqa: TRY301
         except ProtocolViolation as violation:
-            self.dul.give_up(str(violation))
-        except Exception as error:  # noqa: BLE001 - hostile bytes raise whatever they like in the library
-            self.dul.give_up(f"undecodable message: {type(error).__name__}")
+            self.dul.end(str(violation))
+        except Exception as error:  # noqa: BLE001 - pynetdicom raises any type on malformed bytes
+            self.dul.end(f"undecodable message: {type(error).__name__}")
 
     def _queue(self, context_id: int, message: Any) -> None:
-        # C-CANCEL is for operations of several answers, of which we serve none (PS3.7 9.3.2.3).
+        # C-CANCEL concerns operations with several responses, none of which this node serves (PS3.7 9.3.2.3).
         if isinstance(message, C_CANCEL):
             return
-        # Only an N-EVENT-REPORT may be asked by us as acceptor, and so be answered.
+        # The only response to a request of this node as acceptor is that to an N-EVENT-REPORT.
         if not message.is_valid_request and not isinstance(message, N_EVENT_REPORT):
             raise ProtocolViolation("an incomplete request, or an answer to nothing")
-        # A C-STORE of another class than its context's gets a status, see scp.py.
+        # A C-STORE request of another class than its context's gets a status, see `storage_scp`.
         if message.is_valid_request and not isinstance(message, C_STORE):
             contexts = {each.context_id: each.abstract_syntax for each in self.assoc.accepted_contexts}
             if _sop_class(message) != contexts.get(context_id):
                 raise ProtocolViolation("a request for another SOP class than its context is for")
-        # Our parent would serve each N-EVENT-REPORT in a new thread at once, however many come.
+        # pynetdicom would serve each N-EVENT-REPORT in a new thread, without a limit.
         self.msg_queue.put((context_id, message))
 
     def _new_message(self) -> DIMSEMessage:
@@ -215,12 +215,12 @@ class FileBackedDIMSE(DIMSEServiceProvider):
         return message
 
     def discard_unserved(self) -> int:
-        """Remove the files of requests that were never answered; returns how many there were."""
+        """Remove the files of requests without a response; return how many."""
         return sum([incoming.discard() for incoming in self._incoming])
 
 
 def _sop_class(message: Any) -> Any:
-    """Return the class that a request is about; some name it as affected, some as requested (PS3.7 9, 10)."""
+    """Return the Affected or Requested SOP Class UID of a request (PS3.7 9, 10)."""
     return getattr(message, "AffectedSOPClassUID", None) or getattr(message, "RequestedSOPClassUID", None)
 
 

@@ -1,4 +1,4 @@
-"""One received instance: durable file first, row and audit second, only then success."""
+"""Storing of one received instance: first the file, then its row and audit event in one transaction."""
 
 import os
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class Ingest:
-    """Takes instances into the store; safe to call from several threads and processes."""
+    """Stores instances; may be called by several threads and processes at once."""
 
     def __init__(self, database: Database, files: FileStore, clock: Clock) -> None:
         self._database = database
@@ -34,18 +34,22 @@ class Ingest:
         self._clock = clock
 
     def receive(self, received: Path, *, sop_class_uid: str, sop_instance_uid: str, sender: Peer) -> str:
-        """Keep the object that a C-STORE request announced by these two UIDs.
+        """Store the file of a C-STORE request; on return file and row are durable and `received` is removed.
 
-        On return it is durable and `received` is gone.
+        Args:
+            received: the file, in `FileStore.incoming`.
+            sop_class_uid: Affected SOP Class UID of the request.
+            sop_instance_uid: Affected SOP Instance UID of the request.
+            sender: the requestor.
 
         Returns:
             The audit event written: instance.received, instance.duplicate or instance.conflict.
 
         Raises:
-            Unparsable: the bytes are no data set.
-            InvalidUID: the data set lacks a UID or has a bad one.
-            IdentityMismatch: the data set is another object than the request said.
-            StoreUnavailable: disk or database trouble.
+            Unparsable: the file is not a data set.
+            InvalidUID: a UID of the data set is missing or invalid.
+            IdentityMismatch: the data set has other UIDs than the request.
+            StoreUnavailable: disk or database error.
         """
         header = read_header(received)
         if (header.sop_class_uid, header.sop_instance_uid) != (sop_class_uid, sop_instance_uid):
@@ -53,10 +57,10 @@ class Ingest:
         return self._keep(received, header, sender, event="instance.received")
 
     def adopt_orphans(self) -> int:
-        """Give rows to files that have none: a crash came between file and row. Returns how many.
+        """Write the rows of files that a crash left without one; return how many.
 
         Raises:
-            StoreUnavailable: disk or database trouble.
+            StoreUnavailable: disk or database error.
         """
         return sum(self._adopt(path) for path in self._orphans())
 
@@ -73,10 +77,10 @@ class Ingest:
         except (Unparsable, InvalidUID) as error:
             log.warning("file without row left alone", file=orphan.name, error=str(error))
             return False
-        second_name = self._files.incoming / f"{uuid4()}.part"
-        os.link(orphan, second_name)
-        sender = Peer(ae_title=header.sender_ae or "", ip="")
-        return self._keep(second_name, header, sender, event="instance.adopted") == "instance.adopted"
+        link = self._files.incoming / f"{uuid4()}.part"
+        os.link(orphan, link)
+        sender = Peer(ae_title=header.sender_ae, ip="")
+        return self._keep(link, header, sender, event="instance.adopted") == "instance.adopted"
 
     def _keep(self, received: Path, header: Header, sender: Peer, *, event: str) -> str:
         kept = self._files.keep_instance(
@@ -85,16 +89,16 @@ class Ingest:
         with self._database.transaction() as session:
             if kept.outcome != "conflict" and self._register(session, kept, header, sender, event):
                 return event
-            kept = self._again(session, kept, header)
+            kept = self._reconcile(session, kept, header)
             event = "instance.conflict" if kept.outcome == "conflict" else "instance.duplicate"
             _audit(session, event, kept, header, sender, at=self._clock())
             return event
 
-    def _again(self, session: Session, kept: KeptFile, header: Header) -> KeptFile:
-        """Take in what has a row already; its file may have been removed by retention since.
+    def _reconcile(self, session: Session, kept: KeptFile, header: Header) -> KeptFile:
+        """Compare a file with the row that its UID already has; the row's file may have been removed.
 
-        The same bytes take their place again and start no work. Retention waits for this transaction
-        to end, so a file that is there now stays there.
+        The same data set is kept again without a new job; another one moves to conflicts/. Retention
+        removes files in write transactions too, so the file cannot be removed before this one ends.
         """
         if kept.outcome == "conflict":
             return kept
@@ -102,11 +106,11 @@ class Ingest:
         if row.study_uid != header.study_uid:
             return replace(kept, outcome="conflict")
         if row.sha256 != kept.sha256:
-            return self._files.set_aside(kept, sop_instance_uid=header.sop_instance_uid)
+            return self._files.move_to_conflicts(kept, sop_instance_uid=header.sop_instance_uid)
         if not self._files.absolute(kept.path).exists():
             raise StoreUnavailable("retention was just removing the file of this instance")
         if row.file_gone_at is not None:
-            instances.file_returned(session, header.sop_instance_uid, now=self._clock())
+            instances.file_restored(session, header.sop_instance_uid, now=self._clock())
         return kept
 
     def _register(self, session: Session, kept: KeptFile, header: Header, sender: Peer, event: str) -> bool:
@@ -126,7 +130,7 @@ class Ingest:
 
 
 def first_state(header: Header) -> InstanceState:
-    """Ultrasound is analysed; our own results and everything else are kept."""
+    """Return RECEIVED for ultrasound images, OWN for results of an echonode, KEPT for everything else."""
     if header.is_own:
         return InstanceState.OWN
     return InstanceState.RECEIVED if header.sop_class_uid in ULTRASOUND_CLASSES else InstanceState.KEPT

@@ -1,4 +1,4 @@
-"""Places that are given to few at a time."""
+"""Limits on how many of something may exist at a time, per key."""
 
 import threading
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 
 class Quota:
-    """At most `limit` places for each key, taken and given back by any thread."""
+    """A counter per key with a common limit; may be used by several threads."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -14,7 +14,7 @@ class Quota:
         self._lock = threading.Lock()
 
     def take(self, key: Hashable) -> bool:
-        """Take a place; False when all are taken."""
+        """Count one more for a key; False, without counting, at the limit."""
         with self._lock:
             if self._taken[key] >= self._limit:
                 return False
@@ -22,7 +22,7 @@ class Quota:
             return True
 
     def give_back(self, key: Hashable) -> None:
-        """Give a place back that was taken."""
+        """Count one less for a key, after a successful `take`."""
         with self._lock:
             self._taken[key] -= 1
             if not self._taken[key]:

@@ -1,4 +1,4 @@
-"""The listening socket and what is set up for each connection that comes in."""
+"""The listening socket, and the objects of pynetdicom that are replaced for each connection."""
 
 import select
 import socket
@@ -20,34 +20,34 @@ from dicom_node.receive.upper_layer import BoundedSocket, BoundedUpperLayer, Upp
 
 TOO_MANY_CONNECTIONS = "too many connections from this address"
 SEND_BUFFER_BYTES = 65_536
-"""Answers are small; a peer that reads none of them is noticed after this many."""
+"""Responses are small: once so many bytes are unread by the peer, sending times out."""
 
 log = structlog.get_logger(__name__)
 
 
 class Connection(RequestHandler):
-    """One connection, in a thread of its own: handshake, first byte, association, clean-up."""
+    """One connection in its own thread: TLS handshake, wait for the first byte, association, clean-up."""
 
     server: "AssociationServer"
     request: Any
 
     def setup(self) -> None:
-        """Be known to the server, so that it can close the connection."""
+        """Register with the server, which may close the connection."""
         self.server.open_connections.add(self)
 
     def shut(self) -> None:
-        """Close the connection under whoever waits for it."""
+        """Shut the socket down, which ends every wait for it."""
         with suppress(OSError):
             self.request.shutdown(socket.SHUT_RDWR)
 
     def handle(self) -> None:
-        """Run the association to its end, then tell the server's `on_end`."""
-        # Without it the answer to each C-STORE waits for the peer's delayed acknowledgement.
+        """Run the association to its end, then call the server's `on_end`."""
+        # Otherwise each C-STORE response waits for the peer's delayed acknowledgement (RFC 1122 4.2.3.2).
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        if not self._is_secured():
+        if not self._shake_hands():
             return
-        if not self._has_spoken():
+        if not self._await_first_byte():
             self._refuse("no association request in time")
             return
         association = self._create_association()
@@ -61,12 +61,12 @@ class Connection(RequestHandler):
             self.server.on_end(association)
 
     def finish(self) -> None:
-        """Close the connection, whoever was first to."""
+        """Close the socket."""
         self.request.close()
         self.server.open_connections.discard(self)
 
-    def _is_secured(self) -> bool:
-        """Shake hands, here and not where connections are accepted: a silent peer stops only itself."""
+    def _shake_hands(self) -> bool:
+        """Do the TLS handshake in this thread, so that a silent peer does not block the accepting thread."""
         if self.server.tls is None:
             return True
         self.request.settimeout(self.server.limits.request_timeout_s)
@@ -78,8 +78,8 @@ class Connection(RequestHandler):
             return False
         return True
 
-    def _has_spoken(self) -> bool:
-        """Wait for the first byte: until then a connection costs one sleeping thread, and no association."""
+    def _await_first_byte(self) -> bool:
+        """Wait until data can be read, before the objects and threads of an association are made."""
         if isinstance(self.request, ssl.SSLSocket) and self.request.pending():
             return True
         poll = select.poll()
@@ -94,7 +94,7 @@ class Connection(RequestHandler):
         limits = self.server.limits
         association.dul = BoundedUpperLayer(association, limits)
         association.dul.socket = BoundedSocket(association, self.request, timeout_s=limits.pdu_timeout_s)
-        # Set again, because they go into timers of the DUL.
+        # Set again: the setters pass the values to timers of the new `dul`.
         association.acse_timeout = limits.request_timeout_s
         association.network_timeout = self.ae.network_timeout
         association.dimse = FileBackedDIMSE(
@@ -107,9 +107,19 @@ class Connection(RequestHandler):
 
 
 class AssociationServer(ThreadedAssociationServer):
-    """Listens; with `share_port` several processes accept from one port (SO_REUSEPORT).
+    """Listens on one port.
 
-    `connections` may be shared with another server, `tls` is for a port that speaks nothing else.
+    Args:
+        *args: of pynetdicom's server, passed by `AE.make_server`.
+        incoming: folder for data sets that are being received.
+        require_room: raises StoreUnavailable when the disk is low.
+        share_port: let several processes accept from the port (SO_REUSEPORT).
+        limits: of each connection.
+        connections: counts connections per host; may be shared with another server.
+        tls: None for a port without TLS.
+        on_end: called with each association, or attempt at one, after its end.
+        on_refused: called with reason and peer for a connection without an association request.
+        **kwargs: of pynetdicom's server.
     """
 
     request_queue_size = 128
@@ -126,7 +136,7 @@ class AssociationServer(ThreadedAssociationServer):
         connections: Quota,
         tls: ssl.SSLContext | None,
         on_end: Callable[[Any], None],
-        on_refused: Callable[..., None],
+        on_refused: Callable[[str, Peer], None],
         **kwargs: Any,
     ) -> None:
         self.incoming = incoming
@@ -141,13 +151,13 @@ class AssociationServer(ThreadedAssociationServer):
         super().__init__(*args, request_handler=Connection, **kwargs)
 
     def server_bind(self) -> None:
-        """Bind the port."""
+        """Bind the port, shared if asked for."""
         if self._share_port:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         super().server_bind()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - socketserver's
-        """Refuse a host that has its fill of connections, before a thread is made for this one."""
+        """Count the connection of a host before a thread is made for it; False at the limit."""
         host = client_address[0]
         if self._connections.take(host):
             return True
@@ -155,7 +165,7 @@ class AssociationServer(ThreadedAssociationServer):
         return False
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Start the connection's thread; without one the connection is given up."""
+        """Start the connection's thread; if that fails, stop counting the connection."""
         try:
             super().process_request(request, client_address)
         except RuntimeError:
@@ -163,7 +173,7 @@ class AssociationServer(ThreadedAssociationServer):
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Run the connection and give its place back, however it ends."""
+        """Run the connection and stop counting it, however it ends."""
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -171,16 +181,16 @@ class AssociationServer(ThreadedAssociationServer):
             self._connections.give_back(client_address[0])
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's
-        """Log an error of ours; the next connection is another matter."""
+        """Log an unexpected error of one connection; the server goes on."""
         log.exception("a connection failed", peer_ip=client_address[0])  # noqa: LOG004 - called while handling
 
     def stop_listening(self) -> None:
-        """Close the port; associations that are open go on. Only while `serve_forever` runs."""
-        # Not our parent's shutdown(): that one undoes the registration of AE.start_server.
+        """Close the port while `serve_forever` runs; open associations go on."""
+        # Not pynetdicom's shutdown(), which removes the server from AE._servers: it is not in there.
         socketserver.BaseServer.shutdown(self)
         self.server_close()
 
     def close_connections(self) -> None:
-        """Close what is still open; each connection's thread then comes to its end."""
+        """Close all open connections, whose threads then end."""
         for connection in list(self.open_connections):
             connection.shut()

@@ -1,6 +1,6 @@
-"""The association side: C-ECHO, C-STORE. Errors become DIMSE status codes here, nowhere else.
+"""The handlers of pynetdicom's events for C-ECHO and C-STORE, where errors become DIMSE status codes.
 
-Storage commitment has handlers and status codes of its own, in `commitment.scp`.
+Storage commitment has its own handlers and status codes, in `commitment.scp`.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,23 +22,23 @@ from dicom_node.process.logs import printable
 from dicom_node.receive.admission import AssociationAdmission
 from dicom_node.receive.ingest import Ingest
 from store.errors import InvalidUID, StoreUnavailable
-from store.files.file_store import check_uid
+from store.files.uids import check_uid
 
 SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
 STATUS_OF: dict[type[Exception], int] = {
-    StoreUnavailable: 0xA700,  # Refused: Out of Resources; the sender keeps its copy and tries again
-    InvalidUID: 0xA900,  # Error: Data Set does not match SOP Class; here for any UID that is none
+    StoreUnavailable: 0xA700,  # Refused: Out of Resources; the requestor may try again
+    InvalidUID: 0xA900,  # Error: Data Set does not match SOP Class; here for any invalid UID
     IdentityMismatch: 0xA900,
     Unparsable: 0xC001,  # Error: Cannot understand (0xC000 to 0xCFFF)
 }
 """C-STORE status codes of PS3.4 B.2.3."""
 
 Handler = tuple[evt.EventType, Callable[[evt.Event], Any]]
-"""What pynetdicom calls on an event."""
+"""A pynetdicom event and the function called for it."""
 STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
 NO_STORAGE = {Verification, SOP_CLASS}
-"""The other classes we offer."""
+"""The accepted SOP classes that are not storage classes."""
 MAX_COMMENT = 64  # Error Comment is LO (PS3.7 C)
 
 log = structlog.get_logger(__name__)
@@ -64,7 +64,7 @@ class StorageSCP:
 
     @property
     def handlers(self) -> list[Handler]:
-        """What pynetdicom calls, and when."""
+        """The pynetdicom events with their handlers."""
         return [
             (evt.EVT_REQUESTED, lambda event: self._admission.decide(event.assoc)),
             (evt.EVT_SOP_COMMON, self._on_sop_common),
@@ -77,16 +77,16 @@ class StorageSCP:
 
     @property
     def open_associations(self) -> frozenset[Any]:
-        """The associations that were accepted and have not ended."""
+        """The accepted associations that have not ended."""
         return frozenset(self._open)
 
     @property
     def is_storing(self) -> bool:
-        """Whether a C-STORE is being kept right now."""
+        """True while some C-STORE request is being handled."""
         return bool(self._storing)
 
     def on_end(self, association: Any) -> None:
-        """Clean up after an association or the attempt at one, however it ended."""
+        """Clean up after an association or an attempt at one, and record how an accepted one ended."""
         abandoned = association.dimse.discard_unserved()
         upper_layer = association.dul
         self._admission.release(association)
@@ -97,14 +97,14 @@ class StorageSCP:
             self._recorder.record("association.closed", **Peer.of(association).columns, detail={})
         else:
             idle = "nothing came for too long" if upper_layer.idle_timer_expired() else "ended by this node"
-            reason = upper_layer.ending or idle
+            reason = upper_layer.end_reason or idle
             detail = {"objects_cut_off": abandoned, "reason": reason}
             self._recorder.record(
                 "association.aborted", "failure", **Peer.of(association).columns, detail=detail
             )
 
     def _on_sop_common(self, event: evt.Event) -> dict[UID, SOPClassCommonExtendedNegotiation]:
-        """Name the service of each class (PS3.7 D.3.3.6): pynetdicom knows no retired or private ones."""
+        """Declare retired and private SOP classes, unknown to pynetdicom, as storage (PS3.7 D.3.3.6)."""
         items = {}
         for context in event.assoc.acceptor.supported_contexts:
             items[context.abstract_syntax] = _storage_item(context.abstract_syntax)
@@ -124,7 +124,7 @@ class StorageSCP:
         self._recorder.record("association.opened", **Peer.of(association).columns, detail=detail)
 
     def _on_message(self, event: evt.Event) -> None:
-        """Make sure that pynetdicom can answer a C-STORE request, whatever its UIDs are."""
+        """Replace UIDs of a C-STORE request that keep pynetdicom from answering it."""
         if not isinstance(event.message, C_STORE_RQ):
             return
         command = event.message.command_set
@@ -167,7 +167,7 @@ class StorageSCP:
 
     def _audit_refusal(self, event: evt.Event, error: Exception) -> None:
         uid = event.request.AffectedSOPInstanceUID
-        # Waiting for a database that is not there would keep the sender waiting twice.
+        # Not `record` with an unavailable database: its timeout would delay the response a second time.
         write = self._recorder.defer if isinstance(error, StoreUnavailable) else self._recorder.record
         write(
             "instance.refused",

@@ -1,8 +1,8 @@
-"""The upper layer of an association, with bounds: complete and plausible PDUs in time, or the end.
+"""The upper layer (PS3.8) of an association with limits on length, time and number of PDUs.
 
-pynetdicom buffers whatever length a header claims, times each recv() and not the PDU, queues requests
-without limit, and lets what a peer sent raise in its threads. Here a peer that breaks the protocol
-gets an A-ABORT, its connection is closed, and `ending` says why.
+pynetdicom allocates any length that a PDU header states, applies its timeout to each recv() and not to
+the PDU, queues requests without limit, and lets exceptions of malformed PDUs end its threads. Here a
+peer that violates the protocol gets an A-ABORT, its connection is closed, and `end_reason` says why.
 """
 
 import socket
@@ -13,50 +13,47 @@ from typing import Any
 
 import structlog
 from pynetdicom.dul import DULServiceProvider
-from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.transport import AssociationSocket
 
 from dicom_node.errors import ProtocolViolation
 from dicom_node.process.logs import printable
+from dicom_node.receive.association_request import check_contexts, check_items
 
 HEADER = struct.Struct(">BxL")
-"""PDU type and the length of what follows (PS3.8 9.3.1)."""
+"""PDU type and length of the rest of the PDU (PS3.8 9.3.1)."""
 
 ASSOCIATE_RQ, ABORT, PDU_TYPES = 0x01, 0x07, range(0x01, 0x08)
 MAX_REQUEST_BYTES = 256 * 1024
-"""Of an A-ASSOCIATE-RQ; 17.5 kB is the largest that was seen in practice."""
-
-MAX_REQUEST_ITEMS = 4096
-"""Items and sub-items in an A-ASSOCIATE-RQ; 128 contexts with 30 syntaxes each still fit."""
+"""Of an A-ASSOCIATE-RQ; the largest one seen in practice has 17.5 kB."""
 
 SLACK_BYTES = 6
-"""Some peers take our maximum for that of the value alone, without its item header."""
-
-MIN_PEER_MAXIMUM = 32
-"""A peer that takes less than this in one PDU cannot be answered in earnest."""
+"""Some peers apply our maximum PDU length to the value without the 6 bytes of the item header."""
 
 MAX_REQUESTS_WAITING = 8
-"""Nobody may send a second request before the first is answered; more than this is not even read."""
+"""With so many unanswered requests queued, no further PDU is read. Without asynchronous operations
+(PS3.7 D.3.3.3) a peer sends one request at a time."""
 
 QUICKACK = getattr(socket, "TCP_QUICKACK", None)
-"""Linux has it."""
+"""Linux only."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class UpperLayerLimits:
-    """What a connection may cost."""
+    """Limits of one connection."""
 
     max_pdu_bytes: int
     pdu_timeout_s: float
+    """From the first to the last byte of a PDU."""
     request_timeout_s: float
     """From connecting to the A-ASSOCIATE-RQ, and for a TLS handshake."""
     max_object_bytes: int
+    """Of one data set."""
 
 
 class BoundedSocket(AssociationSocket):
-    """Reads and writes with a deadline for the whole, and closes however the connection ended."""
+    """Reads and sends with one deadline for all bytes, and always closes the socket."""
 
     def __init__(self, association: Any, connection: socket.socket, *, timeout_s: float) -> None:
         super().__init__(association, client_socket=connection)
@@ -66,8 +63,8 @@ class BoundedSocket(AssociationSocket):
         """Return exactly `count` bytes.
 
         Raises:
-            TimeoutError: they were not there at `deadline_s` (monotonic).
-            OSError: the connection ended.
+            TimeoutError: they have not all arrived at `deadline_s` (`time.monotonic()`).
+            OSError: the connection was closed.
         """
         data = bytearray(count)
         view = memoryview(data)
@@ -84,16 +81,16 @@ class BoundedSocket(AssociationSocket):
         return data
 
     def _acknowledge_quickly(self) -> None:
-        """Ask again at each read, as Linux forgets: senders that use Nagle's algorithm wait for it.
+        """Set TCP_QUICKACK, which Linux resets, so that data is acknowledged without delay.
 
-        Such a sender (DCMTK is one) holds a data set back until its command is acknowledged, which a
-        receiver may delay by 40 ms: four times as many small objects in a second.
+        A sender with Nagle's algorithm (such as DCMTK) holds a data set back until its command is
+        acknowledged, up to 40 ms later. Without that delay it sends four times as many small objects.
         """
         if QUICKACK is not None:
             self.socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
 
     def send(self, bytestream: bytes) -> None:
-        """Send all, or let the state machine know that the connection is gone (Evt17)."""
+        """Send all bytes, or report a closed connection to the state machine (Evt17, PS3.8 9.2.3)."""
         if self.socket is None:
             return
         try:
@@ -101,7 +98,7 @@ class BoundedSocket(AssociationSocket):
             self.socket.sendall(bytestream)
         except OSError as error:
             slow = isinstance(error, TimeoutError)
-            self.assoc.dul.give_up("the peer does not take our answers" if slow else CONNECTION_LOST, "Evt17")
+            self.assoc.dul.end("the peer does not take our answers" if slow else CONNECTION_LOST, "Evt17")
 
     def _shutdown_socket(self) -> None:
         if self.socket is None:
@@ -109,7 +106,7 @@ class BoundedSocket(AssociationSocket):
         try:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            log.debug("the peer was first to close")
+            log.debug("the peer has closed the connection")
         self.socket.close()
 
 
@@ -117,26 +114,27 @@ CONNECTION_LOST = "connection closed by the peer"
 
 
 class BoundedUpperLayer(DULServiceProvider):
-    """The DICOM upper layer service provider (PS3.8) of one association of ours as acceptor."""
+    """The upper layer service provider (PS3.8) of one association in which this node is the acceptor."""
 
     def __init__(self, association: Any, limits: UpperLayerLimits) -> None:
         super().__init__(association)
         self.daemon = True
-        self.ending: str | None = None
-        """Why the association cannot go on, in words."""
-        self.is_broken = False
-        """Whether the peer broke the protocol or a limit, rather than just left."""
+        self.end_reason: str | None = None
+        """Why the association ends, in words; None while it goes on."""
+        self.has_violation = False
+        """True when it ends because the peer violated the protocol or a limit."""
         self._limits = limits
         self._is_first = True
+        """No PDU was read yet."""
 
-    def give_up(self, reason: str, event: str = "Evt19") -> None:
-        """End the association: Evt19 aborts it for a violation, Evt17 finds it closed (PS3.8 9.2)."""
-        if self.ending is None:
-            self.ending, self.is_broken = reason, event == "Evt19"
+    def end(self, reason: str, event: str = "Evt19") -> None:
+        """End the association: abort it for a violation (Evt19), or find it closed (Evt17; PS3.8 9.2.3)."""
+        if self.end_reason is None:
+            self.end_reason, self.has_violation = reason, event == "Evt19"
         self.event_queue.put(event)
 
     def run_reactor(self) -> None:
-        """Serve the connection to its end; afterwards nobody waits for it, whatever happened."""
+        """Serve the connection to its end; then close it and wake the thread that waits for primitives."""
         try:
             super().run_reactor()
         except Exception:
@@ -146,16 +144,16 @@ class BoundedUpperLayer(DULServiceProvider):
             self.to_user_queue.put(None)
 
     def _process_recv_primitive(self) -> bool:
-        """Send what our side wants to, unless the association is over: an answer may come too late."""
-        is_over = self.ending is not None or self.state_machine.current_state == "Sta13"
+        """Send a queued primitive, unless the association has ended since it was queued."""
+        is_over = self.end_reason is not None or self.state_machine.current_state == "Sta13"
         return not is_over and bool(super()._process_recv_primitive())
 
     def _is_transport_event(self) -> bool:
         if self.state_machine.current_state == "Sta13":
-            # The standard would read on until the peer closes (AA-6): a hostile one never does.
+            # The standard waits until the peer closes the connection (Sta13), which it may never do.
             self.socket.close()
             return True
-        if self.ending is not None or self.assoc.dimse.msg_queue.qsize() >= MAX_REQUESTS_WAITING:
+        if self.end_reason is not None or self.assoc.dimse.msg_queue.qsize() >= MAX_REQUESTS_WAITING:
             return False
         return bool(super()._is_transport_event())
 
@@ -164,15 +162,15 @@ class BoundedUpperLayer(DULServiceProvider):
             received = self._complete_pdu()
             pdu, event = self._checked(received)
         except ProtocolViolation as violation:
-            self.give_up(str(violation))
+            self.end(str(violation))
         except TimeoutError:
-            self.give_up(f"a PDU was not complete within {self._limits.pdu_timeout_s:g} s")
+            self.end(f"a PDU was not complete within {self._limits.pdu_timeout_s:g} s")
         except OSError:
-            self.give_up(CONNECTION_LOST, "Evt17")
+            self.end(CONNECTION_LOST, "Evt17")
         else:
             self._is_first = False
             if received[0] == ABORT:
-                self.ending = "aborted by the peer"
+                self.end_reason = "aborted by the peer"
             self._recv_pdu.put(pdu)
             self.event_queue.put(event)
 
@@ -192,58 +190,15 @@ class BoundedUpperLayer(DULServiceProvider):
 
     def _checked(self, received: bytearray) -> tuple[Any, str]:
         if self._is_first:
-            check_request(received)
+            check_items(received)
         try:
             pdu, event = self._decode_pdu(received)
             primitive = pdu.to_primitive()
-        except Exception as error:  # noqa: BLE001 - hostile bytes raise whatever they like in the library
+        except Exception as error:  # noqa: BLE001 - pynetdicom raises any type on malformed bytes
             raise ProtocolViolation(f"undecodable PDU of type 0x{received[0]:02X}: {_kind(error)}") from None
         if self._is_first:
-            check_proposal(primitive)
+            check_contexts(primitive)
         return pdu, event
-
-
-def check_request(pdu: bytearray) -> None:
-    """Walk the items of an A-ASSOCIATE-RQ (PS3.8 9.3.2) before anything is built from them.
-
-    Raises:
-        ProtocolViolation: a length lies, or there are more items than any sender needs.
-    """
-    count = 0
-    for kind, start, end in _items(pdu, 74, len(pdu)):
-        count += 1
-        # Presentation contexts and user information hold items of their own.
-        inner = {0x20: start + 4, 0x50: start}.get(kind)
-        if inner is not None:
-            count += sum(1 for _ in _items(pdu, inner, end))
-        if count > MAX_REQUEST_ITEMS:
-            raise ProtocolViolation(f"more than {MAX_REQUEST_ITEMS} items in a request")
-
-
-def check_proposal(request: A_ASSOCIATE) -> None:
-    """Look at what pynetdicom takes for granted in a request that it could decode.
-
-    Raises:
-        ProtocolViolation: no answer of ours would fit the peer's maximum (PS3.8 D.1; 0 is any), or a
-            presentation context is not complete (PS3.8 9.3.2.2).
-    """
-    maximum = request.maximum_length_received
-    if maximum is None or 0 < maximum < MIN_PEER_MAXIMUM:
-        raise ProtocolViolation(f"the peer's maximum PDU length is {maximum}")
-    contexts = request.presentation_context_definition_list
-    if not contexts or not all(each.abstract_syntax and each.transfer_syntax for each in contexts):
-        raise ProtocolViolation("a presentation context is not complete")
-
-
-def _items(pdu: bytearray, start: int, end: int) -> Any:
-    """Yield type, start and end of the value of each item (PS3.8 9.3.2)."""
-    while start < end:
-        value = start + 4
-        stop = value + int.from_bytes(pdu[start + 2 : start + 4], "big")
-        if stop > end:
-            raise ProtocolViolation("an item is longer than what holds it")
-        yield pdu[start], value, stop
-        start = stop
 
 
 def _kind(error: Exception) -> str:

@@ -1,1 +1,1 @@
-"""Measured strips become DICOM objects: reports, pictures, graphics. The only room that knows highdicom."""
+"""Results as DICOM objects: SR, overlay image, presentation state. The only room that imports highdicom."""

@@ -15,7 +15,7 @@ from dicom_node.report.refusals import refusal_of
 from dicom_node.report.secondary_capture import secondary_capture
 from dicom_node.report.source import normalised_header
 from dicom_node.report.sr import structured_report
-from dicom_node.settings import SRTemplate
+from dicom_node.settings.fields import SRTemplate
 from inference.image.pixels import frame_rgb
 from inference.types import StripResult
 from store.rows.results import Kind

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from dicom_node.settings import Destination, Settings
+from dicom_node.settings import Settings
+from dicom_node.settings.sections import Destination
 from store.rows.results import Kind
 
 WITHOUT_DESTINATION: frozenset[Kind] = frozenset({"tid5200", "overlay"})

@@ -18,7 +18,7 @@ from dicom_node.report.snomed import use_retired_codes
 from dicom_node.report.tid1500 import measurement_report
 from dicom_node.report.tid5200 import echo_report
 from dicom_node.report.tid5300 import simplified_report
-from dicom_node.settings import SRTemplate
+from dicom_node.settings.fields import SRTemplate
 from inference.types import StripResult
 
 Tree = Callable[[Dataset, Sequence[StripResult], ReportContext], ContainerContentItem]

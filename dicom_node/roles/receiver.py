@@ -29,7 +29,8 @@ from dicom_node.receive.upper_layer import UpperLayerLimits
 from dicom_node.roles.schedule import receiver_scheduler
 from dicom_node.roles.start import open_runtime
 from dicom_node.runtime import Runtime
-from dicom_node.settings import NodeSettings, Settings
+from dicom_node.settings import Settings
+from dicom_node.settings.sections import NodeSettings
 from dicom_node.storage.disk import DiskWatch
 from store.db.database import START_CHECK_S
 from store.errors import StoreError

@@ -13,7 +13,7 @@ from dicom_node.roles.run_record import RunRecord
 from dicom_node.roles.scheduler import Scheduler
 from dicom_node.roles.timed_job import Role, TimedJob
 from dicom_node.runtime import Runtime
-from dicom_node.settings import Destination
+from dicom_node.settings.sections import Destination
 from dicom_node.storage.disk import DiskWatch
 
 HOUR_S, DAY_S = 3600.0, 86_400.0

@@ -21,7 +21,8 @@ from dicom_node.report.plan import ReportPlan
 from dicom_node.roles import schedule
 from dicom_node.roles.start import open_runtime
 from dicom_node.runtime import Runtime
-from dicom_node.settings import JobSettings, Settings
+from dicom_node.settings import Settings
+from dicom_node.settings.sections import JobSettings
 from dicom_node.study.image_analyzer import LoadAnalyzer, load_analyzer
 from dicom_node.study.pipeline import Interrupted, Pipeline, run_job
 from dicom_node.study.sandbox.analyzer import SandboxedAnalyzer

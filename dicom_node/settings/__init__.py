@@ -1,4 +1,4 @@
-"""One TOML file and `ECHONODE_...` environment variables, validated once and frozen."""
+"""The settings: one TOML file and `ECHONODE_...` environment variables, validated once and frozen."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,6 @@ from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dicom_node.errors import SettingsError
-from dicom_node.settings.fields import SRTemplate
 from dicom_node.settings.reading import ENV_PREFIX, read_toml, sentence, unknown_variables
 from dicom_node.settings.sections import (
     AuditSettings,
@@ -29,29 +28,9 @@ from dicom_node.settings.sections import (
     WebSettings,
 )
 
-__all__ = [
-    "AuditSettings",
-    "CodesSettings",
-    "DeliverySettings",
-    "Destination",
-    "DiskSettings",
-    "InferenceSettings",
-    "JobSettings",
-    "NodeSettings",
-    "PeerSettings",
-    "ReportSettings",
-    "RetentionSettings",
-    "SRTemplate",
-    "Settings",
-    "StoreSettings",
-    "StudySettings",
-    "TLSSettings",
-    "WebSettings",
-]
-
 
 class Settings(BaseSettings):
-    """Everything an administrator can set; every key has a default except the destinations' own."""
+    """All settings by the tables of the file; keys without a default belong to peers and destinations."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", env_prefix=ENV_PREFIX, env_nested_delimiter="__"
@@ -100,10 +79,10 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings'
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no .env: one file, one truth
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no .env file is read
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment overrides the file, key by key."""
+        """Let the environment override the file, key by key."""
         return env_settings, init_settings
 
     @classmethod

@@ -1,7 +1,9 @@
-"""The kinds of values that settings have, each with its rule."""
+"""The types of single settings, with their validation."""
 
 import ipaddress
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +14,7 @@ _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*\.?")
 
 
 def _matches(pattern: str, allowed: str) -> AfterValidator:
-    """A text that fits `pattern`; `allowed` says so in words."""
+    """Validate a text by a regular expression; `allowed` describes it in the error message."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -23,33 +25,29 @@ def _matches(pattern: str, allowed: str) -> AfterValidator:
 
 
 def _ae_title(text: str) -> str:
-    """PS3.5 6.2, VR AE: up to 16 characters of the default repertoire, outer spaces insignificant."""
+    """Validate VR AE (PS3.5 6.2): 1 to 16 ASCII characters without backslash, outer spaces insignificant."""
     title = text.strip(" ")
     if not (1 <= len(title) <= 16 and title.isascii() and title.isprintable() and "\\" not in title):  # noqa: PLR2004 - PS3.5 6.2
         raise ValueError("an AE title has 1 to 16 printable ASCII characters and no backslash")
     return title
 
 
-def _host(text: str) -> str:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        if not _HOST_NAME.fullmatch(text):
-            raise ValueError("must be a host name or an IP address") from None
-    return text
+def _host_name_or(address: Callable[[str], object], allowed: str) -> AfterValidator:
+    """Validate a host name, or a text that `address` parses without ValueError."""
 
+    def check(text: str) -> str:
+        try:
+            address(text)
+        except ValueError:
+            if not _HOST_NAME.fullmatch(text):
+                raise ValueError(f"must be {allowed}") from None
+        return text
 
-def _source_host(text: str) -> str:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        if not _HOST_NAME.fullmatch(text):
-            raise ValueError("must be a host name, an IP address or a network such as 192.0.2.0/24") from None
-    return text
+    return AfterValidator(check)
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach a port bound to this host."""
+    """Tell whether a port bound to this host can be reached from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -57,7 +55,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _charset(term: str) -> str:
-    """PS3.3 C.12.1.1.2: a defined term for one character set."""
+    """Validate a defined term of Specific Character Set (PS3.3 C.12.1.1.2)."""
     if term not in python_encoding or not term:
         raise ValueError("must be a defined term of SpecificCharacterSet, such as ISO_IR 100 or GB18030")
     return term
@@ -74,10 +72,16 @@ DestinationName = Annotated[
 ]
 DatabaseURL = Annotated[str, _matches(r"sqlite:///(?!:memory:).+", "sqlite:///FILE, on a local disk")]
 Device = Annotated[str, _matches(r"auto|cpu|cuda(:\d+)?", "auto, cpu, cuda or cuda:N")]
-SourceHost = Annotated[str, AfterValidator(_source_host)]
+SourceHost = Annotated[
+    str,
+    _host_name_or(
+        partial(ipaddress.ip_network, strict=False),
+        "a host name, an IP address or a network such as 192.0.2.0/24",
+    ),
+]
 Folder = Annotated[Path, AfterValidator(_folder)]
 AETitle = Annotated[str, AfterValidator(_ae_title)]
-Host = Annotated[str, AfterValidator(_host)]
+Host = Annotated[str, _host_name_or(ipaddress.ip_address, "a host name or an IP address")]
 Charset = Annotated[str, AfterValidator(_charset)]
 SRTemplate = Literal["tid5200", "tid1500", "tid5300"]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]

@@ -1,4 +1,4 @@
-"""From a TOML file and the environment to plain values, and from mistakes to sentences."""
+"""Reading of the TOML file, detection of unknown environment variables, and texts of validation errors."""
 
 import tomllib
 from collections.abc import Container, Iterator, Mapping
@@ -13,10 +13,10 @@ ENV_PREFIX = "ECHONODE_"
 
 
 def read_toml(path: Path | None) -> dict[str, Any]:
-    """Return the tables of the file; none for None.
+    """Return the parsed file; an empty dictionary without one.
 
     Raises:
-        SettingsError: no such file, or no TOML.
+        SettingsError: the file cannot be read or is not TOML.
     """
     if path is None:
         return {}
@@ -29,7 +29,7 @@ def read_toml(path: Path | None) -> dict[str, Any]:
 
 
 def unknown_variables(environ: Mapping[str, str], sections: Container[str]) -> Iterator[str]:
-    """Catch misspelt sections; pydantic-settings lets those pass in silence."""
+    """Yield an error for each `ECHONODE_` variable of an unknown section; pydantic-settings ignores those."""
     for name in sorted(environ):
         section = name.upper().removeprefix(ENV_PREFIX).split("__")[0].lower()
         if name.upper().startswith(ENV_PREFIX) and section not in sections:
@@ -37,7 +37,7 @@ def unknown_variables(environ: Mapping[str, str], sections: Container[str]) -> I
 
 
 def sentence(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
-    """Return one line for one mistake that pydantic found: key, value, what is allowed."""
+    """Return one of pydantic's errors (`ValidationError.errors()`) as a line: key, value, what is allowed."""
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).strip(".")
     message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
     if detail["type"] == "extra_forbidden":
@@ -51,7 +51,7 @@ def sentence(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
 
 
 def _fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """Names of the keys that the table at `location` may hold."""
+    """Return the names of the keys allowed in the table at `location`."""
     for part in location:
         if isinstance(part, str):
             annotation = model.model_fields[part].annotation

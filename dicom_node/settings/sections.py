@@ -1,4 +1,4 @@
-"""The tables of the settings file: one frozen class each, every key with its default."""
+"""The tables of the settings file, one frozen class each. `deploy/echonode.toml` explains every key."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -23,23 +23,21 @@ from dicom_node.settings.fields import (
 
 
 class Section(BaseModel):
-    """A table of the settings file: frozen, and an unknown key is a mistake."""
+    """A table of the settings file; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class NodeSettings(Section):
-    """`[node]`: the DICOM side of this machine."""
+    """`[node]`: the DICOM application entity of this machine."""
 
     ae_title: AETitle = "ECHONODE"
-    host: Host = "0.0.0.0"  # noqa: S104 - scanners come from the network; `peers` says which
+    host: Host = "0.0.0.0"  # noqa: S104 - scanners connect from the network; `peers` restricts them
     port: int = Field(default=11112, ge=0, le=65_535)
     data_dir: Folder = Path("/var/lib/echonode")
     receivers: int = Field(default=1, ge=1, le=64)
     max_associations: int = Field(default=25, ge=1, le=1000)  # per receiver process
-    max_associations_per_peer: int = Field(
-        default=10, ge=1, le=1000
-    )  # from one host, whatever it calls itself
+    max_associations_per_peer: int = Field(default=10, ge=1, le=1000)  # per host, of all its AE titles
     max_connections_per_host: int = Field(default=32, ge=1, le=1000)
     max_object_mb: Megabytes = 4096
     max_pdu: int = Field(default=131_072, ge=4096, le=1_048_576)
@@ -57,7 +55,7 @@ class NodeSettings(Section):
 
 
 class PeerSettings(Section):
-    """`[[peers]]`: a scanner that may connect."""
+    """`[[peers]]`: an application entity, such as a scanner, that may open associations."""
 
     ae_title: AETitle
     host: SourceHost
@@ -66,7 +64,7 @@ class PeerSettings(Section):
 
 
 class Destination(Section):
-    """`[[destinations]]`: a PACS that gets the results."""
+    """`[[destinations]]`: an application entity, such as a PACS, to which results are sent."""
 
     name: DestinationName
     ae_title: AETitle
@@ -107,7 +105,7 @@ class InferenceSettings(Section):
 
 
 class DeliverySettings(Section):
-    """`[delivery]`: how long a PACS is asked again."""
+    """`[delivery]`: retries of sending and of storage commitment."""
 
     first_retry_s: Seconds = 5.0
     max_retry_s: Seconds = 3600.0
@@ -122,7 +120,7 @@ class DeliverySettings(Section):
 
 
 class ReportSettings(Section):
-    """`[report]`: what the results say, to all destinations alike."""
+    """`[report]`: content of the results, the same for all destinations."""
 
     per_beat: bool = False
     overlay_refusals: bool = False
@@ -130,13 +128,13 @@ class ReportSettings(Section):
 
 
 class CodesSettings(Section):
-    """`[codes]`: SNOMED codes as they are now (SCT), or as long-installed importers know them (SRT)."""
+    """`[codes]`: scheme of SNOMED codes in reports, SCT or the retired SRT (PS3.16 8.1)."""
 
     snomed: Literal["SCT", "SRT"] = "SCT"
 
 
 class JobSettings(Section):
-    """`[job]`: how often a study is analysed before it is given up."""
+    """`[job]`: retries and limits of the analysis."""
 
     max_attempts: int = Field(default=3, ge=1, le=100)
     retry_s: Seconds = 10.0
@@ -145,7 +143,7 @@ class JobSettings(Section):
 
 
 class WebSettings(Section):
-    """`[web]`: health, metrics, and the read-only page."""
+    """`[web]`: the port for /healthz and /metrics."""
 
     host: Host = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65_535)
@@ -160,7 +158,7 @@ class WebSettings(Section):
 
 
 class TLSSettings(Section):
-    """`[tls]`: our certificate, for a port of its own and for destinations and peers with `tls = true`."""
+    """`[tls]`: certificate of the node, for its TLS port and for destinations and peers with `tls = true`."""
 
     port: int = Field(default=0, ge=0, le=65_535)  # 0: no TLS port
     certificate: str = ""
@@ -170,7 +168,7 @@ class TLSSettings(Section):
 
     @property
     def needs_ca(self) -> bool:
-        """Whether the TLS port has to verify its callers."""
+        """True when the TLS port verifies client certificates."""
         return self.port > 0 and self.client_certificates
 
     @model_validator(mode="after")
@@ -181,7 +179,7 @@ class TLSSettings(Section):
 
 
 class DiskSettings(Section):
-    """`[disk]`: how much must stay free in the data folder."""
+    """`[disk]`: free space below which associations (soft) or objects (hard) are refused."""
 
     soft_free_mb: Megabytes = 2048
     hard_free_mb: Megabytes = 512
@@ -194,14 +192,14 @@ class DiskSettings(Section):
 
 
 class RetentionSettings(Section):
-    """`[retention]`: how long files of finished studies are kept (0: for ever); rows stay."""
+    """`[retention]`: how long files of finished studies are kept (0: forever); rows are never removed."""
 
     days: Days = 30.0
     once_committed: bool = False
 
 
 class AuditSettings(Section):
-    """`[audit]`: checkpoints, sealed segments, and the way to a syslog server."""
+    """`[audit]`: checkpoints, age of sealed rows, and the syslog server."""
 
     checkpoint_hours: float = Field(default=24.0, gt=0, le=8760, allow_inf_nan=False)
     checkpoint_file: str = ""

@@ -1,1 +1,1 @@
-"""Room on the disk: thresholds, retention, backup."""
+"""Free disk space, retention of files, backup of the database."""

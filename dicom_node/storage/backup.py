@@ -15,23 +15,25 @@ from store.db.database import Database
 
 
 def back_up(settings: Settings, target: Path) -> int:
-    """Write a verified copy of the database, while the node runs.
+    """Write a verified copy of the database to `target`; the node may run.
 
     Raises:
         StoreError: there is no database, it is damaged, or the disk is full.
     """
     with closing(Database(settings.store_url)) as database:
         size_bytes = backup.backup(database.path, target)
-    _say(f"{size_bytes / 2**20:.1f} MB in {target}")
+    _print(f"{size_bytes / 2**20:.1f} MB in {target}")
     return 0
 
 
 def restore(settings: Settings, source: Path) -> int:
-    """Put a backup in the place of the database. The next start gives rows to what came since.
+    """Replace the database by a backup; the node must not run.
+
+    At its next start the receiver writes rows for the files received since the backup.
 
     Raises:
         NodeError: the node runs.
-        StoreError: `source` is no sound backup, or the disk is full.
+        StoreError: `source` is not a backup or is damaged, or the disk is full.
     """
     now = utc_now()
     with node_stands_still(settings.node.data_dir), closing(Database(settings.store_url)) as database:
@@ -45,9 +47,9 @@ def restore(settings: Settings, source: Path) -> int:
                 "former_database": former and former.name,
             }
             audit_log.record(session, "database.restored", at=now, detail=detail)
-    _say(f"restored from {source}" + (f"; the former database is {former}" if former else ""))
+    _print(f"restored from {source}" + (f"; the former database is {former}" if former else ""))
     return 0
 
 
-def _say(sentence: str) -> None:
+def _print(sentence: str) -> None:
     Console().print(sentence, soft_wrap=True, highlight=False, markup=False)

@@ -1,24 +1,24 @@
-"""Room in the data folder: when it is low, senders are told to come back later."""
+"""Free space in the data folder: below a threshold, associations are rejected transiently."""
 
 import threading
 
 from dicom_node.audit.recorder import AuditRecorder
-from dicom_node.settings import DiskSettings
+from dicom_node.settings.sections import DiskSettings
 from store.errors import StoreUnavailable
 from store.files.file_store import FileStore
 
 MEGABYTE = 2**20
-RECOVERED = 1.05
-"""Low is over at this multiple of the threshold, so that one file more or less changes nothing."""
+HYSTERESIS = 1.05
+"""The disk stops being low at this multiple of the threshold, so that one file does not toggle it."""
 
 
 def is_low(free_bytes: int, *, was_low: bool, policy: DiskSettings) -> bool:
-    """Tell whether less is free than `soft_free_mb`; once it was, a little more is needed to be enough."""
-    return free_bytes < policy.soft_free_mb * MEGABYTE * (RECOVERED if was_low else 1)
+    """Tell whether less than `soft_free_mb` are free; after that, until `HYSTERESIS` times as many are."""
+    return free_bytes < policy.soft_free_mb * MEGABYTE * (HYSTERESIS if was_low else 1)
 
 
 class DiskWatch:
-    """Says whether there is room for another association; audits when that changes, not each answer."""
+    """Tells whether the disk has room for another association; records changes, not each answer."""
 
     def __init__(self, files: FileStore, policy: DiskSettings, recorder: AuditRecorder) -> None:
         self._files = files
@@ -26,10 +26,10 @@ class DiskWatch:
         self._recorder = recorder
         self._was_low = False
         self._rejected = 0
-        self._asking = threading.Lock()
+        self._lock = threading.Lock()
 
     def has_room(self) -> bool:
-        """Answer for one association that is asked for, and count it when the answer is no."""
+        """Tell whether an association may be accepted; count it as rejected if not."""
         return self._look(asked=True)
 
     def look(self) -> bool:
@@ -37,7 +37,7 @@ class DiskWatch:
         return self._look(asked=False)
 
     def _look(self, *, asked: bool) -> bool:
-        with self._asking:
+        with self._lock:
             free_bytes = self._free_bytes()
             low = is_low(free_bytes, was_low=self._was_low, policy=self._policy)
             changed, self._was_low = low != self._was_low, low
@@ -53,7 +53,7 @@ class DiskWatch:
         try:
             return self._files.free_bytes()
         except StoreUnavailable:
-            return 0  # a folder that is away has no room
+            return 0  # the folder is missing
 
     def _record(self, *, low: bool, free_mb: int, rejected: int) -> None:
         detail = {"free_mb": free_mb, "soft_free_mb": self._policy.soft_free_mb}

@@ -1,1 +1,1 @@
-"""A complete study becomes results."""
+"""Analysis of complete studies: from images to stored results."""

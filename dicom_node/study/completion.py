@@ -1,8 +1,8 @@
-"""When a study counts as complete: a guess, because DICOM has no message that says so."""
+"""The rule by which a study counts as complete; DICOM storage has no message that says so."""
 
 from datetime import datetime, timedelta
 
-from dicom_node.settings import StudySettings
+from dicom_node.settings.sections import StudySettings
 from store.db.database import Database
 from store.rows import studies
 from store.rows.studies import Study
@@ -24,12 +24,12 @@ def complete_studies(database: Database, policy: StudySettings, *, now: datetime
 
 
 def is_complete(study: Study, *, now: datetime, policy: StudySettings) -> bool:
-    """Decide whether the images of a receiving study have stopped coming.
+    """Tell whether a RECEIVING study is complete.
 
-    They have when none came for `quiet_seconds`, or when they trickle in for `ceiling_seconds`
-    already. A guess that was too early costs nothing: a late image reopens the study.
+    It is `quiet_seconds` after its last image, and at the latest `ceiling_seconds` after its first one.
+    A later image starts the study's next revision.
     """
     quiet = timedelta(seconds=policy.quiet_seconds)
     ceiling = timedelta(seconds=policy.ceiling_seconds)
-    # abs(): after the clock was set back, times of receipt lie in the future, perhaps by a year.
+    # abs(): after the clock was set back, the times of receipt may be in the future.
     return abs(now - study.last_received_at) >= quiet or abs(now - study.first_received_at) >= ceiling

@@ -1,4 +1,4 @@
-"""Measuring a kept file and building its report objects: what needs the networks and highdicom."""
+"""Measurement of a stored image and construction of its result objects, in this process."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,25 +17,26 @@ from inference.types import ModelIdentity, StripResult
 from store.rows.instances import Instance
 
 BuildResults = Callable[[Dataset, Sequence[StripResult], ReportContext], Sequence[ReportObject]]
+"""Such as `report.build.build_results`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageAnalyzer:
-    """Measures and reports in this process."""
+    """A `pipeline.Analyzer` in this process."""
 
     analyse: Analyse
     build_results: BuildResults
     model: ModelIdentity
 
     def examine(self, image: Instance, path: Path) -> ImageResult:
-        """Measure one kept file."""
+        """Measure one stored file."""
         return examine(image, path, self.analyse)
 
     def report(self, path: Path, strips: Sequence[StripResult], context: ReportContext) -> list[ReportObject]:
-        """Build the objects of one kept file.
+        """Build the result objects of one stored file.
 
         Raises:
-            UnreportableSource: the image cannot be referred to, or no longer be decoded.
+            UnreportableSource: the image lacks an identifying attribute, or its pixels cannot be decoded.
         """
         try:
             return list(self.build_results(read_image(path), strips, context))
@@ -44,10 +45,16 @@ class ImageAnalyzer:
 
 
 LoadAnalyzer = Callable[[Settings], ImageAnalyzer]
+"""Such as `load_analyzer`; tests pass others."""
 
 
 def load_analyzer(settings: Settings) -> ImageAnalyzer:
-    """Load the networks, once; imported here because torch takes seconds."""
+    """Load the networks.
+
+    Raises:
+        WeightsMismatch: the weights are not those of their record.
+    """
+    # Imported here because torch takes seconds to load.
     from dicom_node.report.build import build_results  # noqa: PLC0415 - as above
     from inference.analyse import analyse, load_model  # noqa: PLC0415 - as above
 

@@ -1,4 +1,4 @@
-"""What became of one image: its strips, and the words and numbers that rows keep of them."""
+"""The result of analysing one image, and what its row and the audit log keep of it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,40 +15,40 @@ from store.rows.instances import Instance
 
 Analyse = Callable[[Dataset], Sequence[StripResult]]
 
-_NEEDED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
-# Numbers of a strip that the audit log repeats; the others follow from these.
+_REQUIRED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+# Measurements of a strip that the audit log repeats.
 _AUDITED = ("LVIDd_cm", "LVIDs_cm", "EF_percent")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageResult:
-    """One image of the study and what was found on each of its strips (at least one entry)."""
+    """One image of the study and the results of its M-mode strips (at least one entry)."""
 
     image: Instance
     strips: Sequence[StripResult]
     charset_missing: bool = False
-    """The image holds texts and does not say in which character set."""
+    """The image has 8-bit texts without Specific Character Set."""
 
     @property
     def measured(self) -> bool:
-        """True when at least one strip gave numbers."""
+        """True when at least one strip was measured."""
         return any(strip.measured for strip in self.strips)
 
     @property
     def reason(self) -> str | None:
-        """Why there is no number, in one word of `inference.errors`; None when measured."""
+        """The reason of the first strip, one of those of `inference.errors`; None when measured."""
         return None if self.measured else next(strip.reason for strip in self.strips)
 
     def detail(self) -> Mapping[str, object]:
-        """Return what the audit log keeps: one entry per strip, no patient data."""
+        """Return what row and audit log keep, as JSON: one entry per strip, no patient data."""
         return {"strips": [_audited(strip) for strip in self.strips]}
 
 
 def examine(image: Instance, path: Path, analyse: Analyse) -> ImageResult:
-    """Read one kept file and measure it; a file that cannot be read is a result, not an error.
+    """Read and measure one stored file; for an unreadable one, return a result with the reason.
 
     Raises:
-        MemoryError: the file needs more than there is.
+        MemoryError: the memory limit does not suffice for the file.
     """
     try:
         dataset = read_image(path)
@@ -57,22 +57,22 @@ def examine(image: Instance, path: Path, analyse: Analyse) -> ImageResult:
         return unusable(image, str(error), reason=error.reason)
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001 - hostile bytes make pydicom raise whatever it likes
-        # Not its message, which may quote the patient's data.
+    except Exception as error:  # noqa: BLE001 - pydicom raises any type on malformed files
+        # Without the message, which may quote patient data.
         return unusable(image, f"the file cannot be read: {type(error).__name__}")
-    missing = [keyword for keyword in _NEEDED if not _is_one(attribute(dataset, keyword))]
+    missing = [keyword for keyword in _REQUIRED if not _is_single(attribute(dataset, keyword))]
     if missing:
         return unusable(image, f"no report can refer to it without {', '.join(missing)}")
     return ImageResult(image=image, strips=analyse(dataset), charset_missing=charset_missing)
 
 
-def _is_one(uid: object) -> bool:
-    """Tell whether this is a UID: not none, not several."""
+def _is_single(uid: object) -> bool:
+    """Tell whether an attribute has exactly one, non-empty value."""
     return isinstance(uid, str) and bool(uid)
 
 
 def unusable(image: Instance, detail: str, *, reason: str = PixelDataError.reason) -> ImageResult:
-    """Return the result of a file that cannot be used."""
+    """Return the result of an image that cannot be analysed."""
     return ImageResult(image=image, strips=[StripResult(status="not_measured", reason=reason, detail=detail)])
 
 

@@ -1,4 +1,4 @@
-"""One study: images, strips, numbers, report objects on disk, and rows that say so."""
+"""The analysis of one study: images are measured, results written to disk, rows written at the end."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,22 +37,22 @@ class Interrupted(NodeError):
 
 
 class Analyzer(Protocol):
-    """Measures kept files: `ImageAnalyzer` in this process, `SandboxedAnalyzer` in one of its own."""
+    """Measures stored images: `ImageAnalyzer` in this process, `SandboxedAnalyzer` in a child process."""
 
     @property
     def model(self) -> ModelIdentity:
-        """What makes the numbers."""
+        """The networks that measure."""
 
     def examine(self, image: Instance, path: Path) -> ImageResult:
-        """Measure one kept file."""
+        """Measure one stored file."""
 
     def report(self, path: Path, strips: Sequence[StripResult], context: ReportContext) -> list[ReportObject]:
-        """Build the objects of one kept file."""
+        """Build the result objects of one stored file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """What the recipe works with."""
+    """The resources of `run_job`."""
 
     runtime: Runtime
     analyzer: Analyzer
@@ -61,58 +61,61 @@ class Pipeline:
 
 
 def run_job(job: Job, pipeline: Pipeline) -> None:
-    """Images -> strips -> numbers -> report objects on disk -> all rows in one transaction.
+    """Images -> strips -> measurements -> result objects on disk -> all rows in one transaction.
 
-    A crash anywhere repeats the job harmlessly: the objects depend on the job's row and on the
-    image, not on the clock, so the same bytes are written under the same UIDs.
+    After a crash the job is repeated: the objects depend on the job's row and the image, not on the
+    clock, so the same bytes are written under the same UIDs.
 
     Raises:
-        Interrupted: the process was asked to stop between two images; nothing was recorded.
+        Interrupted: the process was asked to stop between two images; no row was written.
     """
     stop, images = pipeline.runtime.stop, images_of(job, pipeline)
-    image_results = [find(image, pipeline) for image in unless(stop, images)]
-    worthy = worth_reporting(image_results, pipeline.plan)
-    reports = [new for image_result in unless(stop, worthy) for new in report(image_result, job, pipeline)]
+    image_results = [examine(image, pipeline) for image in until_stopped(stop, images)]
+    reportable = to_be_reported(image_results, pipeline.plan)
+    new_results = [
+        new for image_result in until_stopped(stop, reportable) for new in report(image_result, job, pipeline)
+    ]
     with pipeline.runtime.database.transaction() as session:
         record_outcomes(session, image_results, job, pipeline)
-        record_results(session, reports, job, pipeline)
+        record_results(session, new_results, job, pipeline)
         jobs.finish(session, job, now=pipeline.runtime.clock())
 
 
 def images_of(job: Job, pipeline: Pipeline) -> list[Instance]:
-    """Return the instances that this job analyses: no SR, PR …, nothing of our own.
+    """Return the instances that this job analyses, those whose state is analysable and whose file exists.
 
-    None at all when a late image has moved the study on: they belong to the job of that revision.
-    Those whose files retention removed keep their outcome and their reports.
+    None when a late image has started the next revision of the study, whose job analyses them all.
     """
     with pipeline.runtime.database.read() as session:
         if studies.get(session, job.study_uid).revision > job.revision:
             return []
         of_study = instances.of_study(session, job.study_uid)
     return [
-        each for each in of_study if each.state in _ANALYSABLE and not is_gone(each, pipeline.runtime.files)
+        each
+        for each in of_study
+        if each.state in _ANALYSABLE and not is_removed(each, pipeline.runtime.files)
     ]
 
 
-def is_gone(image: Instance, files: FileStore) -> bool:
-    """Tell whether retention has removed the file; in a restored database the row may not know."""
-    concluded = image.state is not InstanceState.RECEIVED
-    return image.file_gone_at is not None or (concluded and not files.absolute(image.path).exists())
+def is_removed(image: Instance, files: FileStore) -> bool:
+    """Tell whether retention has removed the file; a restored database may not have that on record."""
+    analysed = image.state is not InstanceState.RECEIVED
+    return image.file_gone_at is not None or (analysed and not files.absolute(image.path).exists())
 
 
-def find(image: Instance, pipeline: Pipeline) -> ImageResult:
+def examine(image: Instance, pipeline: Pipeline) -> ImageResult:
     """Measure one image."""
     return pipeline.analyzer.examine(image, pipeline.runtime.files.absolute(image.path))
 
 
-def worth_reporting(image_results: Sequence[ImageResult], plan: ReportPlan) -> list[ImageResult]:
-    """Return the images to report on: those measured, and refusals where they are wanted.
+def to_be_reported(image_results: Sequence[ImageResult], plan: ReportPlan) -> list[ImageResult]:
+    """Return the images to report: those measured and, with `overlay_refusals`, those refused.
 
-    Images that no job has concluded yet are new. If there are some and none of them is to be
-    reported, the reports sent before still say all there is. Without new images, someone asked for
-    a replay.
+    If there are images that were not analysed before, and none of them is among these, then the reports
+    of the earlier revision are still complete, and the list is empty. If there are none, the job is a
+    replay.
     """
-    worthy = [
+    reportable = [
         image_result
         for image_result in image_results
         if image_result.measured or (plan.overlay_refusals and any(map(refusal_of, image_result.strips)))
@@ -120,11 +123,11 @@ def worth_reporting(image_results: Sequence[ImageResult], plan: ReportPlan) -> l
     new = [
         image_result for image_result in image_results if image_result.image.state is InstanceState.RECEIVED
     ]
-    return worthy if not new or any(image_result in worthy for image_result in new) else []
+    return reportable if not new or any(image_result in reportable for image_result in new) else []
 
 
 def report(image_result: ImageResult, job: Job, pipeline: Pipeline) -> list[NewResult]:
-    """Build the objects of one image and make them durable; none, with a reason, if that is impossible."""
+    """Build the result objects of one image and store their files; if impossible, record why."""
     image = image_result.image
     try:
         objects = pipeline.analyzer.report(
@@ -139,21 +142,21 @@ def report(image_result: ImageResult, job: Job, pipeline: Pipeline) -> list[NewR
 
 
 def report_context(image: Instance, job: Job, pipeline: Pipeline) -> ReportContext:
-    """Return under which circumstances the objects of one image are made: equal ones on every attempt."""
+    """Return the context of the objects of one image; it is equal in every attempt of a job."""
     database, files = pipeline.runtime.database, pipeline.runtime.files
     return ReportContext(
         model=pipeline.analyzer.model,
         revision=job.revision,
         predecessors=predecessors_of(image, revision=job.revision, database=database, files=files),
         installation_uid=pipeline.installation_uid,
-        # Of the durable row, so equal on every attempt; DICOM times are local ones (PS3.3 C.12.1.1.8).
+        # From the job's row, so equal in every attempt; as local time, like all times in DICOM (PS3.5 6.2).
         at=job.created_at.astimezone(),
         plan=pipeline.plan,
     )
 
 
 def record_refusal(image: Instance, job: Job, pipeline: Pipeline, *, why: str) -> None:
-    """Say in the audit log why an image that was measured has no reports."""
+    """Record why an image that was measured has no reports."""
     with pipeline.runtime.database.transaction() as session:
         audit_log.record(
             session,
@@ -167,7 +170,7 @@ def record_refusal(image: Instance, job: Job, pipeline: Pipeline, *, why: str) -
 
 
 def keep(new: ReportObject, image: Instance, job: Job, pipeline: Pipeline) -> NewResult:
-    """Write one object to disk and describe its row."""
+    """Store the file of one object; return the row to be written."""
     kept = pipeline.runtime.files.keep_result(
         new.data, study_uid=job.study_uid, sop_instance_uid=new.sop_instance_uid
     )
@@ -188,7 +191,7 @@ def keep(new: ReportObject, image: Instance, job: Job, pipeline: Pipeline) -> Ne
 def record_outcomes(
     session: Session, image_results: Sequence[ImageResult], job: Job, pipeline: Pipeline
 ) -> None:
-    """Move every image to MEASURED or NOT_MEASURED, with its numbers or its reason."""
+    """Set every image to MEASURED or NOT_MEASURED, with its numbers or its reason."""
     made_by = {"revision": job.revision, "model_sha256": pipeline.analyzer.model.sha256}
     for image_result in image_results:
         instances.set_outcome(
@@ -210,20 +213,20 @@ def record_outcomes(
             )
 
 
-def record_results(session: Session, reports: Sequence[NewResult], job: Job, pipeline: Pipeline) -> None:
-    """Put the results into the outbox, or say that this revision has none."""
-    for new in reports:
+def record_results(session: Session, new_results: Sequence[NewResult], job: Job, pipeline: Pipeline) -> None:
+    """Write the rows of the results and their deliveries, or record that this revision has none."""
+    for new in new_results:
         to = pipeline.plan.destinations(new.kind)
         results.add(session, new, destinations=to, now=pipeline.runtime.clock())
-    if not reports:
+    if not new_results:
         detail = {"revision": job.revision, "because": "no new image gave anything that a destination wants"}
         audit_log.record(
             session, "result.none", at=pipeline.runtime.clock(), study_uid=job.study_uid, detail=detail
         )
 
 
-def unless(stop: Event, items: Iterable[Item]) -> Iterator[Item]:
-    """Yield the items; raise Interrupted before the next one once `stop` is set."""
+def until_stopped(stop: Event, items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items; raise Interrupted before the next one when `stop` is set."""
     for item in items:
         if stop.is_set():
             raise Interrupted

@@ -1,11 +1,11 @@
-"""What an earlier revision reported of an image: a later report names it as its predecessor."""
+"""The reports of earlier revisions, which a new report names in its Predecessor Documents Sequence."""
 
 from typing import get_args
 
 from pydicom import dcmread
 
 from dicom_node.report.objects import Predecessor
-from dicom_node.settings import SRTemplate
+from dicom_node.settings.fields import SRTemplate
 from store.db.database import Database
 from store.files.file_store import FileStore
 from store.rows import results
@@ -18,9 +18,9 @@ TEMPLATES = get_args(SRTemplate)
 def predecessors_of(
     image: Instance, *, revision: int, database: Database, files: FileStore
 ) -> dict[Kind, Predecessor]:
-    """Return the newest earlier report of each template, for PredecessorDocumentsSequence.
+    """Return the newest earlier report of an image for each template (PS3.3 C.17.2).
 
-    One whose file retention has removed is not named: its series can no longer be read.
+    A report whose file retention has removed is left out: its Series Instance UID cannot be read.
     """
     with database.read() as session:
         earlier = results.latest(

@@ -1,4 +1,4 @@
-"""`echonode replay` and `resend`: a study is analysed, or what was parked is sent, once more."""
+"""`echonode replay` analyses a study again; `echonode resend` sends parked deliveries again."""
 
 from contextlib import closing
 
@@ -7,14 +7,15 @@ from rich.console import Console
 from dicom_node.process.clock import utc_now
 from dicom_node.settings import Settings
 from store.db.database import Database
-from store.rows import deliveries, studies
+from store.rows import deliveries, delivery_transitions, studies
 
 
 def replay_study(settings: Settings, study_uid: str) -> int:
-    """Queues the study for the worker.
+    """Queue the next revision of a study for the worker.
 
     Raises:
-        StoreError: the study is unknown or still being worked on, or the database cannot be written.
+        StoreError: the study is unknown or neither DONE nor FAILED, its files were removed, or the
+            database cannot be written.
     """
     with closing(Database(settings.store_url)) as database, database.transaction() as session:
         job = studies.replay(session, study_uid, now=utc_now())
@@ -23,7 +24,7 @@ def replay_study(settings: Settings, study_uid: str) -> int:
 
 
 def resend_parked(settings: Settings, study_uid: str | None) -> int:
-    """Put the parked deliveries of a study, or all, back into the outbox: the same bytes, the same UIDs.
+    """Requeue the parked deliveries of a study, or all; the same files are sent again.
 
     Raises:
         StoreError: the database cannot be written.
@@ -32,6 +33,6 @@ def resend_parked(settings: Settings, study_uid: str | None) -> int:
     with closing(Database(settings.store_url)) as database, database.transaction() as session:
         parked = deliveries.parked(session, study_uid)
         for delivery in parked:
-            deliveries.requeue(session, delivery, now=now)
+            delivery_transitions.requeue(session, delivery, now=now)
     Console().print(f"{len(parked)} to be sent again")
     return 0

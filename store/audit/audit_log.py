@@ -1,7 +1,7 @@
-"""The audit trail: append-only rows, each carrying the hash of the one before.
+"""The audit log: append-only rows, each holding the hash of the row before it.
 
-`record` writes inside the caller's transaction, so an event and the change it tells of are durable
-together or not at all. Write transactions are serial (BEGIN IMMEDIATE), hence so is the chain.
+`record` writes inside the caller's transaction: an event and the change it describes are committed
+together or not at all. Write transactions are serial (BEGIN IMMEDIATE), so the chain has one order.
 
 Events: node.started node.stopped model.loaded association.opened association.rejected association.closed
 association.aborted certificate.expires clock.set_back conflict.file_removed database.restored disk.low
@@ -31,21 +31,21 @@ from store.audit.chain import GENESIS, Row, digest
 from store.db.schema import audit_event_table, utc_text
 
 MAX_TEXT = 128
-"""Longest peer name or UID kept: what a hostile peer sends may be of any length."""
+"""Characters of a peer name or UID that are kept; a peer may send any length."""
 
-# Built once: SQLAlchemy takes longer to put a statement together than SQLite to run it.
+# Built once: SQLAlchemy needs longer to build a statement than SQLite to execute it.
 LAST = (
     select(audit_event_table.c.id, audit_event_table.c.hash).order_by(audit_event_table.c.id.desc()).limit(1)
 )
 INSERT = insert(audit_event_table)
 STORED = [column if column.name != "at" else type_coerce(column, Text) for column in audit_event_table.c]
 FETCH = 1000
-"""Rows fetched at a time when many are read."""
+"""Rows fetched from the database at a time in `stored_rows`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditEvent:
-    """One row of the trail."""
+    """One row of the audit log."""
 
     id: int
     at: datetime
@@ -73,7 +73,19 @@ def record(
     sop_instance_uid: str | None = None,
     detail: Mapping[str, object] | None = None,
 ) -> None:
-    """Append one event; `detail` must hold nothing that names a patient."""
+    """Append one event.
+
+    Args:
+        session: of the transaction that makes the change.
+        event: one of the names in the module's docstring.
+        outcome: "success", "refused" or "failure".
+        at: aware.
+        peer_ae: AE title of the peer; cut to `MAX_TEXT` characters, as the next three are.
+        peer_ip: address of the peer.
+        study_uid: Study Instance UID.
+        sop_instance_uid: SOP Instance UID.
+        detail: JSON values without patient data.
+    """
     last_id, prev_hash = head(session) or (0, GENESIS)
     row = {
         "id": last_id + 1,
@@ -99,16 +111,16 @@ def events(
     limit: int | None = None,
     sealed: Path | None = None,
 ) -> list[AuditEvent]:
-    """Events that match, oldest first; `limit` keeps the newest.
+    """Return the matching events, oldest first.
 
     Args:
         session: reads the database.
-        study_uid: of one study; None: any.
-        event: of one name; None: any.
-        outcome: of one outcome; None: any.
-        since: the time of the oldest.
-        limit: at most so many.
-        sealed: the folder of the segment files, to be read as well; None: the database only.
+        study_uid: only events of this study; None: any.
+        event: only events of this name; None: any.
+        outcome: only events of this outcome; None: any.
+        since: only events at or after this time; None: any.
+        limit: at most this many, the newest; None: all.
+        sealed: folder of the segment files to search too; None: only the database.
 
     Raises:
         SegmentUnreadable: a segment file is missing or damaged.
@@ -128,7 +140,7 @@ def events(
 
 
 def after(session: Session, last_id: int, *, limit: int) -> list[AuditEvent]:
-    """Events with ids above one, oldest first."""
+    """Return at most `limit` events with ids above `last_id`, oldest first."""
     query = (
         select(audit_event_table)
         .where(audit_event_table.c.id > last_id)
@@ -139,7 +151,7 @@ def after(session: Session, last_id: int, *, limit: int) -> list[AuditEvent]:
 
 
 def head(session: Session) -> tuple[int, str] | None:
-    """Id and hash of the last row; None while there is none."""
+    """Return id and hash of the last row; None in an empty table."""
     last = session.execute(LAST).one_or_none()
     return (last.id, last.hash) if last else None
 
@@ -147,7 +159,7 @@ def head(session: Session) -> tuple[int, str] | None:
 def stored_rows(
     session: Session, *, first_id: int | None = None, last_id: int | None = None
 ) -> Iterator[Row]:
-    """Yield rows as they are stored, times as text, in order of their ids; few are in memory at a time."""
+    """Yield rows by ascending id with times as text, as they are hashed; `FETCH` rows are in memory."""
     query = select(*STORED).order_by(audit_event_table.c.id).execution_options(yield_per=FETCH)
     if first_id is not None:
         query = query.where(audit_event_table.c.id >= first_id)
@@ -158,20 +170,20 @@ def stored_rows(
 
 
 def canonical_json(value: object) -> str:
-    """JSON with one spelling per value: sorted keys, no blanks, ASCII; ValueError for NaN and infinity."""
+    """Return JSON with sorted keys, no blanks, ASCII only; ValueError for NaN and infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _sealed_rows(session: Session, folder: Path, since: datetime | None) -> Iterator[Row]:
     for segment in segments.all_segments(session):
-        if since is None or segment.sealed_at >= since:  # its rows are all older than its seal
+        if since is None or segment.sealed_at >= since:  # all rows of a segment are older than its sealing
             yield from segments.read(folder / segment.file_name)
 
 
 def _matching(
     rows: Iterable[Row], since: datetime | None, columns: Mapping[str, str | None]
 ) -> Iterator[AuditEvent]:
-    """The same filter as in the query, for rows as they are stored."""
+    """Apply the filter of `events` to rows as they are stored."""
     filters = {name: value for name, value in columns.items() if value is not None}
     begin = "" if since is None else utc_text(since)
     for row in rows:

@@ -1,7 +1,4 @@
-"""The hash chain of the audit trail: how a row is hashed, and what a look at all rows tells.
-
-Pure: rows come in order of their ids, as they are stored, and findings come out.
-"""
+"""The hash chain of the audit log: the hash of a row, and the check of all rows. No I/O."""
 
 import hashlib
 import json
@@ -11,10 +8,10 @@ from typing import Any, Literal
 
 GENESIS = "0" * 64
 """The hash before the first row."""
-MAX_SUSPECTS = 200
-"""Findings told one by one, and rows tried for having changed places; the rest is counted."""
+MAX_LISTED = 200
+"""Flaws listed one by one, and rows tried for having been moved; further ones are only counted."""
 
-Kind = Literal[
+FlawKind = Literal[
     "edited",
     "inserted",
     "moved",
@@ -22,26 +19,29 @@ Kind = Literal[
     "removed",
     "cut_off",
     "counter",
-    "guard",
+    "trigger",
     "segment",
     "checkpoint",
 ]
 Row = Mapping[str, Any]
+"""A row of `audit_events` by column name, as it is stored: times as text, `detail` as JSON text. In a
+tampered database a column may hold any type."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flaw:
-    """One thing that is wrong with the trail, as a sentence."""
+    """One sign of tampering or loss."""
 
-    kind: Kind
+    kind: FlawKind
     row: int
-    """Id of the row concerned, the first of several; 0 when it concerns none."""
+    """Id of the affected row, the first of several; 0 for none."""
     sentence: str
+    """For the operator."""
 
 
 def digest(prev_hash: str, row: Row) -> str:
-    """Return the hash of a row: over the hash before it and all its other columns."""
-    # repr: a tampered row may hold bytes, and must be reported, not stumbled over.
+    """Return the SHA-256 of `prev_hash` and all columns of a row but the two hashes, in hexadecimal."""
+    # repr: a tampered row may hold bytes, which JSON cannot express.
     content = {name: value for name, value in row.items() if name not in ("prev_hash", "hash")}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=repr)
     return hashlib.sha256(f"{prev_hash}{text}".encode()).hexdigest()
@@ -49,72 +49,76 @@ def digest(prev_hash: str, row: Row) -> str:
 
 @dataclass(kw_only=True)
 class Chain:
-    """Takes rows one after the other and remembers what was wrong, in bounded memory."""
+    """Checks rows in order of their ids and collects flaws, in bounded memory."""
 
     last_id: int = 0
     last_hash: str = GENESIS
     flaws: list[Flaw] = field(default_factory=list)
-    untold: int = 0
-    """Findings beyond the first `MAX_SUSPECTS`."""
-    _last_odd: bool = False
-    _suspects: list[Row] = field(default_factory=list)
+    unlisted: int = 0
+    """Number of flaws beyond the first `MAX_LISTED`."""
+    _last_mismatched: bool = False
+    _mismatched: list[Row] = field(default_factory=list)
+    """Rows whose content does not have their hash."""
     _missing: list[int] = field(default_factory=list)
 
     def extend(self, rows: Iterable[Row]) -> None:
-        """Follow the chain through more rows."""
+        """Check further rows."""
         for row in rows:
             self._follow(row)
 
     def skip_to(self, last_id: int, last_hash: str) -> None:
-        """Go on after rows that cannot be read; what is wrong with them is told elsewhere."""
+        """Continue after rows that cannot be read; the caller adds the flaw."""
         self.last_id, self.last_hash = last_id, last_hash
 
     def close(self, highest_id: int | None) -> list[Flaw]:
-        """Return everything found, by row; `highest_id` is the highest ever given, None when unknown."""
-        self._judge_suspects()
-        self._judge_end(highest_id)
-        found = sorted(self.flaws, key=lambda flaw: flaw.row)
-        if self.untold:
-            found.append(Flaw(kind="edited", row=0, sentence=f"{self.untold} more rows do not fit"))
-        return found
+        """Return all flaws by row id.
 
-    def add(self, kind: Kind, row: int, sentence: str) -> None:
-        """Keep a finding, or count it when there are too many."""
-        if len(self.flaws) < MAX_SUSPECTS:
+        `highest_id` is the highest id that the database ever assigned; None when unknown.
+        """
+        self._classify_mismatched()
+        self._check_end(highest_id)
+        flaws = sorted(self.flaws, key=lambda flaw: flaw.row)
+        if self.unlisted:
+            flaws.append(Flaw(kind="edited", row=0, sentence=f"{self.unlisted} more rows do not fit"))
+        return flaws
+
+    def add(self, kind: FlawKind, row: int, sentence: str) -> None:
+        """List a flaw, or only count it after `MAX_LISTED`."""
+        if len(self.flaws) < MAX_LISTED:
             self.flaws.append(Flaw(kind=kind, row=row, sentence=sentence))
         else:
-            self.untold += 1
+            self.unlisted += 1
 
     def _follow(self, row: Row) -> None:
         number, link, claimed = row["id"], row["prev_hash"], row["hash"]
         gap = number - self.last_id - 1
         if gap > 0:
             self.add("removed", self.last_id + 1, f"{_rows(self.last_id + 1, number - 1)} removed")
-            self._missing += range(self.last_id + 1, min(number, self.last_id + 1 + MAX_SUSPECTS))
+            self._missing += range(self.last_id + 1, min(number, self.last_id + 1 + MAX_LISTED))
         if number <= self.last_id:
             before = f"row {self.last_id} came before" if self.last_id else "ids start at 1"
             self.add("inserted", number, f"row {number} was inserted: {before}")
             return
-        odd = claimed != digest(link, row)
-        if odd:
-            self._suspect(row)
-        elif link != self.last_hash and gap == 0 and not self._last_odd:
+        mismatched = claimed != digest(link, row)
+        if mismatched:
+            self._keep_mismatched(row)
+        elif link != self.last_hash and gap == 0 and not self._last_mismatched:
             self.add("unlinked", number, _unlinked(number))
-        self.last_id, self.last_hash, self._last_odd = number, claimed, odd
+        self.last_id, self.last_hash, self._last_mismatched = number, claimed, mismatched
 
-    def _suspect(self, row: Row) -> None:
-        if len(self._suspects) < MAX_SUSPECTS:
-            self._suspects.append(row)
+    def _keep_mismatched(self, row: Row) -> None:
+        if len(self._mismatched) < MAX_LISTED:
+            self._mismatched.append(row)
         else:
-            self.untold += 1
+            self.unlisted += 1
 
-    def _judge_suspects(self) -> None:
-        """Tell a row that changed its place from one that changed its content."""
-        ids = [row["id"] for row in self._suspects]
-        places = {*ids, *self._missing[:MAX_SUSPECTS], *(n + 1 for n in ids), *(n - 1 for n in ids)}
-        origins = {row["id"]: _origin(row, places) for row in self._suspects}
+    def _classify_mismatched(self) -> None:
+        """Distinguish rows whose id was changed from rows whose content was changed."""
+        ids = [row["id"] for row in self._mismatched]
+        places = {*ids, *self._missing[:MAX_LISTED], *(n + 1 for n in ids), *(n - 1 for n in ids)}
+        origins = {row["id"]: _origin(row, places) for row in self._mismatched}
         taken = set(origins.values())
-        for row in self._suspects:
+        for row in self._mismatched:
             number, origin = row["id"], origins[row["id"]]
             if origin is not None:
                 self.add(
@@ -125,7 +129,7 @@ class Chain:
             else:
                 self.add("edited", number, f"row {number} was edited: its content does not match its hash")
 
-    def _judge_end(self, highest_id: int | None) -> None:
+    def _check_end(self, highest_id: int | None) -> None:
         if (highest_id or 0) < self.last_id:
             self.add("counter", 0, "the counter of rows was set back or removed")
         elif highest_id is not None and highest_id > self.last_id:
@@ -133,7 +137,7 @@ class Chain:
 
 
 def _origin(row: Row, places: Iterable[int]) -> int | None:
-    """Return the id under which this row has the hash that it claims."""
+    """Return the id with which this row has its stored hash; None if it has with none of `places`."""
     fits = (place for place in places if digest(row["prev_hash"], {**row, "id": place}) == row["hash"])
     return next(fits, None)
 

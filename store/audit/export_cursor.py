@@ -1,4 +1,4 @@
-"""How far the audit trail was sent to another machine: the trail itself is the queue, this is the cursor."""
+"""Cursors into the audit log: up to which row each receiver (such as a syslog server) has been sent it."""
 
 from datetime import datetime
 
@@ -12,23 +12,23 @@ from store.db.schema import audit_event_table, audit_export_table
 
 
 def exported_id(session: Session, name: str) -> int:
-    """Id of the last row that the other machine has; 0 when it has none."""
+    """Return the id of the last row that was sent to the receiver `name`; 0 when none was."""
     return session.scalar(select(audit_export_table.c.last_id).where(audit_export_table.c.name == name)) or 0
 
 
 def unsent(session: Session, name: str, *, limit: int) -> list[AuditEvent]:
-    """Return the next rows to be sent, oldest first."""
+    """Return at most `limit` rows that were not sent yet, oldest first."""
     return audit_log.after(session, exported_id(session, name), limit=limit)
 
 
 def oldest_unsent(session: Session, name: str) -> datetime | None:
-    """Return the time of the first row that was not sent; None when all were."""
+    """Return the time of the first row that was not sent yet; None when all were."""
     later = select(audit_event_table.c.at).where(audit_event_table.c.id > exported_id(session, name))
     return session.scalar(later.order_by(audit_event_table.c.id).limit(1))
 
 
 def advance(session: Session, name: str, last_id: int) -> None:
-    """The other machine has all rows up to this one; a cursor never goes back."""
+    """Record that all rows up to `last_id` were sent; a cursor never moves back."""
     session.execute(insert(audit_export_table).on_conflict_do_nothing(), {"name": name, "last_id": last_id})
     behind = (audit_export_table.c.name == name) & (audit_export_table.c.last_id < last_id)
     session.execute(update(audit_export_table).where(behind).values(last_id=last_id))

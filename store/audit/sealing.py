@@ -1,8 +1,7 @@
-"""Retention of the audit trail: rows older than wished move from the database into sealed segments.
+"""Retention of the audit log: old rows move from the database into segment files.
 
-The file is durable first; then one transaction names it, records that, and lets its rows go. A crash
-before that transaction leaves a file whose rows are all still there: the next round makes the very
-same file again.
+The file is made durable first. Then one transaction inserts the segment's row, records the event and
+deletes the audit rows. After a crash in between, the next call writes the same file again.
 """
 
 import re
@@ -20,11 +19,11 @@ from store.db.schema import audit_event_table, audit_segment_table
 from store.errors import StoreError
 
 SEGMENT_ROWS = 20_000
-"""At most so many rows per file: few enough to be deleted in one short transaction."""
+"""Rows per file at most: few enough to be deleted in one short transaction."""
 
 
 class UnsoundRows(StoreError):
-    """Rows of the audit trail that do not fit are not sealed: `echonode audit verify` names them."""
+    """Audit rows that break the hash chain are not sealed; `echonode audit verify` names them."""
 
 
 def seal(
@@ -34,26 +33,26 @@ def seal(
     before: datetime,
     now: datetime,
     exported_id: int | None = None,
-    most: int = SEGMENT_ROWS,
+    max_rows: int = SEGMENT_ROWS,
 ) -> int:
-    """Move the oldest rows into one segment file; return how many, 0 when there are none to move.
+    """Move the oldest rows into one segment file; return how many rows.
 
     Args:
         database: holds the rows.
-        folder: where the files are.
+        folder: of the segment files.
         before: only rows older than this.
-        now: when they are sealed.
-        exported_id: only rows up to this one, which another machine has; None: no other machine is to.
-        most: rows per file.
+        now: the time of sealing.
+        exported_id: only rows up to this id, the last one exported; None: nothing is exported.
+        max_rows: rows per file.
 
     Raises:
-        UnsoundRows: the rows do not continue the chain; they stay where they can be examined.
-        StoreUnavailable: disk or database trouble; the next call does it again.
+        UnsoundRows: the rows do not continue the chain; they stay in the database.
+        StoreUnavailable: disk or database error; call again later.
     """
     with database.read() as session:
         sealed = segments.all_segments(session)
         last_id, last_hash = (sealed[-1].last_id, sealed[-1].last_hash) if sealed else (0, GENESIS)
-        end = _left_over(folder, last_id + 1) or min(_last_older(session, before), last_id + most)
+        end = _unfinished_end(folder, last_id + 1) or min(_last_older(session, before), last_id + max_rows)
         if exported_id is not None:
             end = min(end, exported_id)
         rows = list(audit_log.stored_rows(session, first_id=last_id + 1, last_id=end))
@@ -68,15 +67,15 @@ def seal(
 
 
 def _last_older(session: Session, before: datetime) -> int:
-    """Return the id of the last row before the first one that is not old enough; never the newest row."""
+    """Return the id of the last row before the first one at or after `before`; never the newest row."""
     by_id = audit_event_table.c.id
     young = session.scalar(select(by_id).where(audit_event_table.c.at >= before).order_by(by_id).limit(1))
     newest, _ = audit_log.head(session) or (1, GENESIS)
     return min(young or newest, newest) - 1
 
 
-def _left_over(folder: Path, first_id: int) -> int | None:
-    """Return where the file ends that a crashed round left behind, if it did."""
+def _unfinished_end(folder: Path, first_id: int) -> int | None:
+    """Return the last id of a file that starts with `first_id` and was written before a crash, if any."""
     found = (re.fullmatch(rf"segment-{first_id}-(\d+)\.jsonl\.gz", path.name) for path in folder.glob("*"))
     return next((int(match[1]) for match in found if match), None)
 

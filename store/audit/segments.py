@@ -1,7 +1,7 @@
-"""Sealed segments: old rows of the audit trail, one file each, with its sum in the database.
+"""Segments: files of old audit rows, whose SHA-256 stays in the database.
 
-A file holds one row per line as JSON, oldest first, packed by gzip without name and time, so that
-the same rows make the same bytes.
+A file holds one JSON row per line, oldest first, compressed by gzip without file name and time, so
+that equal rows give equal bytes.
 """
 
 import gzip
@@ -24,12 +24,12 @@ from store.files.fsync import sync
 
 
 class SegmentUnreadable(StoreError):
-    """A segment file of the audit trail is missing or damaged."""
+    """A segment file of the audit log is missing or damaged."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """Rows `first_id` to `last_id`, which moved into a file."""
+    """A file with the audit rows `first_id` to `last_id`."""
 
     first_id: int
     last_id: int
@@ -42,17 +42,17 @@ class Segment:
 
     @property
     def file_name(self) -> str:
-        """The name of the file in the segments' folder."""
+        """The file's name, without folder."""
         return file_name(self.first_id, self.last_id)
 
 
 def file_name(first_id: int, last_id: int) -> str:
-    """Return the name of the file that holds these rows."""
+    """Return the name of the segment file of these rows."""
     return f"segment-{first_id}-{last_id}.jsonl.gz"
 
 
 def all_segments(session: Session) -> list[Segment]:
-    """Return the segments, oldest first."""
+    """Return all segments, oldest first."""
     columns = [column for column in audit_segment_table.c if column.name != "id"]
     query = select(*columns).order_by(audit_segment_table.c.first_id)
     return [Segment(**row) for row in session.execute(query).mappings()]
@@ -62,7 +62,7 @@ def read(path: Path) -> Iterator[Row]:
     """Yield the rows of a segment file, one at a time.
 
     Raises:
-        SegmentUnreadable: the file is missing, or does not hold rows.
+        SegmentUnreadable: the file is missing or holds something else.
     """
     try:
         with gzip.open(path, "rt", encoding="ascii") as lines:
@@ -75,7 +75,7 @@ def read(path: Path) -> Iterator[Row]:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sum of a segment file.
+    """Return the SHA-256 of a segment file in hexadecimal.
 
     Raises:
         SegmentUnreadable: the file is missing or cannot be read.
@@ -88,7 +88,7 @@ def sha256_of(path: Path) -> str:
 
 
 def write(path: Path, rows: Iterable[Row]) -> None:
-    """Write a segment file; on return it is durable under its name.
+    """Write a segment file; on return file and folder are synced to disk.
 
     Raises:
         StoreUnavailable: the disk is full, read-only or failing.

@@ -1,4 +1,4 @@
-"""Is the audit trail as it was written? Every row of every segment and of the database is looked at."""
+"""Verification of the audit log: every row of the database and of the segment files is checked."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from store.audit.segments import Segment, SegmentUnreadable
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What someone wrote down elsewhere: at this time the last row was this one."""
+    """Id and hash of the last row at a time, kept outside the database."""
 
     at: datetime
     id: int
@@ -24,59 +24,62 @@ class Checkpoint:
 
 @dataclass(kw_only=True)
 class CheckpointComparison:
-    """Compares passing rows with checkpoints."""
+    """Compares rows with checkpoints."""
 
     checkpoints: Sequence[Checkpoint] = ()
-    agreed: Checkpoint | None = None
-    """The last checkpoint that fits."""
-    denied: list[Checkpoint] = field(default_factory=list)
-    _seen: int = 0
+    last_match: Checkpoint | None = None
+    mismatches: list[Checkpoint] = field(default_factory=list)
+    """Checkpoints whose row has another hash."""
+    _highest_id: int = 0
 
-    def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Pass rows on."""
+    def compare(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield the rows unchanged, comparing each with its checkpoints."""
         expected: dict[int, list[Checkpoint]] = {}
         for each in self.checkpoints:
             expected.setdefault(each.id, []).append(each)
         for row in rows:
             for each in expected.get(row["id"], ()):
                 if each.hash == row["hash"]:
-                    self.agreed = each
+                    self.last_match = each
                 else:
-                    self.denied.append(each)
-            self._seen = max(self._seen, row["id"])
+                    self.mismatches.append(each)
+            self._highest_id = max(self._highest_id, row["id"])
             yield row
 
-    def add_findings_to(self, chain: Chain) -> None:
-        """Tell of the first checkpoint that rows deny, and of rows that are no longer there."""
-        if self.denied:
-            first, since = self.denied[0], self.agreed.id if self.agreed else 0
+    def add_flaws_to(self, chain: Chain) -> None:
+        """Add a flaw for the first mismatch, and one for checkpoints of rows that no longer exist."""
+        if self.mismatches:
+            first, since = self.mismatches[0], self.last_match.id if self.last_match else 0
             span = f"rows {since + 1} to {first.id}" if since < first.id else f"row {first.id}"
             said = f"the checkpoint of {first.at:%Y-%m-%d %H:%M:%S} has another hash for row {first.id}"
             chain.add("checkpoint", first.id, f"{span} were rewritten: {said}")
-        beyond = [each for each in self.checkpoints if each.id > self._seen]
+        beyond = [each for each in self.checkpoints if each.id > self._highest_id]
         if beyond:
             last = max(beyond, key=lambda each: each.id)
             said = f"the checkpoint of {last.at:%Y-%m-%d %H:%M:%S} knows row {last.id}"
-            chain.add("checkpoint", self._seen + 1, f"rows after {self._seen} were cut off: {said}")
+            sentence = f"rows after {self._highest_id} were cut off: {said}"
+            chain.add("checkpoint", self._highest_id + 1, sentence)
 
 
 def verify(
     session: Session, *, sealed: Path | None = None, checkpoints: Sequence[Checkpoint] = ()
 ) -> list[Flaw]:
-    """Return what is wrong with the trail, by row; empty when it is sound.
+    """Return all flaws of the audit log by row id; an empty list means it is intact.
 
     Args:
         session: reads the database.
-        sealed: the folder of the segment files; None: not looked into.
-        checkpoints: what the trail is compared with.
+        sealed: folder of the segment files; None: they are not read.
+        checkpoints: compared with the rows.
     """
     chain, comparison = Chain(), CheckpointComparison(checkpoints=checkpoints)
     for name in triggers.missing(session):
-        chain.add("guard", 0, f"the trigger {name} is missing or was changed: rows can be changed unhindered")
+        chain.add(
+            "trigger", 0, f"the trigger {name} is missing or was changed: rows can be changed unhindered"
+        )
     for segment in segments.all_segments(session):
         _follow_segment(segment, chain, comparison, sealed)
-    chain.extend(comparison.watch(audit_log.stored_rows(session)))
-    comparison.add_findings_to(chain)
+    chain.extend(comparison.compare(audit_log.stored_rows(session)))
+    comparison.add_flaws_to(chain)
     return chain.close(_highest_id(session))
 
 
@@ -98,7 +101,7 @@ def _follow_file(segment: Segment, chain: Chain, comparison: CheckpointCompariso
     try:
         if segments.sha256_of(path) != segment.sha256:
             chain.add("segment", segment.first_id, f"the segment file {path.name} was changed")
-        chain.extend(comparison.watch(segments.read(path)))
+        chain.extend(comparison.compare(segments.read(path)))
     except SegmentUnreadable as error:
         rows = f"rows {segment.first_id} to {segment.last_id} cannot be checked"
         chain.add("segment", segment.first_id, f"{error}: {rows}")

@@ -1,4 +1,4 @@
-"""One SQLite file, several processes: short transactions, one writer at a time."""
+"""The SQLite database of a node: transactions of several processes, migrations, integrity check."""
 
 import sqlite3
 import time
@@ -25,17 +25,17 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 DAMAGED = "the database {path} is damaged ({what}); stop the node and run `echonode restore BACKUP`"
 DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 START_CHECK_S = 1.0
-"""Longest look for damage before listening: some 270 MB. The worker, for which nobody waits, looks at all."""
+"""Time limit of the receiver's integrity check, enough for about 270 MB. The worker checks without limit."""
 PROGRESS_STEPS = 100_000
-"""Steps of SQLite's machine between two looks at the clock; some milliseconds."""
+"""Virtual machine instructions of SQLite between two checks of the time limit: some milliseconds."""
 
 
 class Database:
-    """The rows of one node; `upgrade` must have run once before anything is read or written.
+    """One SQLite file in WAL mode; `upgrade` must have run once before anything is read or written.
 
     Args:
         url: `sqlite:////absolute/path/of/the.db`, on a local disk.
-        busy_timeout_s: how long to wait for another writer before `StoreUnavailable`.
+        busy_timeout_s: seconds to wait for another writer before `StoreUnavailable`.
 
     Raises:
         StoreError: the URL names no SQLite file.
@@ -50,17 +50,16 @@ class Database:
             raise StoreError(f"{parsed.render_as_string()} is not the URL of an SQLite file")
         self.path = Path(str(parsed.database)).absolute()
         self._busy_timeout_s = busy_timeout_s
-        # A pool of one is the queue in which the threads of this process wait for their turn to write.
+        # One connection: the threads of this process queue for it, so only one of them writes.
         self._writer = self._engine("BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
         self._reader = self._engine("BEGIN", pool_size=5, max_overflow=20, query_only=True)
 
     def upgrade(self) -> None:
-        """Create the file and its tables, or bring them to this version; several processes may do so at once.
+        """Create the file, or migrate its tables to this version; several processes may call it at once.
 
         Raises:
-            StoreUnavailable: the folder cannot be written, another process holds the database, or it is
-                damaged.
-            StoreError: the tables are those of a newer version, or the file is on a network file system.
+            StoreUnavailable: the folder cannot be written, or the database is locked or damaged.
+            StoreError: the tables are of a newer version, or the file is on a network file system.
         """
         self._require_local_disk()
         config = Config()
@@ -68,7 +67,7 @@ class Database:
         config.set_main_option("path_separator", "os")
         self._create()
         try:
-            # The whole upgrade is one write transaction: who comes second waits, and finds it done.
+            # One write transaction: a second process waits for it and then has nothing to migrate.
             with self._translated(), self._writer.begin() as connection:
                 config.attributes["connection"] = connection
                 alembic.command.upgrade(config, "head")
@@ -76,49 +75,49 @@ class Database:
             raise StoreError(f"{self.path} was not made by this version or an older one: {error}") from error
 
     def check(self, *, limit_s: float | None = None) -> bool:
-        """Look for damage: every page, every row, but not whether indexes agree (PRAGMA quick_check).
+        """Run SQLite's integrity check without that of the indexes (PRAGMA quick_check).
 
         Args:
-            limit_s: stop after this many seconds, with what was found so far.
+            limit_s: stop after this many seconds; None: no limit.
 
         Returns:
-            Whether all was looked at.
+            True when the check was completed within the limit.
 
         Raises:
-            StoreUnavailable: the database is damaged or gone.
+            StoreUnavailable: the database is damaged or missing.
         """
         deadline = None if limit_s is None else time.monotonic() + limit_s
         try:
             with closing(self._connect(query_only=True)) as connection:
                 if deadline is not None:
                     connection.set_progress_handler(lambda: time.monotonic() > deadline, PROGRESS_STEPS)
-                wrong = complaints(connection)
+                errors = integrity_errors(connection)
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 return False
-            raise StoreUnavailable(self._words(error)) from error
-        if wrong:
-            raise StoreUnavailable(DAMAGED.format(path=self.path, what=wrong[0]))
+            raise StoreUnavailable(self._message(error)) from error
+        if errors:
+            raise StoreUnavailable(DAMAGED.format(path=self.path, what=errors[0]))
         return True
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """A session that may write; commits at the end, rolls back on any exception.
+        """Open a session that may write; commits at the end, rolls back on any exception.
 
-        Not re-entrant: a second one inside the first waits for itself until the timeout.
+        Not re-entrant: a nested one waits for the outer one until the timeout.
 
         Raises:
-            StoreUnavailable: database locked, full, read-only, damaged or gone.
+            StoreUnavailable: database locked, full, read-only, damaged or missing.
         """
         with self._translated(), Session(self._writer) as session, session.begin():
             yield session
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that sees one consistent state and cannot write.
+        """Open a session that reads one consistent snapshot and cannot write.
 
         Raises:
-            StoreUnavailable: database damaged or gone, or a write was tried.
+            StoreUnavailable: database damaged or missing, or a write was tried.
         """
         with self._translated(), Session(self._reader) as session:
             yield session
@@ -136,7 +135,7 @@ class Database:
                 "put the database on a local disk"
             )
 
-    def _words(self, error: BaseException | None) -> str:
+    def _message(self, error: BaseException | None) -> str:
         if getattr(error, "sqlite_errorcode", None) in DAMAGE_CODES:
             return DAMAGED.format(path=self.path, what=error)
         return str(error)
@@ -150,7 +149,7 @@ class Database:
         except OSError as error:
             raise StoreUnavailable(f"{self.path}: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise StoreUnavailable(f"{self.path}: {self._words(error)}") from error
+            raise StoreUnavailable(f"{self.path}: {self._message(error)}") from error
 
     def _engine(self, begin: str, *, query_only: bool = False, **pool: int) -> Engine:
         engine = create_engine(
@@ -166,12 +165,12 @@ class Database:
             connection.exec_driver_sql(begin)
 
         @event.listens_for(engine, "connect")
-        def _remember(_: Any, record: Any) -> None:
+        def _store_inode(_: Any, record: Any) -> None:
             record.info["inode"] = self._inode()
 
         @event.listens_for(engine, "checkout")
-        def _still_there(_: Any, record: Any, __: Any) -> None:
-            # SQLite goes on writing happily to a file that was removed or replaced.
+        def _compare_inode(_: Any, record: Any, __: Any) -> None:
+            # SQLite reports no error when it writes to a file that was removed or replaced.
             if record.info["inode"] != self._inode():
                 raise DisconnectionError
 
@@ -182,7 +181,7 @@ class Database:
             f"file:{quote(str(self.path))}?mode=rw",
             uri=True,
             timeout=self._busy_timeout_s,
-            isolation_level=None,  # we say BEGIN ourselves
+            isolation_level=None,  # `_engine` issues BEGIN
             check_same_thread=False,  # the pool hands a connection to one thread at a time
         )
         try:
@@ -207,13 +206,13 @@ class Database:
         except PoolTimeout as error:
             raise StoreUnavailable(str(error)) from error
         except DatabaseError as error:
-            # Integrity and programming errors are ours, not the disk's.
+            # Integrity and programming errors are bugs, not trouble of the disk.
             if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
                 raise
-            raise StoreUnavailable(self._words(error.orig)) from error
+            raise StoreUnavailable(self._message(error.orig)) from error
 
 
-def complaints(connection: sqlite3.Connection) -> list[str]:
-    """What SQLite finds wrong with its file; sqlite3.DatabaseError when it cannot even look."""
-    found = [str(row[0]) for row in connection.execute("PRAGMA quick_check")]
-    return [] if found == ["ok"] else found
+def integrity_errors(connection: sqlite3.Connection) -> list[str]:
+    """Return the errors that PRAGMA quick_check reports; sqlite3.DatabaseError if it cannot run."""
+    lines = [str(row[0]) for row in connection.execute("PRAGMA quick_check")]
+    return [] if lines == ["ok"] else lines

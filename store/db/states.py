@@ -1,6 +1,6 @@
-"""What each kind of row can be, how it may begin, and the moves between.
+"""The states of each kind of row, its initial states and its legal transitions.
 
-The database enforces the same tables by triggers (migrations); a test compares the two.
+Triggers of the database (migrations) enforce the same tables; a test compares the two.
 """
 
 from collections.abc import Mapping
@@ -11,84 +11,84 @@ from store.errors import IllegalTransition
 
 
 class InstanceState(StrEnum):
-    """What became of one received instance."""
+    """Result of the analysis of one received instance."""
 
     RECEIVED = "RECEIVED"
-    """Stored; to be analysed."""
+    """Stored; not analysed yet."""
     MEASURED = "MEASURED"
-    """At least one M-mode strip of it gave numbers."""
+    """At least one of its M-mode strips was measured."""
     NOT_MEASURED = "NOT_MEASURED"
-    """Analysed without numbers; the row says why."""
+    """Analysed without a measurement; the row holds the reason."""
     KEPT = "KEPT"
-    """Stored and never analysed: SR, PR and the like."""
+    """Stored and never analysed: SR, presentation states and other classes."""
     OWN = "OWN"
-    """One of our own results, coming back from a PACS."""
+    """A result of this node that came back from a PACS."""
 
 
 class StudyState(StrEnum):
-    """Where a study is on its way from the scanner to the PACS."""
+    """Progress of a study revision."""
 
     RECEIVING = "RECEIVING"
-    """Images may still come."""
+    """Further images may come."""
     READY = "READY"
-    """Complete; a job waits."""
+    """Complete; its job is QUEUED."""
     PROCESSING = "PROCESSING"
-    """A worker has its job."""
+    """Its job is RUNNING."""
     DONE = "DONE"
-    """Every image was analysed and its results are in the outbox."""
+    """Every image was analysed and the results are in the outbox."""
     FAILED = "FAILED"
-    """Its job was given up."""
+    """Its job is DEAD."""
 
 
 class JobState(StrEnum):
-    """Where the analysis of one study revision is."""
+    """Progress of the analysis of one study revision."""
 
     QUEUED = "QUEUED"
     """Waits for a worker."""
     RUNNING = "RUNNING"
-    """A worker has it."""
+    """Claimed by a worker."""
     DONE = "DONE"
     """Finished."""
     DEAD = "DEAD"
-    """Given up after too many attempts."""
+    """Failed in as many attempts as the settings allow."""
 
 
 class DeliveryState(StrEnum):
-    """Where one result is on its way to one destination."""
+    """Progress of the delivery of one result to one destination."""
 
     PENDING = "PENDING"
-    """To be sent, now or at its next attempt."""
+    """To be sent at `next_attempt_at`."""
     DELIVERED = "DELIVERED"
-    """The destination took it, and is not asked for more."""
+    """C-STORE succeeded, and the destination is not asked for storage commitment."""
     SENT = "SENT"
-    """The destination took it; it is asked to confirm that it keeps it (storage commitment)."""
+    """C-STORE succeeded; storage commitment is not confirmed yet."""
     COMMITTED = "COMMITTED"
-    """The destination confirmed that it keeps it."""
+    """The destination confirmed storage commitment."""
     DEAD = "DEAD"
-    """Parked: refused for good, or given up after too long."""
+    """Parked: refused permanently, or unsuccessful for too long."""
 
 
 class RequestState(StrEnum):
-    """Where a storage commitment request of ours is."""
+    """Progress of a storage commitment request from this node to a destination."""
 
     ASKED = "ASKED"
-    """Recorded, and perhaps sent; an answer counts whenever it comes."""
+    """Recorded and perhaps sent; the N-EVENT-REPORT may come at any time."""
     ANSWERED = "ANSWERED"
-    """The destination has reported."""
+    """The N-EVENT-REPORT has come."""
 
 
 class ReportState(StrEnum):
-    """Where the answer to a peer's storage commitment request is."""
+    """Progress of the N-EVENT-REPORT that answers a peer's storage commitment request."""
 
     PENDING = "PENDING"
-    """To be reported, now or at its next attempt."""
+    """To be sent at `next_attempt_at`."""
     REPORTED = "REPORTED"
-    """The peer took the report."""
+    """The peer answered it with success."""
     DEAD = "DEAD"
-    """Given up: the peer cannot be reached with it."""
+    """Abandoned: the peer refused it or could not be reached for too long."""
 
 
-# One table per enum: members of different enums compare equal when they are spelled alike.
+# One table per enum: members of different StrEnums with the same text compare equal.
 LEGAL_TRANSITIONS: Mapping[type[StrEnum], Mapping[StrEnum, frozenset[StrEnum]]] = {
     InstanceState: {
         InstanceState.RECEIVED: frozenset({InstanceState.MEASURED, InstanceState.NOT_MEASURED}),
@@ -125,7 +125,7 @@ LEGAL_TRANSITIONS: Mapping[type[StrEnum], Mapping[StrEnum, frozenset[StrEnum]]] 
     },
     ReportState: {
         ReportState.PENDING: frozenset({ReportState.REPORTED, ReportState.DEAD}),
-        # A peer that asks once more in the same transaction gets another report.
+        # A peer that repeats a Transaction UID gets another report.
         ReportState.REPORTED: frozenset({ReportState.PENDING}),
         ReportState.DEAD: frozenset({ReportState.PENDING}),
     },
@@ -144,10 +144,10 @@ State = TypeVar("State", InstanceState, StudyState, JobState, DeliveryState, Req
 
 
 def check_transition(old: State, new: State) -> None:
-    """Allow a legal move.
+    """Check a transition against `LEGAL_TRANSITIONS`.
 
     Raises:
-        IllegalMove: `LEGAL_MOVES` has no way from `old` to `new`.
+        IllegalTransition: it is not among them.
     """
     if new not in LEGAL_TRANSITIONS[type(old)][old]:
         raise IllegalTransition(f"{type(old).__name__}: {old} -> {new}")

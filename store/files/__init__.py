@@ -1,1 +1,1 @@
-"""Files that survive a crash."""
+"""Durable files: the object store, digests, fsync, kinds of file systems."""

@@ -1,4 +1,4 @@
-"""On what kind of file system a path lies (Linux)."""
+"""Detection of network file systems (Linux)."""
 
 import re
 from pathlib import Path, PurePosixPath
@@ -8,15 +8,15 @@ MOUNTINFO = Path("/proc/self/mountinfo")
 NETWORK_TYPES = re.compile(
     r"nfs\d?|cifs|smb\d?|smbfs|ncpfs|afs|ceph|lustre|gpfs|glusterfs|gfs2|9p|fuse(\..+)?"
 )
-"""SQLite's locks or its shared memory do not work there. FUSE: whatever is behind it, memory is not shared
-between processes; a local disk of another system (`fuseblk`) is none of these."""
+"""File system types on which SQLite's locks or shared memory do not work. FUSE: no memory shared between
+processes, whatever is behind it; `fuseblk`, a local disk with a foreign file system, does not match."""
 
 
 def network_type(path: Path, *, mountinfo: str | None = None) -> str | None:
-    """Name the file system of `path` when SQLite cannot be trusted with it; None when it can.
+    """Return the file system type of `path` if SQLite may lose data on it, else None.
 
-    `mountinfo` is the text of proc(5) /proc/pid/mountinfo; without one, on other systems than Linux,
-    nothing is known and None returned.
+    `mountinfo` is the text of /proc/pid/mountinfo (proc(5)), read when None. On systems without that
+    file the type is unknown and None is returned.
     """
     if mountinfo is None:
         if not MOUNTINFO.exists():
@@ -27,7 +27,7 @@ def network_type(path: Path, *, mountinfo: str | None = None) -> str | None:
 
 
 def _type_of(path: PurePosixPath, mountinfo: str) -> str:
-    """The type of the longest mount point above the path; of equal ones the last, which hides the others."""
+    """Return the type of the longest mount point above the path; of equal ones the last one counts."""
     best, found = -1, ""
     for line in mountinfo.splitlines():
         fields, _, rest = line.partition(" - ")

@@ -1,4 +1,4 @@
-"""What it takes to be on the disk: a file is synced, and so is the folder that names it."""
+"""Writing files that survive a crash: a file is synced to disk, and so is the folder that names it."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def sync(path: Path) -> None:
-    """Wait until a file or a folder is on the disk; raises OSError."""
+    """Wait until a file, or the entries of a folder, are on the disk; raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -16,7 +16,7 @@ def sync(path: Path) -> None:
 
 
 def publish(data: bytes, path: Path, *, mode: int) -> None:
-    """Make a new file that is there as a whole or not at all; of two that do so at once the first wins.
+    """Create a file atomically and sync it; an existing file, or one created meanwhile, is left as it is.
 
     Raises OSError.
     """

@@ -1,1 +1,1 @@
-"""Rows, one noun a module."""
+"""The rows of the database: one module per kind of row, without SQL outside of it."""

@@ -1,4 +1,4 @@
-"""What waits: for how long already, and until when."""
+"""Unfinished rows of all kinds: how many there are, how old they are, and when they are tried again."""
 
 from datetime import datetime, timedelta
 
@@ -27,7 +27,7 @@ WAITING = {
         (ReportState.PENDING,),
     ),
 }
-"""Since when a row waits, and in which states it does."""
+"""Of each kind of row: the column with the start of its waiting time, and the states in which it waits."""
 STATES = {
     "study": study_table.c.state,
     "instance": instance_table.c.state,
@@ -37,7 +37,7 @@ STATES = {
 
 
 def ages(session: Session, *, now: datetime) -> dict[str, timedelta]:
-    """How long the oldest unfinished row of each kind waits; zero when none does."""
+    """Return the waiting time of the oldest unfinished row of each kind; zero when there is none."""
     since = {
         what: session.scalar(select(func.min(begin)).where(state.in_(waits)))
         for what, (begin, state, waits) in WAITING.items()
@@ -46,7 +46,7 @@ def ages(session: Session, *, now: datetime) -> dict[str, timedelta]:
 
 
 def counts(session: Session) -> dict[tuple[str, str], int]:
-    """Number of rows by kind and state; a state without rows is left out."""
+    """Return the number of rows by kind and state; a state without rows is left out."""
     found: dict[tuple[str, str], int] = {}
     for what, column in STATES.items():
         query = select(type_coerce(column, Text), func.count()).group_by(column)
@@ -55,16 +55,16 @@ def counts(session: Session) -> dict[tuple[str, str], int]:
 
 
 def audit_rows(session: Session) -> int:
-    """The number of the newest audit row: how many were ever written."""
+    """Return the number of audit rows ever written, which is the id of the newest."""
     return session.scalar(select(func.max(audit_event_table.c.id))) or 0
 
 
 def pull_forward(
     session: Session, *, now: datetime, delivery_wait: timedelta, job_wait: timedelta
 ) -> dict[str, int]:
-    """Let everything be tried now that would wait longer than these times; return how many of each.
+    """Make rows due now whose next attempt is further ahead than these times; return how many of each kind.
 
-    The clock must have been set back since they began to wait.
+    Called after the clock was set back: their next attempts were computed before.
     """
     rows = {
         "deliveries": session.execute(

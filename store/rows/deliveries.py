@@ -1,41 +1,39 @@
 """Deliveries: the outbox, one row per result and destination."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from store.audit import audit_log
-from store.db.schema import delivery_table, result_table, utc_text
-from store.db.states import DeliveryState, check_transition
-from store.errors import IllegalTransition, NotFound
+from store.db.schema import delivery_table, result_table
+from store.db.states import DeliveryState
+from store.rows.queries import count_by_state
 
 LONGEST_WAIT = timedelta(days=1)
-"""No row waits longer: a time further ahead was written before the clock was set back."""
+"""A `next_attempt_at` further ahead was written before the clock was set back: the row is due."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """One object on its way to one destination."""
+    """One result and its destination, as they were when they were read."""
 
     id: int
     destination: str
-    """The name of the destination in the settings."""
+    """Name of the destination in the settings."""
     state: DeliveryState
     attempts: int
-    """How often it was tried since `waiting_since`."""
+    """Attempts since `waiting_since`."""
     next_attempt_at: datetime
-    """When it is sent (PENDING) or asked for (SENT)."""
+    """When it is sent (PENDING), or storage commitment is requested (SENT)."""
     last_status: int | None
-    """DIMSE status of the last answer; None if there was none."""
+    """DIMSE status of the last C-STORE response; None if none came."""
     error: str | None
     waiting_since: datetime
-    """When it was made, or taken out of the parked ones."""
+    """When the row was made or last requeued."""
     asks: int
-    """How often the destination was asked for commitment since it took the object."""
+    """Number of storage commitment requests since the destination took the object."""
     study_uid: str
     sop_instance_uid: str
     sop_class_uid: str
@@ -46,13 +44,10 @@ class Delivery:
 def due(
     session: Session, *, now: datetime, destination: str | None = None, limit: int = 50
 ) -> list[Delivery]:
-    """What may be sent now, oldest first: per destination and study only the head of the line.
+    """Return the PENDING deliveries to send now, oldest first; `destination` None: to any.
 
-    `destination` None means any.
-
-    Later objects of the study wait while an earlier one is PENDING, so that a PACS never sees a
-    revision before the one it replaces; a parked (DEAD) one, or one that was taken and is not yet
-    committed (SENT), does not hold them up.
+    Of each study and destination only the first PENDING one, so that a PACS never gets a revision
+    before the one it replaces. DEAD and SENT ones do not block those after them.
     """
     heads = (
         select(func.min(delivery_table.c.id))
@@ -60,146 +55,40 @@ def due(
         .where(delivery_table.c.state == DeliveryState.PENDING)
         .group_by(delivery_table.c.destination, result_table.c.study_uid)
     )
-    return _fetch(session, _rows(now, destination, limit).where(delivery_table.c.id.in_(heads)))
+    return _fetch(session, _due(now, destination, limit).where(delivery_table.c.id.in_(heads)))
 
 
 def to_be_committed(
     session: Session, *, now: datetime, destination: str | None = None, limit: int = 500
 ) -> list[Delivery]:
-    """What a destination took and is to be asked for now, oldest first."""
-    query = _rows(now, destination, limit).where(delivery_table.c.state == DeliveryState.SENT)
+    """Return the SENT deliveries whose commitment is to be requested now, oldest first."""
+    query = _due(now, destination, limit).where(delivery_table.c.state == DeliveryState.SENT)
     return _fetch(session, query)
 
 
-def by_id(session: Session, numbers: Select[Any]) -> list[Delivery]:
-    """The deliveries whose numbers a query finds, oldest first."""
-    return _fetch(session, _joined().where(delivery_table.c.id.in_(numbers)))
-
-
-def delivered(session: Session, delivery: Delivery, *, status: int, now: datetime) -> None:
-    """The destination took it, and that is enough.
-
-    Raises:
-        NotFound: no such delivery.
-        IllegalMove: it is not PENDING.
-    """
-    _attempted(session, delivery, now, DeliveryState.DELIVERED, last_status=status, error=None)
-
-
-def sent(session: Session, delivery: Delivery, *, status: int, now: datetime) -> None:
-    """The destination took it, and is to be asked to confirm that it keeps it.
-
-    Raises:
-        NotFound: no such delivery.
-        IllegalMove: it is not PENDING.
-    """
-    ask = {"asks": 0, "next_attempt_at": now}
-    _attempted(session, delivery, now, DeliveryState.SENT, last_status=status, error=None, **ask)
-
-
-def retry_later(
-    session: Session,
-    delivery: Delivery,
-    *,
-    error: str,
-    status: int | None,
-    next_attempt_at: datetime,
-    now: datetime,
-) -> None:
-    """The attempt failed; try again at a time.
-
-    Raises:
-        NotFound: no such delivery.
-        IllegalMove: it is not PENDING.
-    """
-    _require(session, delivery, DeliveryState.PENDING)
-    values: dict[str, Any] = {"attempts": delivery.attempts + 1, "last_status": status, "error": error}
-    values["next_attempt_at"] = next_attempt_at
-    _write(session, delivery, values)
-    _record(session, delivery, now, "retry", **values)
-
-
-def park(session: Session, delivery: Delivery, *, error: str, status: int | None, now: datetime) -> None:
-    """Give it up: refused for good, or tried for too long.
-
-    Raises:
-        NotFound: no such delivery.
-        IllegalMove: it is neither PENDING nor SENT.
-    """
-    tried = delivery.attempts + (delivery.state is DeliveryState.PENDING)
-    _move(session, delivery, now, DeliveryState.DEAD, "dead", attempts=tried, last_status=status, error=error)
-
-
-def committed(session: Session, delivery: Delivery, *, now: datetime) -> None:
-    """The destination confirmed that it keeps it.
-
-    Raises:
-        NotFound: no such delivery.
-        IllegalMove: it is not SENT.
-    """
-    _move(session, delivery, now, DeliveryState.COMMITTED, "committed", error=None)
-
-
-def resend(
-    session: Session, delivery: Delivery, *, error: str, next_attempt_at: datetime, now: datetime
-) -> None:
-    """The destination does not keep it, or does not say so: send it again, the same bytes, at a time.
-
-    Raises:
-        NotFound: no such delivery.
-        IllegalMove: it is not SENT.
-    """
-    _require(session, delivery, DeliveryState.SENT)
-    again = {"next_attempt_at": next_attempt_at}
-    _move(session, delivery, now, DeliveryState.PENDING, "resend", error=error, **again)
-
-
-def requeue(session: Session, delivery: Delivery, *, now: datetime) -> None:
-    """Try a parked delivery again, as patiently as the first time.
-
-    Raises:
-        NotFound: no such delivery.
-        IllegalMove: it is not DEAD.
-    """
-    _require(session, delivery, DeliveryState.DEAD)
-    fresh = {"attempts": 0, "asks": 0, "waiting_since": now, "next_attempt_at": now}
-    _move(session, delivery, now, DeliveryState.PENDING, "requeued", **fresh)
-
-
-def asked(session: Session, delivery: Delivery, *, ask_again_at: datetime) -> None:
-    """The destination is asked for commitment now; without an answer it is asked again at a time."""
-    _write(session, delivery, {"next_attempt_at": ask_again_at, "asks": delivery.asks + 1})
-
-
-def not_asked(session: Session, delivery: Delivery, *, error: str, next_attempt_at: datetime) -> None:
-    """The destination could not be asked: try again at a time.
-
-    `delivery` as it was before it was `asked`. The caller records it, once for the whole request.
-    """
-    values = {"attempts": delivery.attempts + 1, "error": error, "next_attempt_at": next_attempt_at}
-    _write(session, delivery, {**values, "asks": delivery.asks})
+def by_id(session: Session, ids: Select[Any]) -> list[Delivery]:
+    """Return the deliveries whose ids a query selects, oldest first."""
+    return _fetch(session, _with_result().where(delivery_table.c.id.in_(ids)))
 
 
 def parked(session: Session, study_uid: str | None = None) -> list[Delivery]:
-    """The DEAD deliveries, of one study or all, oldest first."""
-    query = _joined().where(delivery_table.c.state == DeliveryState.DEAD)
+    """Return the DEAD deliveries, oldest first; `study_uid` None: of all studies."""
+    query = _with_result().where(delivery_table.c.state == DeliveryState.DEAD)
     return _fetch(session, query if study_uid is None else query.where(result_table.c.study_uid == study_uid))
 
 
 def counts(session: Session) -> dict[str, int]:
-    """Number of deliveries in each state."""
-    query = select(delivery_table.c.state, func.count().label("number")).group_by(delivery_table.c.state)
-    found = {row.state: row.number for row in session.execute(query)}
-    return {state.value: found.get(state, 0) for state in DeliveryState}
+    """Return the number of deliveries in each state."""
+    return count_by_state(session, delivery_table.c.state, DeliveryState)
 
 
-def _rows(now: datetime, destination: str | None, limit: int) -> Select[Any]:
+def _due(now: datetime, destination: str | None, limit: int) -> Select[Any]:
     at = delivery_table.c.next_attempt_at
-    query = _joined().where(or_(at <= now, at > now + LONGEST_WAIT)).limit(limit)
+    query = _with_result().where(or_(at <= now, at > now + LONGEST_WAIT)).limit(limit)
     return query if destination is None else query.where(delivery_table.c.destination == destination)
 
 
-def _joined() -> Select[Any]:
+def _with_result() -> Select[Any]:
     columns = [column for column in delivery_table.c if column.name != "result_id"]
     of_result = (
         result_table.c.study_uid,
@@ -212,51 +101,3 @@ def _joined() -> Select[Any]:
 
 def _fetch(session: Session, query: Select[Any]) -> list[Delivery]:
     return [Delivery(**row) for row in session.execute(query).mappings()]
-
-
-def _attempted(
-    session: Session, delivery: Delivery, now: datetime, new: DeliveryState, **changes: Any
-) -> None:
-    _move(session, delivery, now, new, str(new).lower(), attempts=delivery.attempts + 1, **changes)
-
-
-def _move(
-    session: Session, delivery: Delivery, now: datetime, new: DeliveryState, event: str, **changes: Any
-) -> None:
-    check_transition(_state(session, delivery), new)
-    _write(session, delivery, {"state": new, **changes})
-    _record(session, delivery, now, event, **changes)
-
-
-def _require(session: Session, delivery: Delivery, expected: DeliveryState) -> None:
-    if (state := _state(session, delivery)) is not expected:
-        raise IllegalTransition(f"delivery {delivery.id} is {state}, not {expected}")
-
-
-def _state(session: Session, delivery: Delivery) -> DeliveryState:
-    query = select(delivery_table.c.state).where(delivery_table.c.id == delivery.id)
-    state: DeliveryState | None = session.scalar(query)
-    if state is None:
-        raise NotFound(f"no delivery {delivery.id}")
-    return state
-
-
-def _write(session: Session, delivery: Delivery, values: Mapping[str, Any]) -> None:
-    session.execute(update(delivery_table).where(delivery_table.c.id == delivery.id).values(values))
-
-
-def _record(session: Session, delivery: Delivery, now: datetime, event: str, **said: Any) -> None:
-    detail: dict[str, object] = {"destination": delivery.destination}
-    if "last_status" in said:
-        status = said.pop("last_status")
-        detail["status"] = None if status is None else f"0x{status:04X}"
-    detail |= {key: utc_text(value) if isinstance(value, datetime) else value for key, value in said.items()}
-    audit_log.record(
-        session,
-        f"delivery.{event}",
-        "failure" if event in {"retry", "dead", "resend"} else "success",
-        at=now,
-        study_uid=delivery.study_uid,
-        sop_instance_uid=delivery.sop_instance_uid,
-        detail=detail,
-    )

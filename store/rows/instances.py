@@ -1,4 +1,4 @@
-"""Received instances: one row per SOPInstanceUID, the index of the files."""
+"""Received instances: one row per SOP Instance UID, with the path of its file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import RowMapping, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
 from store.audit import audit_log
 from store.db.schema import instance_table
 from store.db.states import FIRST_STATES, InstanceState, check_transition
-from store.errors import NotFound
-from store.files.file_store import check_uid
+from store.files.uids import check_uid
 from store.rows import studies
+from store.rows.queries import only_row
 
-IN_ONE_QUERY = 500
-"""UIDs per query; SQLite allows some thousands."""
+UIDS_PER_QUERY = 500
+"""SQLite allows some thousands of parameters."""
 
 INSERT_IF_NEW = (
     insert(instance_table)
@@ -28,8 +28,8 @@ INSERT_IF_NEW = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Facts:
-    """What is known of an instance from its file and its sender on."""
+class _Received:
+    """What is known of an instance when it is received."""
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -46,12 +46,12 @@ class _Facts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewInstance(_Facts):
-    """An instance whose file is durable and whose row is to be written: RECEIVED, KEPT or OWN.
+class NewInstance(_Received):
+    """An instance whose file is stored and whose row is to be written: RECEIVED, KEPT or OWN.
 
     Raises:
-        InvalidUID: the study or the instance has no valid UID.
-        ValueError: `state` is no state to begin with.
+        InvalidUID: Study or SOP Instance UID is invalid.
+        ValueError: `state` is not an initial state.
     """
 
     def __post_init__(self) -> None:
@@ -62,19 +62,20 @@ class NewInstance(_Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Instance(_Facts):
-    """One row: what came, and what became of it."""
+class Instance(_Received):
+    """One row."""
 
     reason: str | None
-    """Why it was not measured."""
+    """Why it was not measured, one of the reasons of `inference.errors`; None if measured or not analysed."""
     detail: Mapping[str, Any]
+    """JSON: `ImageResult.detail` of the last analysis; empty before."""
     received_at: datetime
     file_gone_at: datetime | None
-    """When retention removed the file; None while it is there."""
+    """When retention removed the file; None while it exists."""
 
 
 def register(session: Session, new: NewInstance, *, now: datetime, event: str = "instance.received") -> bool:
-    """Write the row of a received instance and let its study know; False, and no change, if it has one."""
+    """Write the row of an instance and update its study; False, without a change, if it has a row."""
     row = {**vars(new), "reason": None, "detail": "{}", "received_at": now, "file_gone_at": None}
     if session.execute(INSERT_IF_NEW, row).one_or_none() is None:
         return False
@@ -90,14 +91,15 @@ def register(session: Session, new: NewInstance, *, now: datetime, event: str = 
             key: row[key] for key in ("state", "sop_class_uid", "transfer_syntax_uid", "size_bytes", "sha256")
         },
     )
-    # Our own results coming home say nothing about whether the scanner is still sending.
+    # Results of this node that come back do not prolong the reception of their study.
     if new.state is not InstanceState.OWN:
-        studies.touch(session, new.study_uid, analysable=new.state is InstanceState.RECEIVED, now=now)
+        analysable = new.state is InstanceState.RECEIVED
+        studies.instance_received(session, new.study_uid, analysable=analysable, now=now)
     return True
 
 
 def of_study(session: Session, study_uid: str) -> list[Instance]:
-    """The instances of a study in the order they came."""
+    """Return the instances of a study in the order they were received."""
     query = (
         select(instance_table).where(instance_table.c.study_uid == study_uid).order_by(instance_table.c.id)
     )
@@ -105,39 +107,35 @@ def of_study(session: Session, study_uid: str) -> list[Instance]:
 
 
 def get(session: Session, sop_instance_uid: str) -> Instance:
-    """One instance.
+    """Return one instance.
 
     Raises:
-        NotFound: no such instance.
+        NotFound: it has no row.
     """
-    query = select(instance_table).where(instance_table.c.sop_instance_uid == sop_instance_uid)
-    row = session.execute(query).mappings().one_or_none()
-    if row is None:
-        raise NotFound(f"no instance {sop_instance_uid}")
-    return _instance(row)
+    return _instance(_row(session, sop_instance_uid))
 
 
-def held(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, str]:
-    """Which of these we keep, with their SOP Class UIDs: not those whose file retention has removed."""
+def stored_sop_classes(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, str]:
+    """Return, of these instances, those whose file exists, with their SOP Class UIDs."""
     found: dict[str, str] = {}
-    for start in range(0, len(sop_instance_uids), IN_ONE_QUERY):
-        some = sop_instance_uids[start : start + IN_ONE_QUERY]
-        query = select(instance_table.c.sop_instance_uid, instance_table.c.sop_class_uid)
-        kept = query.where(
-            instance_table.c.sop_instance_uid.in_(some), instance_table.c.file_gone_at.is_(None)
+    for start in range(0, len(sop_instance_uids), UIDS_PER_QUERY):
+        uids = sop_instance_uids[start : start + UIDS_PER_QUERY]
+        query = (
+            select(instance_table.c.sop_instance_uid, instance_table.c.sop_class_uid)
+            .where(instance_table.c.sop_instance_uid.in_(uids))
+            .where(instance_table.c.file_gone_at.is_(None))
         )
-        rows = session.execute(kept)
-        found |= {row.sop_instance_uid: row.sop_class_uid for row in rows}
+        found |= {row.sop_instance_uid: row.sop_class_uid for row in session.execute(query)}
     return found
 
 
 def known_paths(session: Session) -> set[str]:
-    """The paths of every instance whose row says that it has a file."""
+    """Return the relative paths of the files that exist according to the rows."""
     return set(session.scalars(select(instance_table.c.path).where(instance_table.c.file_gone_at.is_(None))))
 
 
-def file_returned(session: Session, sop_instance_uid: str, *, now: datetime) -> None:
-    """The same bytes came once more after retention had removed them: their time begins anew."""
+def file_restored(session: Session, sop_instance_uid: str, *, now: datetime) -> None:
+    """Record that a file which retention had removed was received again; its age starts at `now`."""
     query = update(instance_table).where(instance_table.c.sop_instance_uid == sop_instance_uid)
     session.execute(query.values(file_gone_at=None, received_at=now))
 
@@ -151,31 +149,33 @@ def set_outcome(
     detail: Mapping[str, object],
     now: datetime,
 ) -> None:
-    """Say what the analysis made of an instance: MEASURED, or NOT_MEASURED and why.
+    """Record the result of an analysis: MEASURED, or NOT_MEASURED with its reason.
 
     Raises:
-        NotFound: no such instance.
-        IllegalMove: it is KEPT or OWN, or `state` is no outcome.
+        NotFound: the instance has no row.
+        IllegalTransition: it is KEPT or OWN, or `state` is neither of the two.
     """
-    query = select(instance_table).where(instance_table.c.sop_instance_uid == sop_instance_uid)
-    row = session.execute(query).one_or_none()
-    if row is None:
-        raise NotFound(f"no instance {sop_instance_uid}")
-    check_transition(row.state, state)
+    row = _row(session, sop_instance_uid)
+    check_transition(row["state"], state)
     values = {"state": state, "reason": reason, "detail": audit_log.canonical_json(detail)}
-    session.execute(update(instance_table).where(instance_table.c.id == row.id), values)
+    session.execute(update(instance_table).where(instance_table.c.id == row["id"]), values)
     measured = state is InstanceState.MEASURED
     audit_log.record(
         session,
         f"instance.{state.lower()}",
         "success" if measured else "refused",
         at=now,
-        study_uid=row.study_uid,
+        study_uid=row["study_uid"],
         sop_instance_uid=sop_instance_uid,
         detail=detail if measured else {"reason": reason, **detail},
     )
 
 
-def _instance(row: Mapping[Any, Any]) -> Instance:
+def _row(session: Session, sop_instance_uid: str) -> RowMapping:
+    query = select(instance_table).where(instance_table.c.sop_instance_uid == sop_instance_uid)
+    return only_row(session, query, f"instance {sop_instance_uid}")
+
+
+def _instance(row: RowMapping) -> Instance:
     values = {key: value for key, value in row.items() if key != "id"}
     return Instance(**{**values, "detail": json.loads(row["detail"])})

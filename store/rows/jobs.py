@@ -1,37 +1,52 @@
-"""Jobs: the analysis of one revision of one study, claimed by one worker at a time."""
+"""Jobs: the analysis of one study revision each, claimed by one worker at a time.
+
+`finish`, `release`, `retry` and `fail` raise NotFound for a job without a row, and IllegalTransition when
+the job was claimed again or is not RUNNING. A study follows its job unless a late image has started the
+study's next revision.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
-from sqlalchemy import RowMapping, exists, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from store.audit import audit_log
 from store.db.schema import job_table
 from store.db.states import JobState, StudyState, check_transition
-from store.errors import IllegalTransition, NotFound
+from store.errors import IllegalTransition
+from store.rows.queries import only_row
 from store.rows.study_transitions import study_row, transition_study
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One job as it was when it was read."""
+    """One row as it was when it was read."""
 
     id: int
     study_uid: str
     revision: int
     state: JobState
     attempts: int
-    """How often it was claimed, this time included."""
+    """Number of claims, the present one included, without released ones."""
     not_before: datetime
+    """Earliest time of the next claim."""
     error: str | None
-    """Why the last attempt failed."""
+    """Of the last failed attempt."""
     created_at: datetime
 
 
+class _Changes(TypedDict, total=False):
+    """New values of columns besides `state`."""
+
+    attempts: int | ColumnElement[int]
+    error: str
+    not_before: datetime
+
+
 def enqueue(session: Session, study_uid: str, *, revision: int, now: datetime) -> Job:
-    """Queue the job of a study revision; the study must just have become READY."""
+    """Queue the job of a study revision that has just become READY."""
     values = {"study_uid": study_uid, "revision": revision, "state": JobState.QUEUED, "attempts": 0}
     query = insert(job_table).values(**values, not_before=now, created_at=now).returning(job_table)
     job = _job(session.execute(query).mappings().one())
@@ -40,109 +55,87 @@ def enqueue(session: Session, study_uid: str, *, revision: int, now: datetime) -
 
 
 def claim(session: Session, *, now: datetime) -> Job | None:
-    """Take the oldest job that is due, unless another job of its study is running; None if there is none."""
+    """QUEUED to RUNNING: claim the oldest due job whose study has no RUNNING job; None if there is none."""
     running = job_table.alias()
     busy = exists().where(running.c.study_uid == job_table.c.study_uid, running.c.state == JobState.RUNNING)
     due = select(job_table.c.id).where(
         job_table.c.state == JobState.QUEUED, job_table.c.not_before <= now, ~busy
     )
-    number = session.scalar(due.order_by(job_table.c.id).limit(1))
-    if number is None:
+    job_id = session.scalar(due.order_by(job_table.c.id).limit(1))
+    if job_id is None:
         return None
-    job = _write(session, number, JobState.RUNNING, attempts=job_table.c.attempts + 1)
+    job = _update(session, job_id, JobState.RUNNING, {"attempts": job_table.c.attempts + 1})
     _record(session, "job.claimed", job, now)
-    _study_follows(session, job, StudyState.READY, StudyState.PROCESSING, now)
+    _transition_study_of(session, job, StudyState.READY, StudyState.PROCESSING, now)
     return job
 
 
 def finish(session: Session, job: Job, *, now: datetime) -> None:
-    """The job is done, and with it the study, unless a late image has reopened it.
-
-    Raises:
-        NotFound: no such job.
-        IllegalMove: the job is no longer this worker's.
-    """
-    done = _leave(session, job, JobState.DONE)
+    """RUNNING to DONE; its study becomes DONE."""
+    done = _transition(session, job, JobState.DONE, {})
     _record(session, "job.done", done, now)
-    _study_follows(session, job, StudyState.PROCESSING, StudyState.DONE, now)
+    _transition_study_of(session, job, StudyState.PROCESSING, StudyState.DONE, now)
 
 
 def release(session: Session, job: Job, *, now: datetime) -> None:
-    """Put a job back unharmed (the worker is stopping): the attempt does not count.
-
-    Raises:
-        NotFound: no such job.
-        IllegalMove: the job is no longer this worker's.
-    """
-    queued = _leave(session, job, JobState.QUEUED, attempts=job.attempts - 1)
+    """RUNNING to QUEUED without counting the attempt, as when the worker stops; its study becomes READY."""
+    queued = _transition(session, job, JobState.QUEUED, {"attempts": job.attempts - 1})
     _record(session, "job.released", queued, now)
-    _study_follows(session, job, StudyState.PROCESSING, StudyState.READY, now)
+    _transition_study_of(session, job, StudyState.PROCESSING, StudyState.READY, now)
 
 
 def retry(session: Session, job: Job, *, error: str, not_before: datetime, now: datetime) -> None:
-    """The attempt failed: queue the job again, not before a time.
-
-    Raises:
-        NotFound: no such job.
-        IllegalMove: the job is no longer this worker's.
-    """
-    queued = _leave(session, job, JobState.QUEUED, error=error, not_before=not_before)
+    """RUNNING to QUEUED after a failed attempt; its study becomes READY."""
+    queued = _transition(session, job, JobState.QUEUED, {"error": error, "not_before": not_before})
     _record(session, "job.retry", queued, now, "failure")
-    _study_follows(session, job, StudyState.PROCESSING, StudyState.READY, now)
+    _transition_study_of(session, job, StudyState.PROCESSING, StudyState.READY, now)
 
 
 def fail(session: Session, job: Job, *, error: str, now: datetime) -> None:
-    """Give the job up; its study has FAILED.
-
-    Raises:
-        NotFound: no such job.
-        IllegalMove: the job is no longer this worker's.
-    """
-    dead = _leave(session, job, JobState.DEAD, error=error)
+    """RUNNING to DEAD after the last attempt; its study becomes FAILED."""
+    dead = _transition(session, job, JobState.DEAD, {"error": error})
     _record(session, "job.dead", dead, now, "failure")
-    _study_follows(session, job, StudyState.PROCESSING, StudyState.FAILED, now)
+    _transition_study_of(session, job, StudyState.PROCESSING, StudyState.FAILED, now)
 
 
 def requeue_running(session: Session, *, now: datetime, max_attempts: int) -> list[Job]:
-    """At worker start: jobs a crashed worker left RUNNING are queued again, and returned.
+    """Queue the jobs again that a crashed worker left RUNNING, and return them; called at worker start.
 
-    A job that was claimed `max_attempts` times is buried instead: it may be what crashes the worker.
+    Jobs claimed `max_attempts` times or more fail instead: they may have caused the crash.
     """
     query = select(job_table).where(job_table.c.state == JobState.RUNNING).order_by(job_table.c.id)
-    left = [_job(row) for row in session.execute(query).mappings()]
-    for job in left:
+    running = [_job(row) for row in session.execute(query).mappings()]
+    for job in running:
         if job.attempts >= max_attempts:
             fail(session, job, error=f"the worker died in each of {job.attempts} attempts", now=now)
-    return [_requeue(session, job, now) for job in left if job.attempts < max_attempts]
+    return [_requeue(session, job, now) for job in running if job.attempts < max_attempts]
 
 
 def _requeue(session: Session, job: Job, now: datetime) -> Job:
-    queued = _leave(session, job, JobState.QUEUED)
+    queued = _transition(session, job, JobState.QUEUED, {})
     _record(session, "job.requeued", queued, now)
-    _study_follows(session, job, StudyState.PROCESSING, StudyState.READY, now)
+    _transition_study_of(session, job, StudyState.PROCESSING, StudyState.READY, now)
     return queued
 
 
-def _leave(session: Session, job: Job, new: JobState, **changes: object) -> Job:
-    row = session.execute(select(job_table).where(job_table.c.id == job.id)).one_or_none()
-    if row is None:
-        raise NotFound(f"no job {job.id}")
-    # The count of attempts tells a worker that slept through its own funeral from the present one.
-    if row.attempts != job.attempts:
+def _transition(session: Session, job: Job, new: JobState, changes: _Changes) -> Job:
+    row = only_row(session, select(job_table).where(job_table.c.id == job.id), f"job {job.id}")
+    # A stale claim: this worker was taken for dead, and the job was claimed again.
+    if row["attempts"] != job.attempts:
         raise IllegalTransition(f"job {job.id} was claimed again since attempt {job.attempts}")
-    check_transition(row.state, new)
-    return _write(session, job.id, new, **changes)
+    check_transition(row["state"], new)
+    return _update(session, job.id, new, changes)
 
 
-def _write(session: Session, number: int, new: JobState, **changes: Any) -> Job:
-    query = (
-        update(job_table).where(job_table.c.id == number).values(state=new, **changes).returning(job_table)
-    )
-    return _job(session.execute(query).mappings().one())
+def _update(session: Session, job_id: int, new: JobState, changes: _Changes) -> Job:
+    query = update(job_table).where(job_table.c.id == job_id).returning(job_table)
+    return _job(session.execute(query.values({**changes, "state": new})).mappings().one())
 
 
-def _study_follows(session: Session, job: Job, expected: StudyState, new: StudyState, now: datetime) -> None:
-    """Move the study with its job, but leave a study alone that has gone on to a later revision."""
+def _transition_study_of(
+    session: Session, job: Job, expected: StudyState, new: StudyState, now: datetime
+) -> None:
+    """Change the study's state with that of its job, unless the study is at a later revision."""
     study = study_row(session, job.study_uid)
     if study["revision"] == job.revision and study["state"] is expected:
         transition_study(session, job.study_uid, new, now=now)

@@ -1,4 +1,4 @@
-"""Results: the SR and overlay objects the node made, each with its line in the outbox."""
+"""Results: the DICOM objects that the node made, and the deliveries that are created with them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,12 +13,12 @@ from store.db.schema import delivery_table, result_table
 from store.db.states import DeliveryState
 
 Kind = Literal["tid5200", "tid1500", "tid5300", "overlay", "presentation_state"]
-"""A structured report by its template (PS3.16), a picture, or graphics on the source image."""
+"""A structured report by its template (PS3.16), the overlay image, or a presentation state."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewResult:
-    """A result whose file is durable and whose row is to be written."""
+    """A result whose file is stored and whose row is to be written."""
 
     kind: Kind
     study_uid: str
@@ -33,16 +33,16 @@ class NewResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Result(NewResult):
-    """One result with its row number and time."""
+    """One row."""
 
     id: int
     created_at: datetime
     file_gone_at: datetime | None
-    """When retention removed the file; None while it is there."""
+    """When retention removed the file; None while it exists."""
 
 
 def add(session: Session, new: NewResult, *, destinations: Sequence[str], now: datetime) -> bool:
-    """Write a result and one delivery per destination; False, and no change, if it has a row."""
+    """Write the row of a result and a delivery for each destination; False if the result has a row."""
     if is_own(session, new.sop_instance_uid):
         return False
     query = insert(result_table).values(**asdict(new), created_at=now).returning(result_table.c.id)
@@ -69,14 +69,14 @@ def add(session: Session, new: NewResult, *, destinations: Sequence[str], now: d
 
 
 def of_study(session: Session, study_uid: str) -> list[Result]:
-    """The results of a study in the order they were made."""
+    """Return the results of a study in the order they were made."""
     return _fetch(
         session, select(result_table).where(result_table.c.study_uid == study_uid).order_by(result_table.c.id)
     )
 
 
 def latest(session: Session, *, source_sop_instance_uid: str, before_revision: int) -> dict[Kind, Result]:
-    """The newest earlier result of each kind of a source image: what a new revision replaces."""
+    """Return, of each kind, the newest result of a source image with a revision below `before_revision`."""
     query = select(result_table).where(
         result_table.c.source_sop_instance_uid == source_sop_instance_uid,
         result_table.c.revision < before_revision,
@@ -88,7 +88,7 @@ def latest(session: Session, *, source_sop_instance_uid: str, before_revision: i
 
 
 def is_own(session: Session, sop_instance_uid: str) -> bool:
-    """Whether this node made the object of that UID."""
+    """Tell whether this node made the object with that UID."""
     return bool(session.scalar(select(exists().where(result_table.c.sop_instance_uid == sop_instance_uid))))
 
 

@@ -1,4 +1,4 @@
-"""Of which studies files are still there, whether they may go, and the rows that say that they went."""
+"""Studies whose files exist, with what retention decides by, and the record of removed files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ TABLES = {
     "instance": (instance_table, instance_table.c.received_at),
     "result": (result_table, result_table.c.created_at),
 }
-# As text: a state that this module has no word for is no state to remove files in.
+# As text: with a state that is not listed here, files are kept.
 DELIVERY_STATE = type_coerce(delivery_table.c.state, Text)
 ENDED = ("DELIVERED", "COMMITTED", "DEAD")
 TAKEN = ("DELIVERED", "COMMITTED")
@@ -27,23 +27,23 @@ TAKEN = ("DELIVERED", "COMMITTED")
 
 @dataclass(frozen=True, kw_only=True)
 class RetentionCandidate:
-    """The files of one study that are still there: those received, or those made."""
+    """The existing files of one study: its received instances, or its results."""
 
     kind: Kind
     study_uid: str
     state: StudyState | None
-    """None: nothing but our own objects of a foreign study, come back."""
+    """None: the study has no row, because only results of this node were received of it."""
     last_event_at: datetime
-    """When its last image came, its last revision was queued, or its last result was made."""
+    """When its last image was received, its last job queued or its last result made; the latest."""
     awaits_delivery: bool
-    """A result is still on its way to a destination."""
+    """Some delivery is PENDING or SENT."""
     all_taken: bool
-    """Every result was taken for good by every destination, and by one at least."""
+    """Every result has deliveries, and all of them are DELIVERED or COMMITTED."""
 
 
 def candidates(session: Session, kind: Kind, study_uid: str | None = None) -> list[RetentionCandidate]:
-    """Studies with files, oldest first; `study_uid` None means all."""
-    table, came = TABLES[kind]
+    """Return the studies with files of a kind, by `last_event_at`; `study_uid` None: all."""
+    table, stored_at = TABLES[kind]
     job = (
         select(func.max(job_table.c.created_at))
         .where(job_table.c.study_uid == table.c.study_uid)
@@ -53,7 +53,7 @@ def candidates(session: Session, kind: Kind, study_uid: str | None = None) -> li
         select(
             table.c.study_uid,
             study_table.c.state,
-            func.max(came).label("came"),
+            func.max(stored_at).label("stored_at"),
             study_table.c.last_received_at,
             job.label("queued"),
             _awaits_delivery(table.c.study_uid).label("awaits_delivery"),
@@ -70,7 +70,7 @@ def candidates(session: Session, kind: Kind, study_uid: str | None = None) -> li
             kind=kind,
             study_uid=row.study_uid,
             state=row.state,
-            last_event_at=max(filter(None, (row.came, row.last_received_at, row.queued))),
+            last_event_at=max(filter(None, (row.stored_at, row.last_received_at, row.queued))),
             awaits_delivery=bool(row.awaits_delivery),
             all_taken=not row.some_not_taken,
         )
@@ -80,7 +80,7 @@ def candidates(session: Session, kind: Kind, study_uid: str | None = None) -> li
 
 
 def paths(session: Session, candidate: RetentionCandidate, *, limit: int) -> list[str]:
-    """Relative paths of the files of a holding, at most `limit`."""
+    """Return the relative paths of at most `limit` files of a candidate."""
     table, _ = TABLES[candidate.kind]
     query = select(table.c.path).where(
         table.c.study_uid == candidate.study_uid, table.c.file_gone_at.is_(None)
@@ -97,7 +97,7 @@ def mark_gone(
     why: str,
     now: datetime,
 ) -> None:
-    """Say that these files of a holding were removed."""
+    """Record that files of a candidate, given by relative path, were removed, and why."""
     table, _ = TABLES[candidate.kind]
     session.execute(update(table).where(table.c.path.in_(gone)).values(file_gone_at=now))
     audit_log.record(

@@ -1,4 +1,4 @@
-"""Studies: a row per StudyInstanceUID, and its way from the scanner to the PACS."""
+"""Studies: one row per Study Instance UID, with its state and revision."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,36 +11,37 @@ from store.db.schema import instance_table, study_table
 from store.db.states import StudyState
 from store.errors import FilesGone, IllegalTransition
 from store.rows.jobs import Job, enqueue
-from store.rows.study_transitions import study_row, transition_study
+from store.rows.study_transitions import StudyChanges, study_row, transition_study
 
-STATE = select(study_table.c.state).where(study_table.c.study_uid == bindparam("uid"))
-SEEN = update(study_table).where(study_table.c.study_uid == bindparam("uid"))
+# Built once: they run for every received instance.
+SELECT_STATE = select(study_table.c.state).where(study_table.c.study_uid == bindparam("uid"))
+UPDATE = update(study_table).where(study_table.c.study_uid == bindparam("uid"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """One study as the node knows it."""
+    """One row."""
 
     study_uid: str
     state: StudyState
     revision: int
-    """From 1; a late image or a replay makes the next."""
+    """From 1; a late image or a replay starts the next one."""
     first_received_at: datetime
-    """When the first image of this revision came."""
+    """When the first image of this revision was received."""
     last_received_at: datetime
 
 
 def get(session: Session, study_uid: str) -> Study:
-    """One study.
+    """Return one study.
 
     Raises:
-        NotFound: no such study.
+        NotFound: it has no row.
     """
     return Study(**study_row(session, study_uid))
 
 
 def receiving(session: Session) -> list[Study]:
-    """Studies whose images may still come, quiet for longest first."""
+    """Return the RECEIVING studies, the one without images for longest first."""
     query = (
         select(study_table)
         .where(study_table.c.state == StudyState.RECEIVING)
@@ -49,23 +50,23 @@ def receiving(session: Session) -> list[Study]:
     return [Study(**row) for row in session.execute(query).mappings()]
 
 
-def touch(session: Session, study_uid: str, *, analysable: bool, now: datetime) -> None:
-    """An image came: open its study, keep it open, or (if the image is analysable) open it again."""
-    state = session.scalar(STATE, {"uid": study_uid})
+def instance_received(session: Session, study_uid: str, *, analysable: bool, now: datetime) -> None:
+    """Create the study's row, or note the time, or (for an analysable image) start its next revision."""
+    state = session.scalar(SELECT_STATE, {"uid": study_uid})
     if state is None:
         _open(session, study_uid, now)
     elif state is StudyState.RECEIVING:
-        session.execute(SEEN, {"uid": study_uid, "last_received_at": now})
+        session.execute(UPDATE, {"uid": study_uid, "last_received_at": now})
     elif analysable:
         _reopen(session, study_uid, now)
 
 
 def mark_ready(session: Session, study_uid: str, *, now: datetime) -> Job:
-    """The study is complete: queue the job of its revision.
+    """RECEIVING to READY: the study is complete; queue the job of its revision.
 
     Raises:
-        NotFound: no such study.
-        IllegalMove: it is not RECEIVING.
+        NotFound: it has no row.
+        IllegalTransition: it is not RECEIVING.
     """
     study = get(session, study_uid)
     if study.state is not StudyState.RECEIVING:
@@ -75,23 +76,23 @@ def mark_ready(session: Session, study_uid: str, *, now: datetime) -> Job:
 
 
 def replay(session: Session, study_uid: str, *, now: datetime) -> Job:
-    """Analyse a finished study once more, as its next revision.
+    """DONE or FAILED to READY: queue the job of the study's next revision.
 
     Raises:
-        NotFound: no such study.
-        IllegalMove: it is neither DONE nor FAILED.
-        FilesGone: retention removed every file of it.
+        NotFound: it has no row.
+        IllegalTransition: it is neither DONE nor FAILED.
+        FilesGone: retention removed all its files.
     """
     study = get(session, study_uid)
     if study.state not in {StudyState.DONE, StudyState.FAILED}:
         raise IllegalTransition(f"study {study_uid} is {study.state}: only DONE and FAILED can be replayed")
-    still_there = exists().where(
+    has_files = exists().where(
         instance_table.c.study_uid == study_uid, instance_table.c.file_gone_at.is_(None)
     )
-    if not session.scalar(select(still_there)):
+    if not session.scalar(select(has_files)):
         raise FilesGone
     revision = study.revision + 1
-    transition_study(session, study_uid, StudyState.READY, now=now, revision=revision)
+    transition_study(session, study_uid, StudyState.READY, now=now, changes={"revision": revision})
     return enqueue(session, study_uid, revision=revision, now=now)
 
 
@@ -103,13 +104,6 @@ def _open(session: Session, study_uid: str, now: datetime) -> None:
 
 def _reopen(session: Session, study_uid: str, now: datetime) -> None:
     revision = get(session, study_uid).revision + 1
-    times = {"first_received_at": now, "last_received_at": now}
-    transition_study(
-        session,
-        study_uid,
-        StudyState.RECEIVING,
-        now=now,
-        event="study.reopened",
-        revision=revision,
-        **times,
-    )
+    changes: StudyChanges = {"revision": revision, "first_received_at": now, "last_received_at": now}
+    receiving = StudyState.RECEIVING
+    transition_study(session, study_uid, receiving, now=now, event="study.reopened", changes=changes)

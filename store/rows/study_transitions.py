@@ -1,6 +1,7 @@
-"""Moving a study from state to state: the one place that writes `studies.state`."""
+"""Changes of a study's state: the only module that writes `studies.state`."""
 
 from datetime import datetime
+from typing import TypedDict
 
 from sqlalchemy import RowMapping, select, update
 from sqlalchemy.orm import Session
@@ -8,23 +9,25 @@ from sqlalchemy.orm import Session
 from store.audit import audit_log
 from store.db.schema import study_table
 from store.db.states import StudyState, check_transition
-from store.errors import NotFound
+from store.rows.queries import only_row
+
+
+class StudyChanges(TypedDict, total=False):
+    """New values of columns besides `state`."""
+
+    revision: int
+    first_received_at: datetime
+    last_received_at: datetime
 
 
 def study_row(session: Session, study_uid: str) -> RowMapping:
-    """The row of a study.
+    """Return the row of a study.
 
     Raises:
         NotFound: no instance of it was ever received.
     """
-    row = (
-        session.execute(select(study_table).where(study_table.c.study_uid == study_uid))
-        .mappings()
-        .one_or_none()
-    )
-    if row is None:
-        raise NotFound(f"no study {study_uid}")
-    return row
+    query = select(study_table).where(study_table.c.study_uid == study_uid)
+    return only_row(session, query, f"study {study_uid}")
 
 
 def transition_study(
@@ -34,15 +37,15 @@ def transition_study(
     *,
     now: datetime,
     event: str | None = None,
-    **changes: object,
+    changes: StudyChanges | None = None,
 ) -> None:
-    """Move a study, with `changes` to its other columns, and record it.
+    """Change the state of a study, and other columns with it; record the event, study.STATE by default.
 
     Raises:
-        NotFound: no such study.
-        IllegalMove: see `LEGAL_MOVES`.
+        NotFound: it has no row.
+        IllegalTransition: see `LEGAL_TRANSITIONS`.
     """
-    row = study_row(session, study_uid)
+    row, changes = study_row(session, study_uid), changes or {}
     check_transition(row["state"], new)
     session.execute(
         update(study_table).where(study_table.c.study_uid == study_uid), {"state": new, **changes}

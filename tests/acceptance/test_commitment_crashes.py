@@ -14,7 +14,7 @@ from rig import PATIENCE_S, Rig, wait_for
 from scanner import Scanner, question
 
 from store.db.states import ReportState
-from store.rows import commitments
+from store.rows import commitment_reports
 
 RESULTS_PER_IMAGE = 2
 
@@ -108,7 +108,7 @@ def test_killed_while_being_asked(rig: Rig, scanner: Scanner) -> None:
 
     def reported() -> bool:
         with rig.database.read() as session:
-            return commitments.counts(session)[ReportState.REPORTED] == 1
+            return commitment_reports.counts(session)[ReportState.REPORTED] == 1
 
     wait_for(reported, "the worker's report")
     assert [(kind, ds.TransactionUID) for kind, ds, _ in scanner.reports] == [(1, "1.2.3")]

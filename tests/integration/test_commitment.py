@@ -21,11 +21,11 @@ from sqlalchemy import text
 from world import World
 
 from dicom_node.commitment import scp, scu
-from dicom_node.commitment.scu import MOST_ASKS, report_due
+from dicom_node.commitment.scu import MAX_REQUESTS, report_due
 from dicom_node.delivery.outbox import park_homeless
 from dicom_node.network import commitment_messages
 from store.db.states import DeliveryState
-from store.rows import commitments
+from store.rows import commitment_reports
 
 HOUR = timedelta(hours=1)
 
@@ -158,12 +158,12 @@ def test_no_answer(world: World, pacs: Pacs, node: Node) -> None:
     """Asked again after the wait, each time in a new transaction; then the object is sent again."""
     made = world.add(1)
     world.deliver()
-    for asks in range(1, MOST_ASKS + 1):
+    for asks in range(1, MAX_REQUESTS + 1):
         world.ask()
         assert world.ask() == 0, "not before the wait is over"
         assert len(pacs.requests) == asks
         world.now += HOUR
-    assert len({request.TransactionUID for request in pacs.requests}) == MOST_ASKS
+    assert len({request.TransactionUID for request in pacs.requests}) == MAX_REQUESTS
 
     assert world.ask() == 0
     assert world.states() == {"PENDING": 1}
@@ -214,7 +214,7 @@ def test_a_destination_that_is_down_when_asked(tmp_path: Path) -> None:
         world.deliver()
         port = pacs.port
 
-    for _ in range(MOST_ASKS + 1):
+    for _ in range(MAX_REQUESTS + 1):
         assert world.ask() == 1
         assert world.ask() == 0
         world.now = world.sent()[0].next_attempt_at
@@ -224,7 +224,7 @@ def test_a_destination_that_is_down_when_asked(tmp_path: Path) -> None:
         world.ask()
 
     assert world.states() == {"COMMITTED": 1}
-    assert len(world.events("commitment.not_asked")) == MOST_ASKS + 1
+    assert len(world.events("commitment.not_asked")) == MAX_REQUESTS + 1
 
 
 def test_a_destination_without_storage_commitment(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def scanner() -> Iterator[Scanner]:
 def reports_of(world: World) -> dict[str, int]:
     """Return how many reports are in each state that has any."""
     with world.database.read() as session:
-        return {state: number for state, number in commitments.counts(session).items() if number}
+        return {state: number for state, number in commitment_reports.counts(session).items() if number}
 
 
 def test_a_scanner_that_stays_gets_its_report_there(world: World, node: Node, scanner: Scanner) -> None:
@@ -406,7 +406,7 @@ def test_what_is_owed_to_one_peer_is_bounded(
 ) -> None:
     """A peer that asks and asks and takes no report is refused, until it has taken some."""
     monkeypatch.setattr(scp, "MAX_REPORTS_OWED", 3)
-    monkeypatch.setattr(scp, "PEER_STAYS_S", 1.0)
+    monkeypatch.setattr(scp, "REPORT_DELAY_S", 1.0)
     image = builders.image_2d()
     with scanner.association(node.port) as opened:
         questions = [question(image, transaction_uid=f"1.2.{number}") for number in range(4)]

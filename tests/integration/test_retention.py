@@ -14,10 +14,10 @@ from house import DAY, House, study_uid
 from sqlalchemy import text
 
 from dicom_node.settings import DiskSettings, RetentionSettings, Settings
-from dicom_node.storage.retention import reason_to_go
+from dicom_node.storage.retention import removal_reason
 from store.db.states import InstanceState, StudyState
 from store.errors import FilesGone, IllegalTransition
-from store.rows import deliveries, studies
+from store.rows import deliveries, delivery_transitions, studies
 from store.rows.retention_candidates import RetentionCandidate
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -61,7 +61,7 @@ RESULT = replace(TAKEN, kind="result")
 
 
 @pytest.mark.parametrize(
-    ("holding", "policy", "pressed", "why"),
+    ("holding", "policy", "disk_low", "why"),
     [
         (DONE, {"days": 10}, False, "age"),
         (DONE, {"days": 11}, False, None),
@@ -83,9 +83,11 @@ RESULT = replace(TAKEN, kind="result")
         ],
     ],
 )
-def test_rules(candidate: RetentionCandidate, policy: dict[str, Any], pressed: bool, why: str | None) -> None:
+def test_rules(
+    candidate: RetentionCandidate, policy: dict[str, Any], disk_low: bool, why: str | None
+) -> None:
     """Age, commitment and a low disk let files go; an unfinished study keeps all of them."""
-    assert reason_to_go(candidate, now=NOON, policy=RetentionSettings(**policy), pressed=pressed) == why
+    assert removal_reason(candidate, now=NOON, policy=RetentionSettings(**policy), disk_low=disk_low) == why
 
 
 def test_old_files_go_and_rows_stay(house: House) -> None:
@@ -126,7 +128,7 @@ def test_a_parked_delivery(house: House) -> None:
     house.work()
     with house.database.transaction() as session:
         while due := deliveries.due(session, now=house.now() + DAY):
-            deliveries.park(session, due[0], error="refused", status=0xC000, now=house.now())
+            delivery_transitions.park(session, due[0], error="refused", status=0xC000, now=house.now())
     assert house.tidy(once_committed=True) == 0
     house.later = 31 * DAY
 

@@ -204,7 +204,7 @@ def test_a_busy_port_is_tried_again(database: Database, monkeypatch: pytest.Monk
 
 def test_slow_clients_do_not_hold_it_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred connections that drip are cut off, others are answered meanwhile, no thread stays."""
-    monkeypatch.setattr(server, "LIFE_S", 3.0)
+    monkeypatch.setattr(server, "CONNECTION_LIMIT_S", 3.0)
     before = _threads()
     with web(database) as service, ExitStack() as open_sockets:
         slow = [
@@ -216,7 +216,7 @@ def test_slow_clients_do_not_hold_it_up(database: Database, monkeypatch: pytest.
         started = time.monotonic()
         assert get(service.port, "/metrics")[0] == 200
         assert time.monotonic() - started < 3
-        assert _threads() <= before + 2 + server.MOST_CONNECTIONS + 5
+        assert _threads() <= before + 2 + server.MAX_CONNECTIONS + 5
         wait_for(lambda: not any(_drip(each) for each in slow), "all are cut off", limit_s=10)
     wait_for(lambda: _threads() <= before, "all threads have ended")
 

@@ -17,7 +17,7 @@ from dicom_node.delivery.outbox import is_permanent
 from dicom_node.identity import CODING_SCHEME_UID, IMPLEMENTATION_CLASS_UID
 from dicom_node.network import commitment_messages
 from dicom_node.network.presentation_contexts import TRANSFER_SYNTAXES, ULTRASOUND_CLASSES
-from dicom_node.network.scu import Accepted, Refused, classified
+from dicom_node.network.scu import Accepted, Refused, outcome_of_status
 from dicom_node.receive import access, upper_layer
 from dicom_node.receive.dimse import MAX_COMMAND_BYTES
 from dicom_node.receive.storage_scp import PROCESSING_FAILURE, STATUS_OF, SUCCESS
@@ -27,7 +27,8 @@ from dicom_node.report.refusals import REFUSALS
 from dicom_node.report.secondary_capture import SERIES_NUMBER as OVERLAY_SERIES
 from dicom_node.report.sr import DOCUMENTS
 from dicom_node.roles.receiver import REQUEST_TIMEOUT_S
-from dicom_node.settings import NodeSettings, SRTemplate
+from dicom_node.settings.fields import SRTemplate
+from dicom_node.settings.sections import NodeSettings
 
 STATEMENT = (Path(__file__).parents[2] / "deploy" / "conformance.md").read_text(encoding="utf-8")
 
@@ -90,14 +91,14 @@ def test_what_failure_reasons_lead_to() -> None:
 
     assert {reason for reason, words in said.items() if words.startswith("parked")} == PERMANENT
     assert [reason for reason, words in said.items() if words.startswith("asks")] == [
-        commitment_messages.DUPLICATE_TRANSACTION
+        commitment_messages.FailureReason.DUPLICATE_TRANSACTION
     ]
 
 
 @pytest.mark.parametrize("row", rows("### C-STORE status as SCU"), ids=lambda row: row[0])
 def test_what_answers_lead_to(row: list[str]) -> None:
     """Delivered, parked at once or tried again, as the table says."""
-    outcome = classified(int(row[0], 16))
+    outcome = outcome_of_status(int(row[0], 16))
     if row[1].startswith("delivered"):
         assert isinstance(outcome, Accepted)
     else:

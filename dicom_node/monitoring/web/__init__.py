@@ -1,1 +1,1 @@
-"""Health and metrics over HTTP, for machines that watch this one."""
+"""/healthz and /metrics over HTTP."""

@@ -1,4 +1,4 @@
-"""The two pages: /healthz and /metrics. GET only."""
+"""The WSGI application with /healthz and /metrics; GET only."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ TEXT = "text/plain; charset=utf-8"
 
 
 class Page(NamedTuple):
-    """An answer."""
+    """An HTTP response."""
 
     status: HTTPStatus
     content_type: str
@@ -54,7 +54,10 @@ def application(
 
 
 def _refusal(environ: WSGIEnvironment, password: Password | None, pages: Iterable[str]) -> Page | None:
-    """Return why a request is not answered; who is not known learns nothing else."""
+    """Return the response to a request that is refused; None for a valid one.
+
+    The password is checked first, so that without it every path gets the same response.
+    """
     if password is not None and not password.fits(environ.get("HTTP_AUTHORIZATION", "")):
         return _plain(HTTPStatus.UNAUTHORIZED, ("WWW-Authenticate", 'Basic realm="echonode"'))
     if environ["REQUEST_METHOD"] != "GET":

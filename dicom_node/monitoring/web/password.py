@@ -1,4 +1,4 @@
-"""HTTP Basic authentication (RFC 7617): who may ask from another machine."""
+"""HTTP Basic authentication (RFC 7617) of the web port."""
 
 import base64
 import binascii
@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dicom_node.errors import NodeError
-from dicom_node.settings import WebSettings
 from dicom_node.settings.fields import is_loopback
+from dicom_node.settings.sections import WebSettings
 
 FORBIDDEN_MODE = 0o027
-"""Others may do nothing with the file, its group may read it."""
+"""Permissions that the file must not have: group write and execute, anything for others."""
 
 
 class PasswordUnusable(NodeError):
@@ -20,17 +20,17 @@ class PasswordUnusable(NodeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Password:
-    """A user and a password, neither of them in any log."""
+    """User name and password; neither appears in `repr`."""
 
     user: str = field(repr=False)
     word: str = field(repr=False)
 
     @classmethod
     def of(cls, web: WebSettings) -> "Password | None":
-        """Read the password file; None when only this machine can ask anyway and none is set.
+        """Read the password file; None on a loopback address without one.
 
         Raises:
-            PasswordUnusable: no file, an empty first line, or others may read it.
+            PasswordUnusable: the file is missing, its first line empty, or its mode too open.
         """
         if is_loopback(web.host) and not web.password_file:
             return None
@@ -48,7 +48,7 @@ class Password:
         return cls(user=web.user, word=word)
 
     def fits(self, header: str) -> bool:
-        """Tell whether an Authorization header is right, in a time that does not tell how nearly."""
+        """Tell whether an Authorization header is right; the comparison takes constant time."""
         scheme, _, given = header.partition(" ")
         try:
             decoded = base64.b64decode(given.strip(), validate=True)

@@ -1,4 +1,4 @@
-"""An HTTP server that nobody can hold up: few connections, each for a short time, the oldest gives way."""
+"""An HTTP server that limits the number of connections and the duration of each."""
 
 import socket
 import time
@@ -13,25 +13,26 @@ from dicom_node.monitoring.web.pages import Application
 
 log = structlog.get_logger()
 
-MOST_CONNECTIONS = 16
-LIFE_S = 10.0
-"""From the first byte of a request to the last of its answer, however slowly either drips."""
+MAX_CONNECTIONS = 16
+"""Beyond it, the oldest connection is closed."""
+CONNECTION_LIMIT_S = 10.0
+"""From accepting a connection to the last byte of the response."""
 
 
 class Handler(WSGIRequestHandler):
-    """One request; silent, because a scrape every few seconds is no news."""
+    """One request, which is not logged: monitoring systems send one every few seconds."""
 
-    timeout = LIFE_S
+    timeout = CONNECTION_LIMIT_S
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the signature of http.server
-        """Write nothing: the words of a stranger."""
+        """Write nothing: the request line may hold anything."""
 
 
 class Server(ThreadingMixIn, WSGIServer):
     """Listens from construction on; `serve_forever` answers.
 
     Raises:
-        OSError: the port is taken, or not ours to take.
+        OSError: the port is in use or may not be opened.
     """
 
     daemon_threads = True
@@ -45,7 +46,7 @@ class Server(ThreadingMixIn, WSGIServer):
         self.set_app(application)
 
     def server_bind(self) -> None:
-        """Bind, without asking a name server who we are."""
+        """Bind the port without the reverse name look-up of `HTTPServer`."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -53,30 +54,30 @@ class Server(ThreadingMixIn, WSGIServer):
         self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Make room for a new connection: the oldest ones give way."""
-        too_many = len(self._opened) + 1 - MOST_CONNECTIONS
+        """Serve a new connection, closing the oldest ones beyond `MAX_CONNECTIONS`."""
+        too_many = len(self._opened) + 1 - MAX_CONNECTIONS
         for oldest in list(self._opened)[: max(too_many, 0)]:
-            self._cut(oldest)
+            self._shut(oldest)
         self._opened[request] = time.monotonic()
         super().process_request(request, client_address)
 
     def service_actions(self) -> None:
-        """End connections that are too old; called several times a second."""
+        """Close connections older than `CONNECTION_LIMIT_S`; `serve_forever` calls it every 0.5 s."""
         for request, since in list(self._opened.items()):
-            if time.monotonic() - since > LIFE_S:
-                self._cut(request)
+            if time.monotonic() - since > CONNECTION_LIMIT_S:
+                self._shut(request)
 
     def shutdown_request(self, request: Any) -> None:
-        """Forget a connection that has ended."""
+        """Stop counting a connection that has ended."""
         self._opened.pop(request, None)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the signature is socketserver's
-        """Say in one line what socketserver would print as a traceback: mostly a connection cut off."""
+        """Log a failed connection in one line instead of a traceback; most were closed early."""
         log.debug("web.connection_failed", peer=client_address[0])
 
-    def _cut(self, request: socket.socket) -> None:
+    def _shut(self, request: socket.socket) -> None:
         self._opened.pop(request, None)
-        # Its thread finds the end of the stream, and closes.
+        # The connection's thread reads the end of the stream and closes the socket.
         with suppress(OSError):
             request.shutdown(socket.SHUT_RDWR)

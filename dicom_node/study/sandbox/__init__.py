@@ -1,5 +1,5 @@
-"""The analysis process: received bytes are read and decoded nowhere else, within limits of time and memory.
+"""The analysis process: a child of the worker that holds the networks and decodes the received files.
 
-The worker keeps the database, the files and the deliveries, and asks one long-lived child that holds
-the networks. What a hostile image does to that child costs the child.
+It has limits of time and memory. If a malformed file makes it crash or hang, the worker, with database,
+files and deliveries, goes on and starts another one.
 """

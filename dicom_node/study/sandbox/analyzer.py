@@ -1,4 +1,4 @@
-"""The analysis process as the pipeline sees it: an analyzer that survives what an image does to it."""
+"""An analyzer that works in a child process, and replaces the process when it crashes or hangs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ from dicom_node.study.sandbox.messages import (
     Request,
     Start,
 )
-from dicom_node.study.sandbox.process import Process
+from dicom_node.study.sandbox.process import AnalysisProcess
 from inference.types import ModelIdentity, StripResult
 from store.rows.instances import Instance
 
@@ -36,20 +36,19 @@ log = structlog.get_logger()
 Expected = TypeVar("Expected", Examined, ReportBuilt)
 START_LIMIT_S = 300.0
 TRIES = 2
-"""What died or ran out of memory may have been the victim of another image, or of another program."""
+"""Attempts per request: a crash or lack of memory may be due to an earlier image or another program."""
 
 
 class SandboxedAnalyzer:
-    """A `pipeline.Analyzer` whose work is done by a child process, replaced whenever it had to be stopped.
+    """A `pipeline.Analyzer` in a child process; use as a context manager.
 
-    Use as a context manager. `settings.job` says how long one request may take and how much memory it
-    may take beyond what the networks do.
+    `settings.job` limits the time of one request, and its memory beyond that of the loaded networks.
     """
 
     def __init__(self, settings: Settings, load_analyzer: LoadAnalyzer) -> None:
         self._start = Start(settings=settings, load_analyzer=load_analyzer)
         self._limits = settings.job
-        self._process: Process | None = None
+        self._process: AnalysisProcess | None = None
         self._model: ModelIdentity | None = None
 
     def __enter__(self) -> Self:
@@ -63,22 +62,22 @@ class SandboxedAnalyzer:
 
     @property
     def pid(self) -> int | None:
-        """The id of the present process, which is another one after each that had to be stopped."""
+        """The id of the present process."""
         return self._process.pid if self._process else None
 
     @property
     def model(self) -> ModelIdentity:
-        """What makes the numbers; waits until the networks are loaded, and raises as `examine` does."""
+        """The networks; waits until they are loaded, and raises as `examine` does."""
         self._ready()
         assert self._model is not None  # noqa: S101 - a process that is ready has said so
         return self._model
 
     def examine(self, image: Instance, path: Path) -> ImageResult:
-        """Measure one kept file; what cannot be done within the limits is a finding, too.
+        """Measure one stored file; an image that exceeds the limits gets a result with that reason.
 
         Raises:
             AnalyzerError: no process can be started.
-            AnalysisFailed: a mistake of ours.
+            AnalysisFailed: the analysis raised an unexpected exception.
         """
         try:
             return self._ask(Examine(image=image, path=path), Examined).result
@@ -86,11 +85,11 @@ class SandboxedAnalyzer:
             return unusable(image, str(error))
 
     def report(self, path: Path, strips: Sequence[StripResult], context: ReportContext) -> list[ReportObject]:
-        """Build the objects of one kept file.
+        """Build the result objects of one stored file.
 
         Raises:
             UnreportableSource: as `ImageAnalyzer.report` does.
-            AnalysisStopped: not within the limits.
+            AnalysisStopped: the limits were exceeded.
             AnalyzerError, AnalysisFailed: as `examine` does.
         """
         return list(self._ask(BuildReport(path=path, strips=strips, context=context), ReportBuilt).objects)
@@ -115,11 +114,11 @@ class SandboxedAnalyzer:
             self._replace(why)
         raise AnalysisStopped(f"{why} (tried {TRIES} times)")
 
-    def _ready(self) -> Process:
+    def _ready(self) -> AnalysisProcess:
         """Return the process once its networks are loaded.
 
         Raises:
-            AnalyzerError: they cannot be, or are no longer those that the worker began with.
+            AnalyzerError: they cannot be loaded, or the weights have changed since the worker started.
         """
         process = self._process or self._begin()
         if process.model is None:
@@ -138,8 +137,8 @@ class SandboxedAnalyzer:
         self._end()
         self._begin()
 
-    def _begin(self) -> Process:
-        self._process = Process(self._start)
+    def _begin(self) -> AnalysisProcess:
+        self._process = AnalysisProcess(self._start)
         return self._process
 
     def _end(self) -> None:
@@ -149,10 +148,10 @@ class SandboxedAnalyzer:
 
 
 def loaded(outcome: Outcome) -> ModelIdentity:
-    """Return the identity of the networks that a new process has loaded.
+    """Return the identity of the networks from the first reply of a new process.
 
     Raises:
-        AnalystError: it has not.
+        AnalyzerError: the networks could not be loaded.
     """
     match outcome:
         case Ready(model=model):

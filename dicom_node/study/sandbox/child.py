@@ -1,4 +1,4 @@
-"""The analysis process itself: `python -m dicom_node.study.sandbox.child FD`, started by `Process` alone."""
+"""The program of the analysis process, started by `AnalysisProcess`: python -m …sandbox.child FD."""
 
 import ctypes
 import os
@@ -30,11 +30,11 @@ from inference.errors import InferenceError
 
 PR_SET_PDEATHSIG: Final = 1  # <sys/prctl.h>
 OOM_SCORE: Final = 500
-"""Out of 1000: if the machine runs out of memory, the kernel takes this process before a receiver."""
+"""Of 1000, see proc(5): when memory runs out, the kernel kills this process before a receiver."""
 
 
 def main(worker: Connection) -> None:
-    """Load the analyzer, then answer the worker until it is gone."""
+    """Load the analyzer, then answer requests until the worker closes the connection (EOFError)."""
     die_with_the_worker()
     logs.configure()
     start: Start = worker.recv()
@@ -48,18 +48,18 @@ def main(worker: Connection) -> None:
 
 
 def load(start: Start, worker: Connection) -> ImageAnalyzer | None:
-    """Return the analyzer; None after telling the worker why there is none."""
+    """Return the analyzer; if it cannot be loaded, tell the worker why and return None."""
     try:
         return start.load_analyzer(start.settings)
     except (InferenceError, NodeError) as error:
         worker.send(Refusal(sentence=str(error)))
-    except Exception as error:  # noqa: BLE001 - the worker decides what becomes of it
+    except Exception as error:  # noqa: BLE001 - the worker raises it as AnalyzerError
         worker.send(Failure(place=place_of(error)))
     return None
 
 
 def answer(analyzer: ImageAnalyzer, request: Request) -> Reply:
-    """Do what is asked; whatever it raises becomes a message without any text of the image."""
+    """Carry out a request; exceptions become replies without text from the image."""
     try:
         match request:
             case Examine(image=image, path=path):
@@ -73,22 +73,22 @@ def answer(analyzer: ImageAnalyzer, request: Request) -> Reply:
 
 
 def is_shortage(error: Exception) -> bool:
-    """Tell whether memory ran out; torch says so in a RuntimeError ("can't allocate memory")."""
+    """Tell whether memory ran out; torch raises a RuntimeError with "can't allocate memory"."""
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocat" in str(error))
 
 
 def die_with_the_worker() -> None:
-    """Drain with the worker, not before it; end with it, however it ends.
+    """Ignore stop signals, and end when the worker ends, whatever ends it.
 
-    The kernel's signal reaches this process even deep in a decoder; the end of standard input, which
-    the worker holds open, is noticed on every system.
+    On Linux the kernel then kills this process, even inside a decoder. On other systems a thread notices
+    the end of standard input, whose other end the worker holds.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # sent to the whole group: the worker says what to do
+        signal.signal(number, signal.SIG_IGN)  # the whole process group gets them; the worker kills this one
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), encoding="ascii")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the image
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would contain the image
     threading.Thread(target=_end_with_stdin, name="worker-watch", daemon=True).start()
 
 
@@ -99,7 +99,7 @@ def _end_with_stdin() -> None:
 
 
 def limit_memory(more_bytes: int) -> None:
-    """Let this process have so much address space beyond what it has now, networks included."""
+    """Limit the address space to `more_bytes` beyond the present size, networks included (Linux)."""
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         most = pages * resource.getpagesize() + more_bytes
@@ -109,5 +109,5 @@ def limit_memory(more_bytes: int) -> None:
 if __name__ == "__main__":
     try:
         main(Connection(int(sys.argv[1])))
-    except (EOFError, OSError):  # the worker has gone
+    except (EOFError, OSError):  # the worker has ended
         os._exit(1)

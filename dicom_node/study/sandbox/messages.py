@@ -1,4 +1,4 @@
-"""What the worker and its analysis process say to each other: pickled, plain, frozen values."""
+"""The messages between the worker and its analysis process: frozen values, pickled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from store.rows.instances import Instance
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """To the child, once: load the analyzer, by these settings."""
+    """To the child, once: load the analyzer with these settings."""
 
     load_analyzer: LoadAnalyzer
-    """A function of a module, since it crosses by name."""
+    """A function at module level, as pickle passes it by name."""
     settings: Settings
 
 
@@ -39,7 +39,7 @@ class Examine:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildReport:
-    """To the child: build the objects of this file."""
+    """To the child: build the result objects of this file."""
 
     path: Path
     strips: Sequence[StripResult]
@@ -65,26 +65,26 @@ class ReportBuilt:
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """From the child: the sentence of an error that is no mistake of ours."""
+    """From the child: the message of an expected error."""
 
     sentence: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutOfMemory:
-    """From the child: the step needed more than it may have."""
+    """From the child: the request exceeded the memory limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """From the child: a mistake of ours, named by its place."""
+    """From the child: an unexpected exception, by type and place, see `place_of`."""
 
     place: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimedOut:
-    """Instead of a reply: there was none in time. The child goes on and must be killed."""
+    """Instead of a reply: none came in time. The child is still busy and must be killed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""One analysis process as its parent holds it: started, asked with a deadline, killed."""
+"""The worker's side of one analysis process: start, requests with a time limit, kill."""
 
 import os
 import subprocess
@@ -12,28 +12,28 @@ from dicom_node.study.sandbox.messages import Died, Outcome, Reply, Request, Sta
 from inference.types import ModelIdentity
 
 GRACE_S = 5.0
-"""A process whose connection has ended is gone within a moment: a large one has memory to give back."""
+"""How long to wait for the exit code after the connection has ended."""
 
 
-class Process:
-    """Starts at once; must be killed in the end. Belongs to the thread that made it.
+class AnalysisProcess:
+    """One child process: started at construction, to be ended by `kill`.
 
-    The kernel's death signal (see `child.die_with_the_worker`) is that of the thread, not of the
-    process: made in the main thread it means the same.
+    Make it in the main thread: the kernel kills the child (see `child.die_with_the_worker`) when the
+    thread that started it ends.
     """
 
     def __init__(self, start: Start) -> None:
         self.model: ModelIdentity | None = None
-        """Not before somebody has read it from the first reply."""
+        """Set by the owner from the first reply."""
         self._connection, theirs = Pipe()
         with theirs:
-            self._popen = subprocess.Popen(  # noqa: S603 - our own module
+            self._popen = subprocess.Popen(  # noqa: S603 - a module of this program
                 [sys.executable, "-m", "dicom_node.study.sandbox.child", str(theirs.fileno())],
                 stdin=subprocess.PIPE,
                 pass_fds=[theirs.fileno()],
                 env=_environment(),
             )
-        with suppress(OSError):  # dead already: the first outcome says of what
+        with suppress(OSError):  # the child has died: the first outcome says why
             self._connection.send(start)
 
     @property
@@ -42,7 +42,7 @@ class Process:
         return self._popen.pid
 
     def ask(self, request: Request, *, limit_s: float) -> Outcome:
-        """Send a request and wait for its outcome, at most `limit_s` seconds."""
+        """Send a request and wait for its outcome for at most `limit_s` seconds."""
         try:
             self._connection.send(request)
         except OSError:
@@ -50,7 +50,7 @@ class Process:
         return self.outcome(limit_s=limit_s)
 
     def outcome(self, *, limit_s: float) -> Outcome:
-        """Wait for what the process says next, or for its end."""
+        """Wait for the next reply or the end of the process, for at most `limit_s` seconds."""
         try:
             if not self._connection.poll(limit_s):
                 return TimedOut()
@@ -60,7 +60,7 @@ class Process:
         return reply
 
     def kill(self) -> None:
-        """End it at once: it holds nothing that could be lost."""
+        """Kill the process, which has no data to save, and wait for its end."""
         self._popen.kill()
         self._popen.wait()
         self._connection.close()
@@ -76,10 +76,10 @@ class Process:
 
 
 def _environment() -> dict[str, str]:
-    """Return ours, with the places where this process finds its modules.
+    """Return the environment of this process with its module search path.
 
-    Few malloc arenas: each takes 64 MB of address space per thread, whether used or not, and the
-    limit on memory counts address space.
+    Two malloc arenas instead of one per thread: each reserves 64 MB of address space, which is what the
+    memory limit counts.
     """
     return {
         "MALLOC_ARENA_MAX": "2",

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dicom_node.network.scu import Accepted, echo
-from dicom_node.settings import Destination, Settings
+from dicom_node.settings import Settings
+from dicom_node.settings.sections import Destination
 from dicom_node.tools.demo.wait import wait_for
 from store.db.database import Database
 from store.db.states import DeliveryState

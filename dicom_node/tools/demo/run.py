@@ -7,7 +7,7 @@ from rich.console import Console
 
 from dicom_node.network.scu import Accepted, send_objects
 from dicom_node.process.logs import quiet_libraries
-from dicom_node.settings import Destination
+from dicom_node.settings.sections import Destination
 from dicom_node.tools.demo.node import Node, running_node
 from dicom_node.tools.demo.pacs import LoopbackPacs
 from dicom_node.tools.demo.show import show_audit, show_instances, show_measurements, show_objects

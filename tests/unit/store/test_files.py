@@ -14,7 +14,8 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from store.errors import InvalidUID, StoreError, StoreUnavailable
-from store.files.file_store import FileStore, check_uid
+from store.files.file_store import FileStore
+from store.files.uids import check_uid
 
 STUDY, SOP = "1.2.826.1", "1.2.826.1.7"
 HOSTILE = [

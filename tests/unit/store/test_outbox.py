@@ -9,7 +9,7 @@ from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import DeliveryState
 from store.errors import IllegalTransition, NotFound
-from store.rows import deliveries, results
+from store.rows import deliveries, delivery_transitions, results
 from store.rows.deliveries import Delivery
 from store.rows.results import NewResult
 
@@ -30,19 +30,19 @@ def _answer(database: Database, delivery: Delivery, answer: str, now: datetime) 
     later = {"next_attempt_at": now + LATER, "now": now}
     with database.transaction() as session:
         if answer == "delivered":
-            deliveries.delivered(session, delivery, status=0, now=now)
+            delivery_transitions.delivered(session, delivery, status=0, now=now)
         elif answer == "sent":
-            deliveries.sent(session, delivery, status=0, now=now)
+            delivery_transitions.sent(session, delivery, status=0, now=now)
         elif answer == "committed":
-            deliveries.committed(session, delivery, now=now)
+            delivery_transitions.committed(session, delivery, now=now)
         elif answer == "resend":
-            deliveries.resend(session, delivery, error="lost", **later)
+            delivery_transitions.resend(session, delivery, error="lost", **later)
         elif answer == "retry":
-            deliveries.retry_later(session, delivery, error="no answer", status=None, **later)
+            delivery_transitions.retry_later(session, delivery, error="no answer", status=None, **later)
         elif answer == "requeue":
-            deliveries.requeue(session, delivery, now=now)
+            delivery_transitions.requeue(session, delivery, now=now)
         else:
-            deliveries.park(session, delivery, error="refused", status=0xA900, now=now)
+            delivery_transitions.park(session, delivery, error="refused", status=0xA900, now=now)
 
 
 def _states(database: Database) -> dict[str, int]:

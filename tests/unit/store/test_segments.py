@@ -42,7 +42,7 @@ elif moment == "half a file":
 elif moment == "row written":
     audit.record = die
 now = datetime.fromisoformat(sys.argv[4])
-sealing.seal(Database(sys.argv[1]), Path(sys.argv[2]), before=now, now=now, most=4)
+sealing.seal(Database(sys.argv[1]), Path(sys.argv[2]), before=now, now=now, max_rows=4)
 """
 
 
@@ -65,15 +65,15 @@ def logged(database: Database) -> Database:
 @pytest.fixture
 def sealed(logged: Database, folder: Path) -> Database:
     """Return the same trail with rows 1 to 4 in one file and 5 to 7 in another."""
-    assert seal_older(logged, folder, days=2.5, most=4) == 4
-    assert seal_older(logged, folder, days=2.5, most=4) == 3
-    assert seal_older(logged, folder, days=2.5, most=4) == 0
+    assert seal_older(logged, folder, days=2.5, max_rows=4) == 4
+    assert seal_older(logged, folder, days=2.5, max_rows=4) == 3
+    assert seal_older(logged, folder, days=2.5, max_rows=4) == 0
     return logged
 
 
-def seal_older(logged: Database, folder: Path, *, days: float, most: int = 100) -> int:
+def seal_older(logged: Database, folder: Path, *, days: float, max_rows: int = 100) -> int:
     """Seal rows older than some days."""
-    return seal(logged, folder, before=NOW - timedelta(days=days), now=NOW, most=most)
+    return seal(logged, folder, before=NOW - timedelta(days=days), now=NOW, max_rows=max_rows)
 
 
 def flaws(database: Database, folder: Path, **how: list[Checkpoint]) -> list[Flaw]:

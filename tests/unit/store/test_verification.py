@@ -249,12 +249,12 @@ def test_missing_triggers_are_named(logged: Database, tmp_path: Path, name: str)
     """A trigger that was taken away, or made harmless, is a finding."""
     with closing(sqlite3.connect(tmp_path / "echonode.db")) as connection:
         connection.execute(f"DROP TRIGGER {name}")
-        assert found(logged) == [("guard", 0)]
+        assert found(logged) == [("trigger", 0)]
         connection.execute(
             f"CREATE TRIGGER {name} {TRIGGERS[name].replace('BEGIN', 'BEGIN SELECT 0 WHERE 0;')}"
         )
 
-    assert found(logged) == [("guard", 0)]
+    assert found(logged) == [("trigger", 0)]
 
 
 def test_findings_are_bounded(database: Database, now: datetime, tmp_path: Path) -> None:
