@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pacs import Pacs
+from support.pacs import Pacs
 
 SmallDisk = Callable[[int], Path]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import image_2d, save, vendor_sr
+from support.builders import image_2d, save, vendor_sr
 
 REASONS = {
     "no_mmode_region",

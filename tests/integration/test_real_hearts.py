@@ -10,10 +10,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from builders import REAL_IMAGES, real_image, save
-from orthanc import Orthanc, running_orthanc
 from pydicom import dcmread
-from rig import PATIENCE_S, Rig, wait_for
+from support.builders import REAL_IMAGES, real_image, save
+from support.node import PATIENCE_S, process_node, wait_for
+from support.orthanc import Orthanc, running_orthanc
 
 from dicom_node.tools.demo.verdict import numbers
 from inference.analyse import Model, analyse, load_model
@@ -52,9 +52,9 @@ def test_the_ge_picture_comes_back_measured(
     """SR and overlay of a real GE strip reach Orthanc; its lengths are shown beside the printed ones."""
     source = save(real_image("lv_ge_commons.jpg"), tmp_path / "ge.dcm")
     (tmp_path / "node").mkdir()
-    with closing(Rig(tmp_path / "node", [orthanc.destination])) as node:
-        node.start("-m", "dicom_node.cli.app", "serve", "--config", str(node.config))
-        wait_for(node.listening, "the node listens")
+    with closing(process_node(tmp_path / "node", [orthanc.destination])) as node:
+        node.start_command("serve")
+        node.wait_until_listening()
         storescu(source, node.port)
         files = wait_for(
             lambda: found if len(found := orthanc.files()) == 2 else None,

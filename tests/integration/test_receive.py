@@ -6,7 +6,6 @@ import subprocess
 import threading
 from pathlib import Path
 
-import builders
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
@@ -17,17 +16,9 @@ from pydicom.uid import (
     UltrasoundImageStorage,
 )
 from pynetdicom.presentation import build_context
-from receivers import (
-    association,
-    contexts_of,
-    data_set_bytes,
-    encoded,
-    push,
-    receiver,
-    settings_for,
-    store_raw,
-    wait_for,
-)
+from support import builders
+from support.node import receiver, settings_for, wait_for
+from support.sender import association, contexts_of, data_set_bytes, encoded, push, store_raw
 
 from dicom_node import identity
 from dicom_node.errors import CannotListen
@@ -162,7 +153,7 @@ def test_duplicate_changes_nothing(tmp_path: Path) -> None:
 
         assert statuses == [0x0000, 0x0000]
         assert len(node.instances(STUDY)) == 1
-        assert len(node.files()) == 1
+        assert len(node.stored_files()) == 1
         assert [event.outcome for event in node.events("instance.duplicate")] == ["success"]
 
 
@@ -207,7 +198,7 @@ def test_same_image_from_eight_senders_at_once(tmp_path: Path) -> None:
 
         assert statuses == [0x0000] * 8
         assert len(node.instances(STUDY)) == 1
-        assert len(node.files()) == 1
+        assert len(node.stored_files()) == 1
         assert len(node.events("instance.duplicate")) == 7
 
 
@@ -357,5 +348,5 @@ def test_memory_does_not_grow_with_the_object(tmp_path: Path) -> None:
             kwargs={"sop_class": ds.SOPClassUID, "sop_instance": ds.SOPInstanceUID},
         )
         sent.start()
-        wait_for(lambda: any("incoming" in name for name in node.files()), "a file in incoming/")
+        wait_for(lambda: any("incoming" in name for name in node.stored_files()), "a file in incoming/")
         sent.join()

@@ -8,13 +8,13 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-import measured_strips
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import ComprehensiveSRStorage
-from report_files import beat_and_gaps, odd, ordered, strip, two_frames, written
-from reported import clip
-from reported import source as still
+from support import measured_strips
+from support.report_files import beat_and_gaps, odd, ordered, strip, two_frames, written
+from support.reported import clip
+from support.reported import source as still
 
 from dicom_node.report.quantities import QUANTITIES, calipers
 from inference.types import StripResult
@@ -30,7 +30,7 @@ POLYLINE = re.compile(r"\(POLYLINE,([\d.]+)/([\d.]+),([\d.]+)/([\d.]+)\)")
 REBUILD = """
 import hashlib, sys
 from pydicom import dcmread
-import report_files as tests
+from support import report_files as tests
 for each in tests.objects_of(dcmread(sys.argv[1]), tests.two_frames()):
     print(hashlib.sha256(each.data).hexdigest())
 """

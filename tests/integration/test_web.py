@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from midlife import without_triggers
 from prometheus_client.parser import text_string_to_metric_families
-from receivers import wait_for
-from runtimes import runtime
 from sqlalchemy import insert
+from support.node import runtime, wait_for
+from support.raw_rows import without_triggers
 
 from dicom_node.monitoring.web import server
 from dicom_node.monitoring.web.password import Password, PasswordUnusable

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from measured_strips import cycle
+from support.measured_strips import cycle
 
 from inference.analyse import load_model
 from inference.measure.formulas import derived

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import builders
 import numpy as np
 import pydicom
 import pytest
@@ -31,6 +30,7 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     RLELossless,
 )
+from support import builders
 
 from inference.errors import InferenceError, NoPixelData, PixelDataError, TooLarge
 from inference.image.pixels import frame_rgb, frames_to_analyse, strip

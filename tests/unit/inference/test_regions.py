@@ -6,7 +6,6 @@ import math
 import warnings
 from collections.abc import Callable
 
-import builders
 import pydicom
 import pytest
 from hypothesis import example, given, settings
@@ -16,6 +15,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import EnhancedUSVolumeStorage, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
+from support import builders
 
 from inference.errors import InferenceError, NoMModeRegion, NotUltrasound, TooLarge, Uncalibrated
 from inference.image.pixels import strip

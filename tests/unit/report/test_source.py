@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import builders
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
+from support import builders
 
 from dicom_node.report.objects import UnreportableSource
 from dicom_node.report.source import TYPE_2, normalised_header

@@ -4,13 +4,13 @@ from dataclasses import replace
 from io import BytesIO
 
 import highdicom
-import measured_strips
 import numpy as np
 import pytest
 from pydicom import Dataset
 from pydicom.sr._snomed_dict import mapping
 from pydicom.sr.codedict import codes
-from reported import built, clip, code, coded, numbers, plan, read, source, walk
+from support import measured_strips
+from support.reported import built, clip, code, coded, numbers, plan, read, source, walk
 
 from dicom_node.report.quantities import BY_KEY, LV_MASS_INDEX, QUANTITIES, calipers
 from dicom_node.report.snomed import SRT

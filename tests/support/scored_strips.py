@@ -1,0 +1,51 @@
+"""Judged strips as an evaluation would hold them: `import judged_strips`."""
+
+from collections.abc import Sequence
+
+from inference.evaluation.judged import Judged
+from inference.labelled import CycleTruth, LabelledStrip, mean_values
+from inference.types import CycleBox, StripResult
+from support.builders import texture
+from support.measured_strips import CALIBRATION, cycle, strip_result
+
+Box = tuple[float, float, float, float]
+
+
+def labelled(*, name: str = "LV 1", cycles: int = 3, height: int = 400, kind: str = "LV") -> LabelledStrip:
+    """Return a strip whose true cycles are those that `measured_strips.strip_result` finds."""
+    made = [cycle(40.0 + 165 * number, length_px=160 + 2 * number) for number in range(cycles)]
+    return LabelledStrip(
+        name=name,
+        kind=kind,
+        pixels=texture(height, 600),
+        calibration=CALIBRATION,
+        cycles=tuple(CycleTruth(box_px=one.box.xyxy, landmarks_px=one.landmarks) for one in made),
+    )
+
+
+def boxes(*found: tuple[Box, float]) -> tuple[CycleBox, ...]:
+    """Return detector boxes from (corners, probability)."""
+    return tuple(
+        CycleBox(x0=x0, y0=y0, x1=x1, y1=y1, probability=probability)
+        for (x0, y0, x1, y1), probability in found
+    )
+
+
+def judged(
+    strip: LabelledStrip | None = None,
+    result: StripResult | None = None,
+    candidates: Sequence[CycleBox] | None = None,
+) -> Judged:
+    """Return a left ventricle that was measured exactly, unless told otherwise."""
+    shown = strip or labelled()
+    answer = result or strip_result()
+    found = [one.box for one in answer.cycles] if candidates is None else candidates
+    return Judged(
+        name=shown.name,
+        kind=shown.kind,
+        truths=shown.cycles,
+        values=mean_values(shown),
+        result=answer,
+        candidates=tuple(found),
+        source=lambda: shown,
+    )
