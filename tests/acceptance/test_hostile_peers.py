@@ -122,7 +122,7 @@ def test_claimed_length(start: bytes, target: Target) -> None:
 
 
 def test_claims_are_audited(target: Target) -> None:
-    """What no scanner sends is in the audit trail, with what it was."""
+    """What no scanner sends is in the audit log, with what it was."""
     for start, event in [(b"", "association.rejected"), (request(), "association.aborted")]:
         with target.connected() as opened:
             opened.sendall(start + b"\x01\x00\xff\xff\xff\xff")
@@ -237,7 +237,7 @@ def clip(folder: Path, frames: int) -> Path:
 
 @pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK is not installed")
 def test_sender_killed_in_the_middle(tmp_path: Path) -> None:
-    """Kill -9 of a real sender: its part is removed, its place is free, and the trail says so."""
+    """Kill -9 of a real sender: its part is removed, its place is free, and the audit log says so."""
     path = clip(tmp_path, 200)
     settings = small(tmp_path / "node", max_object_mb=500, max_associations=1, max_associations_per_peer=1)
     with receiver_process(settings, log=tmp_path / "log") as node:
@@ -268,7 +268,7 @@ def test_sender_that_leaves_is_audited_with_the_reason(end: bytes, reason: str, 
 
 
 def test_flood_of_associations(target: Target) -> None:
-    """One host gets its share, under whatever AE titles; the rest is for others; the trail stays short."""
+    """One host gets its share, under any AE titles; the rest is for others; the audit log stays short."""
     with ExitStack() as held:
         for number in range(2):
             held.enter_context(target.associated(calling=f"SCANNER{number}".encode()))

@@ -15,7 +15,7 @@ from pydicom import dcmread
 from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
 from support import builders
-from support.node import NodeHarness, receiver, receiver_process, settings_for
+from support.node import NodeHarness, receiver, receiver_process, runtime, settings_for
 
 from dicom_node.roles.receiver import Receiver
 from dicom_node.settings import StoreSettings
@@ -209,7 +209,7 @@ def test_a_damaged_database_is_restored(tmp_path: Path) -> None:
         assert (refused.returncode, "A node runs" in refused.stderr) == (1, True)
     damage(path)
 
-    receiver_alone = Receiver(settings)
+    receiver_alone = Receiver(runtime(settings=settings))
     with pytest.raises(StoreUnavailable, match=REFUSAL):
         receiver_alone.start()
     receiver_alone.stop()

@@ -66,7 +66,7 @@ def pacs() -> Iterator[Pacs]:
 
 @pytest.fixture
 def node(tmp_path: Path, pacs: Pacs) -> Iterator[NodeHarness]:
-    """Run a node that logs everything it can, with stand-in steps."""
+    """Run a node that logs everything it can, with the fake analyzer."""
     with closing(process_node(tmp_path, [pacs.destination], job_attempts=1)) as made:
         for role in ("receive", "work"):
             made.start_role(role, ROLE_LOG_LEVEL="DEBUG")

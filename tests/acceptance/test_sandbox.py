@@ -34,7 +34,7 @@ def node(tmp_path: Path) -> Iterator[NodeHarness]:
 
 
 def worker(node: NodeHarness, *, limit_s: float = LIMIT_S) -> subprocess.Popen[bytes]:
-    """Start a worker with stand-in steps and this limit of time."""
+    """Start a worker with the fake analyzer and this limit of time."""
     return node.start_role("work", ECHONODE_JOB__IMAGE_TIMEOUT_S=str(limit_s))
 
 

@@ -84,7 +84,7 @@ def test_sigterm_drains(node: NodeHarness) -> None:
 
 
 def test_sigterm_hands_the_job_back(node: NodeHarness) -> None:
-    """A job of several images is handed back between two of them, to be done by the next start."""
+    """A job of several images is released between two of them, to be done by the next start."""
     for number in range(4):
         node.receive(builders.image_2d(InstanceNumber=number, ImageComments="slow"))
     worker = node.start_role("work")

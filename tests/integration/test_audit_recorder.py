@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import builders
+from support.databases import upgraded
 from support.node import NodeHarness, receiver, wait_for
 from support.sender import association, contexts_of, push
 
@@ -40,8 +41,7 @@ def node(tmp_path: Path) -> Iterator[NodeHarness]:
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """Return an upgraded database that is not waited for."""
-    with closing(Database(f"sqlite:///{tmp_path}/echonode.db", busy_timeout_s=0.01)) as made:
-        made.upgrade()
+    with closing(upgraded(f"sqlite:///{tmp_path}/echonode.db", busy_timeout_s=0.01)) as made:
         yield made
 
 

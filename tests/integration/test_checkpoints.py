@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.databases import upgraded
 
 from dicom_node.audit import checkpoints
 from dicom_node.audit.checkpoints import Checkpointer, CheckpointFailed, append, checkpoint_file
@@ -32,8 +33,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
     """Return a database with three events."""
-    made = Database(settings.store_url)
-    made.upgrade()
+    made = upgraded(settings.store_url)
     note(made, 3)
     yield made
     made.close()
@@ -117,7 +117,7 @@ def test_the_line_says_where_the_log_stands(settings: Settings, capsys: pytest.C
 def test_a_sound_log_agrees(
     settings: Settings, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Checkpoints of a log that only grew are no finding."""
+    """Checkpoints of a log that only grew are in order."""
     assert write_checkpoint(settings) == 0
     note(database)
     assert write_checkpoint(settings) == 0
@@ -182,8 +182,7 @@ def test_an_edited_checkpoint_is_found(
 def test_every_few_hours(tmp_path: Path) -> None:
     """One at once, then one per interval."""
     settings = settings_of(tmp_path, checkpoint_hours=6)
-    with closing(Database(settings.store_url)) as database:
-        database.upgrade()
+    with closing(upgraded(settings.store_url)) as database:
         note(database)
         checkpointer = Checkpointer(settings=settings, database=database)
         written = [checkpointer.sweep(NOW + timedelta(hours=hour)) for hour in range(14)]
@@ -231,6 +230,5 @@ def test_an_exposed_key_stops_nothing(settings: Settings, database: Database) ->
 
 def test_no_rows_no_checkpoint(tmp_path: Path) -> None:
     """An empty log has nothing to be signed."""
-    with closing(Database(f"sqlite:///{tmp_path}/echonode.db")) as database:
-        database.upgrade()
+    with closing(upgraded(f"sqlite:///{tmp_path}/echonode.db")) as database:
         assert checkpoints.take(database, tmp_path, now=NOW) is None

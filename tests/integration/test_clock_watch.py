@@ -7,6 +7,7 @@ from threading import Event
 
 import pytest
 from sqlalchemy import insert, select
+from support.databases import upgraded
 from support.node import runtime
 from support.raw_rows import without_triggers
 
@@ -24,8 +25,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """Return a database with a job that may start at 12:00:08 and a delivery due at 12:05."""
-    made = Database(f"sqlite:///{tmp_path}/echonode.db")
-    made.upgrade()
+    made = upgraded(f"sqlite:///{tmp_path}/echonode.db")
     with made.transaction() as session, without_triggers(session.connection().exec_driver_sql):
         times = {"first_received_at": NOON, "last_received_at": NOON}
         session.execute(insert(study_table).values(study_uid="1.2", state="READY", revision=1, **times))

@@ -40,7 +40,7 @@ def test_sends_the_bytes_of_the_file(tmp_path: Path, pacs: Pacs) -> None:
     pacs.answer = lambda event: got.append(event.request.DataSet.getvalue()) or 0x0000
     node = NodeHarness(tmp_path, pacs.destination)
     node.add_result(1, kind="overlay")
-    file = next(tmp_path.glob("results/*/1.dcm")).read_bytes()
+    file = next(node.data_dir.glob("results/*/1.dcm")).read_bytes()
 
     node.deliver()
 
@@ -208,7 +208,7 @@ def test_a_missing_file_is_parked(tmp_path: Path, pacs: Pacs) -> None:
     node = NodeHarness(tmp_path, pacs.destination)
     node.add_result(1, study=1)
     other = node.add_result(2, study=2)
-    next(tmp_path.glob("results/*/1.dcm")).unlink()
+    next(node.data_dir.glob("results/*/1.dcm")).unlink()
 
     node.deliver()
 
@@ -232,7 +232,7 @@ def test_no_transaction_is_held_while_the_peer_thinks(tmp_path: Path, pacs: Pacs
     """The database can be written while a C-STORE is under way."""
     node = NodeHarness(tmp_path, pacs.destination)
     node.add_result(1)
-    other = Database(f"sqlite:///{tmp_path}/echonode.db", busy_timeout_s=0.1)
+    other = Database(node.settings.store_url, busy_timeout_s=0.1)
 
     def write_meanwhile(_: Any) -> int:
         with other.transaction() as session:

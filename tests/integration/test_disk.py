@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+from support.databases import upgraded
 
 from dicom_node.audit.recorder import AuditRecorder
 from dicom_node.process.clock import utc_now
 from dicom_node.settings import DiskSettings
 from dicom_node.storage.disk import MEGABYTE, DiskWatch, is_low
 from store.audit import audit_log
-from store.db.database import Database
 from store.errors import StoreUnavailable
 from store.files.file_store import FileStore
 
@@ -45,8 +45,7 @@ class Volume(FileStore):
 
 def test_a_change_is_audited_once_and_the_rejected_are_counted(tmp_path: Path) -> None:
     """Thousand senders in vain make two rows: when it began, and when it was over with their number."""
-    database = Database(f"sqlite:///{tmp_path}/echonode.db")
-    database.upgrade()
+    database = upgraded(f"sqlite:///{tmp_path}/echonode.db")
     volume = Volume(tmp_path)
     watch = DiskWatch(volume, POLICY, AuditRecorder(database, utc_now))
     assert watch.has_room()

@@ -17,7 +17,7 @@ from pydicom.uid import (
 )
 from pynetdicom.presentation import build_context
 from support import builders
-from support.node import receiver, settings_for, wait_for
+from support.node import receiver, runtime, settings_for, wait_for
 from support.sender import association, contexts_of, data_set_bytes, encoded, push, store_raw
 
 from dicom_node import identity
@@ -42,7 +42,7 @@ def in_syntax(ds: Dataset, syntax: UID) -> bytes:
 
 
 def test_echo_of_dcmtk(tmp_path: Path) -> None:
-    """DCMTK's echoscu gets success, and the association is in the audit trail."""
+    """DCMTK's echoscu gets success, and the association is in the audit log."""
     if shutil.which("echoscu") is None:
         pytest.skip("DCMTK is not installed")
     with receiver(tmp_path) as node:
@@ -230,7 +230,7 @@ def test_own_results_are_not_analysed(tmp_path: Path) -> None:
 def test_uninvited_peers_are_rejected(
     called: str, peers: tuple[dict[str, str], ...], reason: str, tmp_path: Path
 ) -> None:
-    """A rejection says why in the audit trail, and the peer gets an A-ASSOCIATE-RJ."""
+    """A rejection says why in the audit log, and the peer gets an A-ASSOCIATE-RJ."""
     with receiver(tmp_path, peers=peers) as node:
         with association(node.port, *contexts_of(image()), called=called) as opened:
             assert opened.is_rejected
@@ -316,7 +316,7 @@ def test_start_and_stop_are_audited(tmp_path: Path) -> None:
 def test_a_taken_port_is_an_error_in_words(tmp_path: Path) -> None:
     """Two nodes on one port: the second says which port it could not open."""
     with receiver(tmp_path / "first") as node:
-        second = Receiver(settings_for(tmp_path / "second", port=node.port))
+        second = Receiver(runtime(settings=settings_for(tmp_path / "second", port=node.port)))
         with pytest.raises(CannotListen, match=str(node.port)):
             second.start()
         second.stop()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.databases import upgraded
 
 from dicom_node.audit.recorder import AuditRecorder
 from dicom_node.network.peer import Peer
@@ -27,8 +28,7 @@ class Clock:
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """Yield an empty database."""
-    opened = Database(f"sqlite:///{tmp_path}/echonode.db")
-    opened.upgrade()
+    opened = upgraded(f"sqlite:///{tmp_path}/echonode.db")
     yield opened
     opened.close()
 

@@ -14,15 +14,13 @@ from dicom_node.cli.app import app
 @pytest.mark.parametrize(("words", "again"), [(["--dead"], 2), (["1.2.3.2"], 1), (["9.9"], 0)])
 def test_resend(tmp_path: Path, words: list[str], again: int) -> None:
     """The parked deliveries of a study, or all, go out as the same bytes once the cause is put right."""
-    config = tmp_path / "node.toml"
-    config.write_text(f'[node]\ndata_dir = "{tmp_path}"\n')
     with Pacs(answer=lambda _: 0xA900) as pacs:
         node = NodeHarness(tmp_path, pacs.destination)
         made = [node.add_result(1, study=1), node.add_result(2, study=2)]
         node.deliver()
         assert node.deliveries() == {"DEAD": 2}
 
-        run = CliRunner().invoke(app, ["resend", *words, "--config", str(config)])
+        run = CliRunner().invoke(app, ["resend", *words, "--config", str(node.config)])
         pacs.answer = lambda _: 0x0000
         node.now = datetime.now(UTC)
         node.deliver()

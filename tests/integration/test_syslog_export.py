@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.certificates import Authority
+from support.databases import upgraded
 from support.node import free_port, wait_for
 from support.node_processes import SEARCH_PATH
 
@@ -109,8 +110,7 @@ def settings(tmp_path: Path, syslog: Syslog, authority: Authority) -> Settings:
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
     """Return an empty database."""
-    with closing(Database(settings.store_url)) as made:
-        made.upgrade()
+    with closing(upgraded(settings.store_url)) as made:
         yield made
 
 
@@ -153,7 +153,7 @@ def test_killed_in_mid_stream(
     syslog: Syslog, settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that is killed while messages come in, again and again, misses none of them."""
-    monkeypatch.setattr(syslog, "BATCH", 50)
+    monkeypatch.setattr("dicom_node.audit.syslog.BATCH", 50)
     receive(database, *range(1000))
     sweep = sweeper(settings, database)
     for round_ in range(1, 6):

@@ -141,7 +141,7 @@ def test_silent_connections_stop_nobody(node: NodeHarness, authority: Authority,
 
 
 def test_plain_dicom_on_the_tls_port(node: NodeHarness) -> None:
-    """Who forgets to switch TLS on is refused, and the trail says so."""
+    """Who forgets to switch TLS on is refused, and the audit log says so."""
     with connected(node.settings.tls.port, "127.0.1.2") as opened:
         opened.sendall(request())
         wait_for(lambda: is_closed(opened), "the connection to be closed")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert
+from support.databases import upgraded
 from support.node import runtime, wait_for
 from support.raw_rows import without_triggers
 
@@ -32,8 +33,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is tested
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """Return an upgraded database."""
-    made = Database(f"sqlite:///{tmp_path}/echonode.db")
-    made.upgrade()
+    made = upgraded(f"sqlite:///{tmp_path}/echonode.db")
     yield made
     made.close()
 

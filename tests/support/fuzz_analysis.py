@@ -103,7 +103,7 @@ def assert_every_report_is_built_or_refused(analyzer: SandboxedAnalyzer, tmp_pat
 
 
 def report(analyzer: SandboxedAnalyzer, path: Path, result: ImageResult) -> list[reported.ReportObject]:
-    """Build a report of it in the usual circumstances."""
+    """Build a report of it with the usual context."""
     return analyzer.report(path, result.strips, reported.context(plan=reported.plan("tid5200")))
 
 

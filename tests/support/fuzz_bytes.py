@@ -52,7 +52,7 @@ def header(path: Path) -> str:
 
 
 def pixels(path: Path) -> str:
-    """Read and decode; return all that the finding says."""
+    """Read and decode; return all that the result says."""
     return str(examine(None, path, decoding_analyzer.analyse))  # type: ignore[arg-type] - passed along only
 
 

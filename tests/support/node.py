@@ -20,6 +20,7 @@ from dicom_node.settings import Destination, PeerSettings, Settings
 from dicom_node.study.pipeline import Pipeline
 from store.db.database import Database
 from support import fake_analyzer
+from support.databases import upgraded
 from support.node_processes import NodeProcesses, children_of, kill
 from support.node_receiver import NodeReceiver
 from support.node_rows import NodeRows
@@ -55,7 +56,7 @@ class NodeHarness(NodeRows, NodeSteps, NodeProcesses, NodeReceiver):
         peers: Sequence[PeerSettings] = (),
         settings: Settings | None = None,
         now: datetime = START,
-        upgrade: bool = True,
+        with_tables: bool = True,
         **delivery: float,
     ) -> None:
         self.folder = folder
@@ -66,9 +67,7 @@ class NodeHarness(NodeRows, NodeSteps, NodeProcesses, NodeReceiver):
         self.clock = AdjustableClock(now)
         self.files = Volume(self.data_dir)
         self.port = self.settings.node.port
-        self.database = Database(self.settings.store_url)
-        if upgrade:
-            self.database.upgrade()
+        self.database = (upgraded if with_tables else Database)(self.settings.store_url)
         self.processes: list[Popen[bytes]] = []
         self.runtime = runtime(
             settings=self.settings, database=self.database, files=self.files, clock=self.clock
@@ -119,10 +118,9 @@ def process_node(
 def receiver(data_dir: Path, *, database: Database | None = None, **options: Any) -> Iterator[NodeHarness]:
     """Run a receiver in this process, with the settings that `settings_for` makes of the options."""
     settings = settings_for(data_dir, **options)
-    running = Receiver(runtime(settings=settings, database=database))
-    port = running.start()
-    with closing(NodeHarness(data_dir.parent, settings=settings, upgrade=False)) as node:
-        node.port = port
+    with closing(NodeHarness(data_dir.parent, settings=settings)) as node:
+        running = Receiver(runtime(settings=settings, database=database))
+        node.port = running.start()
         try:
             yield node
         finally:
@@ -133,7 +131,7 @@ def receiver(data_dir: Path, *, database: Database | None = None, **options: Any
 def receiver_process(settings: Settings, *arguments: str, log: Path | None = None) -> Iterator[NodeHarness]:
     """Run a receiver in a process of its own; killed at the end if it has not ended ."""
     folder = settings.node.data_dir.parent
-    with closing(NodeHarness(folder, settings=settings, upgrade=False)) as node:
+    with closing(NodeHarness(folder, settings=settings, with_tables=False)) as node:
         node.start_receiver(*arguments, log=log)
         try:
             yield node

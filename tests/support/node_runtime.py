@@ -53,6 +53,7 @@ def settings_for(
     *,
     peers: Sequence[PeerSettings | Mapping[str, str]] = (),
     destinations: Sequence[Destination] = (),
+    disk: Mapping[str, int] | None = None,
     sections: Mapping[str, Mapping[str, Any]] | None = None,
     **node: Any,
 ) -> Settings:
@@ -62,6 +63,7 @@ def settings_for(
         node=defaults | node,  # type: ignore[arg-type]  # parsed by pydantic
         peers=list(peers),  # type: ignore[arg-type]  # as above
         destinations=tuple(destinations),
+        disk=disk or {},  # type: ignore[arg-type]  # as above
         **(sections or {}),  # type: ignore[arg-type]  # as above
     )
 

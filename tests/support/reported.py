@@ -32,12 +32,12 @@ def clip(**attributes: Any) -> Dataset:
 
 
 def built(ds: Dataset, results: list[StripResult] | None = None, **arguments: Any) -> list[ReportObject]:
-    """Build the results of `ds` in the usual circumstances, but for `arguments`."""
+    """Build the results of `ds` with the usual context, but for `arguments`."""
     return build_results(ds, results or [measured_strips.strip_result()], context(**arguments))
 
 
 def context(**arguments: Any) -> ReportContext:
-    """Return the usual circumstances, but for `arguments`."""
+    """Return the usual context, but for `arguments`."""
     usual: dict[str, Any] = {
         "model": measured_strips.MODEL,
         "revision": 1,

@@ -149,10 +149,10 @@ def test_the_analysis_refuses_what_would_kill_it(whole: bytes, reason: str, tmp_
     path.write_bytes(whole)
 
     with sparingly():
-        finding = look(path)
+        result = look(path)
 
-    assert finding.reason == reason
-    assert hostile_files.MARKER not in str(finding)
+    assert result.reason == reason
+    assert hostile_files.MARKER not in str(result)
 
 
 def look(path: Path) -> ImageResult:

@@ -1,12 +1,12 @@
 """Real SQLite files, and rows to put into them."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.databases import upgraded
 
 from store.db.database import Database
 from store.db.states import InstanceState, StudyState
@@ -37,21 +37,10 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/echonode.db"
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an upgraded database file to copy."""
-    path = tmp_path_factory.mktemp("template") / "echonode.db"
-    database = Database(f"sqlite:///{path}")
-    database.upgrade()
-    database.close()
-    return path
-
-
 @pytest.fixture
-def database(url: str, template: Path, tmp_path: Path) -> Iterator[Database]:
+def database(url: str) -> Iterator[Database]:
     """Return an upgraded database."""
-    shutil.copy(template, tmp_path / "echonode.db")
-    database = Database(url, busy_timeout_s=10.0)
+    database = upgraded(url, busy_timeout_s=10.0)
     yield database
     database.close()
 

@@ -1,4 +1,4 @@
-"""The trail: append-only, chained, and honest about who touched it."""
+"""The audit log: append-only, chained, and honest about who touched it."""
 
 import json
 import sqlite3
@@ -92,12 +92,12 @@ def test_the_table_is_what_admins_were_promised(tmp_path: Path) -> None:
 
 
 def test_untouched_is_sound(logged: Database) -> None:
-    """An untouched trail has no wrong rows."""
+    """An untouched audit log has no wrong rows."""
     assert _wrong(logged) == []
 
 
 def test_empty_is_sound(database: Database) -> None:
-    """A new database has a sound trail."""
+    """A new database has a sound audit log."""
     assert _wrong(database) == []
 
 

@@ -28,7 +28,7 @@ def _events(database: Database) -> list[str]:
 def test_the_first_image_opens_its_study(
     database: Database, new_instance: Callable[..., NewInstance], receive: Callable[..., bool], now: datetime
 ) -> None:
-    """The row says what came from whom, the study is RECEIVING, and both are in the trail."""
+    """The row says what came from whom, the study is RECEIVING, and both are in the audit log."""
     assert receive(1)
     new = new_instance(1)
     with database.read() as session:

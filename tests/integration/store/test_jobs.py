@@ -40,7 +40,7 @@ def _end(database: Database, job: Job, ending: str, now: datetime) -> None:
     with database.transaction() as session:
         if ending == "finish":
             jobs.finish(session, job, now=now)
-        elif ending == "hand_back":
+        elif ending == "release":
             jobs.release(session, job, now=now)
         elif ending == "retry":
             jobs.retry(session, job, error="no weights", not_before=now + LATER, now=now)
@@ -50,9 +50,9 @@ def _end(database: Database, job: Job, ending: str, now: datetime) -> None:
 
 ENDINGS = [
     ("finish", JobState.DONE, StudyState.DONE, 1, ["job.done", "study.done"]),
-    ("hand_back", JobState.QUEUED, StudyState.READY, 0, ["job.handed_back", "study.ready"]),
+    ("release", JobState.QUEUED, StudyState.READY, 0, ["job.handed_back", "study.ready"]),
     ("retry", JobState.QUEUED, StudyState.READY, 1, ["job.retry", "study.ready"]),
-    ("bury", JobState.DEAD, StudyState.FAILED, 1, ["job.dead", "study.failed"]),
+    ("fail", JobState.DEAD, StudyState.FAILED, 1, ["job.dead", "study.failed"]),
 ]
 
 
@@ -259,7 +259,7 @@ def test_crashed_worker(database: Database, running: Make, now: datetime, study_
 
 
 def test_a_job_that_kills_workers(database: Database, running: Make, now: datetime, study_uid: str) -> None:
-    """A job that was claimed too often is buried instead of crashing the next worker."""
+    """A job that was claimed too often is given up instead of crashing the next worker."""
     running()
     for _ in range(2):
         with database.transaction() as session:

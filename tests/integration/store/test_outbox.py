@@ -39,7 +39,7 @@ def _answer(database: Database, delivery: Delivery, answer: str, now: datetime) 
             deliveries.resend(session, delivery, error="lost", **later)
         elif answer == "retry":
             deliveries.retry_later(session, delivery, error="no answer", status=None, **later)
-        elif answer == "unpark":
+        elif answer == "requeue":
             deliveries.requeue(session, delivery, now=now)
         else:
             deliveries.park(session, delivery, error="refused", status=0xA900, now=now)
@@ -219,8 +219,8 @@ def test_answers_are_recorded(
         (("sent", "park"), "DEAD"),
         (("sent", "resend"), "PENDING"),
         (("sent", "resend", "delivered"), "DELIVERED"),
-        (("park", "unpark"), "PENDING"),
-        (("park", "unpark", "sent", "committed"), "COMMITTED"),
+        (("park", "requeue"), "PENDING"),
+        (("park", "requeue", "sent", "committed"), "COMMITTED"),
     ],
 )
 def test_ways(database: Database, add_result: Add, now: datetime, way: tuple[str, ...], end: str) -> None:
@@ -233,7 +233,7 @@ def test_ways(database: Database, add_result: Add, now: datetime, way: tuple[str
     assert {state: number for state, number in _states(database).items() if number} == {end: 1}
     with database.read() as session:
         found = [each.event for each in audit_log.events(session) if each.event.startswith("delivery.")]
-    named = {"park": "dead", "unpark": "unparked"}
+    named = {"park": "dead", "requeue": "unparked"}
     assert found == [f"delivery.{named.get(answer, answer)}" for answer in way]
 
 
@@ -242,8 +242,8 @@ def test_ways(database: Database, add_result: Add, now: datetime, way: tuple[str
     [
         (before, answer)
         for before in ("delivered", "sent", "park", None)
-        for answer in ("committed", "resend", "unpark")
-        if (before, answer) not in {("sent", "committed"), ("sent", "resend"), ("park", "unpark")}
+        for answer in ("committed", "resend", "requeue")
+        if (before, answer) not in {("sent", "committed"), ("sent", "resend"), ("park", "requeue")}
     ],
 )
 def test_answers_out_of_place(
@@ -269,7 +269,7 @@ def test_unparked_is_as_patient_as_new(database: Database, add_result: Add, now:
     with database.read() as session:
         (parked,) = deliveries.parked(session)
         assert deliveries.parked(session, "1.2.3.4") == []
-    _answer(database, parked, "unpark", now + LATER)
+    _answer(database, parked, "requeue", now + LATER)
 
     (fresh,) = _due(database, now + LATER)
     assert (fresh.attempts, fresh.waiting_since, fresh.asks) == (0, now + LATER, 0)

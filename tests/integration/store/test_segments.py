@@ -1,4 +1,4 @@
-"""Old rows move into sealed files, and nothing of the trail is lost, unread or unverified on the way."""
+"""Old rows move into sealed files, and nothing of the audit log is lost, unread or unverified on the way."""
 
 import os
 import signal
@@ -64,7 +64,7 @@ def logged(database: Database) -> Database:
 
 @pytest.fixture
 def sealed(logged: Database, folder: Path) -> Database:
-    """Return the same trail with rows 1 to 4 in one file and 5 to 7 in another."""
+    """Return the same log with rows 1 to 4 in one file and 5 to 7 in another."""
     assert seal_older(logged, folder, days=2.5, most=4) == 4
     assert seal_older(logged, folder, days=2.5, most=4) == 3
     assert seal_older(logged, folder, days=2.5, most=4) == 0
@@ -128,7 +128,7 @@ def test_sealed_rows_leave_the_database(sealed: Database, folder: Path) -> None:
 def test_sealed_rows_are_still_found(
     sealed: Database, folder: Path, filters: dict[str, object], expected: list[int]
 ) -> None:
-    """Filters see rows in files and in the database as one trail, oldest first."""
+    """Filters see rows in files and in the database as one log, oldest first."""
     assert days(sealed, folder, **filters) == expected
 
 
@@ -208,7 +208,7 @@ def test_a_disk_that_is_full_or_gone_loses_nothing(logged: Database, tmp_path: P
 
 
 def test_a_missing_file_is_named(sealed: Database, folder: Path) -> None:
-    """A segment file that is gone is a finding, and reading its rows an error, not an empty answer."""
+    """A segment file that is gone is a flaw, and reading its rows an error, not an empty answer."""
     (folder / "segment-5-7.jsonl.gz").unlink()
 
     (flaw,) = flaws(sealed, folder)
@@ -240,7 +240,7 @@ def test_a_row_edited_in_a_file_is_named(sealed: Database, folder: Path) -> None
 def test_a_row_put_back_where_it_was_sealed_is_named(
     admin: sqlite3.Connection, sealed: Database, folder: Path
 ) -> None:
-    """Rows in the database with ids that were sealed are findings."""
+    """Rows in the database with ids that were sealed are flaws."""
     admin.execute("DROP TRIGGER audit_events_no_replace")
     admin.execute("CREATE TEMP TABLE one AS SELECT * FROM audit_events WHERE id = 9")
     admin.execute("UPDATE one SET id = 3")

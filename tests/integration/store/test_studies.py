@@ -38,7 +38,7 @@ def test_receiving_lists_open_studies(
 
 
 def test_ready(database: Database, receive: Callable[..., bool], study_uid: str, now: datetime) -> None:
-    """A complete study has one job of its revision, due at once; both are in the trail."""
+    """A complete study has one job of its revision, due at once; both are in the audit log."""
     receive(1)
     with database.transaction() as session:
         job = studies.mark_ready(session, study_uid, now=now)

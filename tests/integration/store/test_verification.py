@@ -1,4 +1,4 @@
-"""Every way to tamper with the trail is found and named, by someone with all rights on the file."""
+"""Every way to tamper with the audit log is found and named, by someone with all rights on the file."""
 
 import json
 import sqlite3
@@ -72,7 +72,7 @@ def admin(tmp_path: Path) -> Iterator[Admin]:
 
 
 def found(database: Database, **how: Any) -> list[tuple[str, int]]:
-    """Return kind and row of each finding; each is a sentence that names the row."""
+    """Return kind and row of each flaw; each is a sentence that names the row."""
     with database.read() as session:
         flaws = verify(session, **how)
     assert all(str(flaw.row) in flaw.sentence for flaw in flaws if flaw.row)
@@ -215,7 +215,7 @@ def test_edits_are_named(logged: Database, tmp_path: Path, column: str, row: int
 
 
 def test_untouched_is_sound(logged: Database) -> None:
-    """An untouched trail agrees with itself and with every checkpoint."""
+    """An untouched log agrees with itself and with every checkpoint."""
     assert found(logged, checkpoints=[checkpoint(logged, number) for number in (1, 5, 9)]) == []
 
 
@@ -245,7 +245,7 @@ def test_only_a_checkpoint_shows_a_tail_cut_off_with_its_counter(logged: Databas
 
 @pytest.mark.parametrize("name", TRIGGERS)
 def test_missing_triggers_are_named(logged: Database, tmp_path: Path, name: str) -> None:
-    """A trigger that was taken away, or made harmless, is a finding."""
+    """A trigger that was taken away, or made harmless, is a flaw."""
     with closing(sqlite3.connect(tmp_path / "echonode.db")) as connection:
         connection.execute(f"DROP TRIGGER {name}")
         assert found(logged) == [("guard", 0)]
@@ -287,7 +287,7 @@ def following(row: Mapping[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("logged")
 def test_memory_is_bounded(url: str, tmp_path: Path) -> None:
-    """A long trail is verified row by row: memory does not grow with it."""
+    """A long log is verified row by row: memory does not grow with it."""
     lengthen(tmp_path, 20_000)
     command = [sys.executable, "-c", VERIFY, url]
     said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
