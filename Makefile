@@ -2,12 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint advisories install clean
+.PHONY: demo test lint map advisories install clean
 
 demo: .venv/installed
 	@$(BIN)/echonode demo
 
-# Two at a time: most tests wait for processes. Passive: idle threads of torch must not burn the other's core.
+# Two at a time: most tests wait for processes. Passive: idle threads of torch would occupy the other core.
 test: lint
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist worksteal -m "not alone"
 	$(BIN)/pytest -m alone tests/acceptance
@@ -17,6 +17,10 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The rooms and their imports, drawn; a test fails when the picture is stale.
+map: .venv/installed-dev
+	PYTHONPATH=.:tests $(BIN)/python -m support.draw_map
 
 # Known vulnerabilities of what is installed; needs the advisory service of PyPI.
 advisories: .venv/installed-dev

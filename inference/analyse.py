@@ -1,4 +1,4 @@
-"""The recipe: region, strip, cycles, landmarks, centimetres, quality."""
+"""From a DICOM data set to measured strips: regions, cycles, landmarks, values, acceptance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from torch import nn
 from torchvision.models.detection import FasterRCNN
 
 from inference.errors import InferenceError, NoCycle
-from inference.image.patient import UNKNOWN, Patient, patient_of
+from inference.image.patient import patient_of
 from inference.image.pixels import frames_to_analyse, strip
 from inference.image.regions import mmode_regions
-from inference.measure.acceptance import Located, decided, left_ventricles, plausible
+from inference.measure.acceptance import Located, confident, left_ventricles, plausible
 from inference.measure.clinical_limits import limits_for
 from inference.measure.intervals import Residuals, with_intervals
 from inference.measure.plausibility import agreeing, check_rate, crosses_gap
@@ -22,35 +22,43 @@ from inference.networks.device import pick_device, use_all_cores
 from inference.networks.landmarks import build_landmark_net, locate
 from inference.networks.preprocessing import CROP_INPUT
 from inference.networks.weights import SHIPPED, identity, load_weights
-from inference.types import CycleBox, MModeRegion, MModeStrip, ModelIdentity, StripResult
+from inference.types import (
+    UNKNOWN_PATIENT,
+    CycleBox,
+    MModeRegion,
+    MModeStrip,
+    ModelIdentity,
+    Patient,
+    StripResult,
+)
 
 MOST_CYCLES = 6
-"""More beats than this add time, not knowledge."""
+"""Most cycles located on a strip; more take time and hardly change the mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """Both networks, loaded once, ready on one device."""
+    """Both networks on one device, with their thresholds and error model."""
 
     identity: ModelIdentity
     detector: FasterRCNN
     landmarks: nn.Module
     device: torch.device
     threshold: float
-    """Least probability, by the detector, of a cycle that is measured."""
-    heart_threshold: float
-    """Least probability, by the landmark network, that it is one of a left ventricle."""
+    """Least detector probability of a cycle."""
+    lv_threshold: float
+    """Least probability, by the landmark network, of a left ventricle at chordal level."""
     certainty_threshold: float
     """Least certainty of the least certain landmark."""
     residuals: Residuals
-    """How wrong lengths and rate were on validation strips."""
+    """Errors of lengths and rate on validation strips, for the 95 % intervals."""
 
 
 def load_model(weights: str = "", device: str = "auto") -> Model:
-    """The model from a weights folder (empty: the shipped one).
+    """Load both networks from a weights folder (empty: the shipped one) onto a device.
 
     Raises:
-        WeightsMismatch: a file is not what its record says.
+        WeightsMismatch: a file is missing or not the one its record describes.
     """
     folder, where = Path(weights) if weights else SHIPPED, pick_device(device)
     use_all_cores()
@@ -64,14 +72,14 @@ def load_model(weights: str = "", device: str = "auto") -> Model:
         landmarks=locator.to(where).eval(),
         device=where,
         threshold=cycles.threshold,
-        heart_threshold=landmarks.heart_threshold,
+        lv_threshold=landmarks.heart_threshold,
         certainty_threshold=landmarks.certainty_threshold,
         residuals=landmarks.residuals,
     )
 
 
 def analyse(dataset: Dataset, model: Model) -> list[StripResult]:
-    """What every M-mode region of an image shows; one refusal for an image that has none."""
+    """Measure every M-mode region, in the order of the data set; one refusal if there is none."""
     try:
         regions = mmode_regions(dataset)
     except InferenceError as error:
@@ -81,7 +89,7 @@ def analyse(dataset: Dataset, model: Model) -> list[StripResult]:
 
 
 def analyse_region(dataset: Dataset, region: MModeRegion, model: Model, patient: Patient) -> StripResult:
-    """The best of the frames looked at: the one whose cycle is most probable, or the reason for none."""
+    """The result of the frame whose chosen cycle is most probable; else a refusal with its reason."""
     best: StripResult | None = None
     try:
         for frame in frames_to_analyse(dataset):
@@ -93,32 +101,32 @@ def analyse_region(dataset: Dataset, region: MModeRegion, model: Model, patient:
 
 
 def rank(result: StripResult) -> tuple[bool, float]:
-    """Measured before refused, then by the probability of the chosen cycle."""
+    """Sort key: measured before refused, then the probability of the chosen cycle."""
     return result.measured, result.cycles[result.chosen].box.probability if result.cycles else 0.0
 
 
 def refusal(error: InferenceError, region: MModeRegion | None = None, frame: int = 0) -> StripResult:
-    """A result that says why there are no numbers."""
+    """A result without numbers, with the reason and message of `error`."""
     return StripResult(
         status="not_measured", reason=error.reason, detail=str(error), region=region, frame=frame
     )
 
 
-def analyse_strip(strip: MModeStrip, model: Model, patient: Patient = UNKNOWN) -> StripResult:
-    """Cycles, landmarks, centimetres and their agreement on one strip."""
-    return verdict(strip, detect(model.detector, strip, model.device), model, patient)
+def analyse_strip(strip: MModeStrip, model: Model, patient: Patient = UNKNOWN_PATIENT) -> StripResult:
+    """Detect the cycles of one strip and measure them."""
+    return measure_boxes(strip, detect(model.detector, strip, model.device), model, patient)
 
 
-def verdict(
-    strip: MModeStrip, found: Sequence[CycleBox], model: Model, patient: Patient = UNKNOWN
+def measure_boxes(
+    strip: MModeStrip, found: Sequence[CycleBox], model: Model, patient: Patient = UNKNOWN_PATIENT
 ) -> StripResult:
-    """What the detector's boxes, most probable first, come to."""
+    """Measure a strip whose detector boxes, most probable first, are known."""
     limits = limits_for(patient)
     try:
         boxes = probable_cycles(strip, found, model.threshold)
         located = locate_all(strip, boxes, model)
-        hearts = left_ventricles(located, model.heart_threshold)
-        cycles = plausible(strip, decided(hearts, model.certainty_threshold), limits)
+        lv_cycles = left_ventricles(located, model.lv_threshold)
+        cycles = plausible(strip, confident(lv_cycles, model.certainty_threshold), limits)
         check_rate(cycles, patient.heart_rate_bpm, limits)
         used = agreeing(cycles, limits)
     except InferenceError as error:
@@ -135,7 +143,7 @@ def verdict(
 
 
 def probable_cycles(strip: MModeStrip, found: Sequence[CycleBox], threshold: float) -> list[CycleBox]:
-    """Those of the boxes above the threshold, most probable first, none across the sweep gap.
+    """Boxes at or above the threshold that do not cross the sweep gap, at most `MOST_CYCLES`.
 
     Raises:
         NoCycle: there is none.
@@ -154,6 +162,6 @@ def probable_cycles(strip: MModeStrip, found: Sequence[CycleBox], threshold: flo
 
 
 def locate_all(strip: MModeStrip, boxes: Sequence[CycleBox], model: Model) -> list[Located]:
-    """The landmarks of every cycle, in the same order."""
+    """The landmarks of every box, in the same order."""
     samples = locate(model.landmarks, strip, boxes, model.device)
     return [Located(box=box, samples=each) for box, each in zip(boxes, samples, strict=True)]

@@ -1,7 +1,7 @@
-"""Errors of the measuring side; each docstring is the sentence an operator reads.
+"""Errors of this package; the docstring of a class is its message where no detail is given.
 
-Every refusal carries a `reason`, one of the words that `measure --json`, the audit log and the
-instance rows share (see the README).
+Every refusal carries a `reason`, one of the words that `measure --json`, the audit log and the instance
+rows share (see the README).
 """
 
 
@@ -11,7 +11,7 @@ class InferenceError(Exception):
     reason = "undecodable"
 
     def __init__(self, detail: str = "") -> None:
-        """Keep `detail` (what was found) beside the sentence of the class."""
+        """`detail` is what was found; without it the message is the docstring of the class."""
         self.detail = detail
         super().__init__(detail or (type(self).__doc__ or "").strip())
 

@@ -1,4 +1,4 @@
-"""A strip with its truth: what networks are trained on and measured against, drawn or traced."""
+"""Labelled M-mode strips, from phantoms or tracings, for training and evaluation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,14 +31,14 @@ class CycleTruth:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledStrip:
-    """The gray pixels of one M-mode strip and everything known to be true of it.
+    """The gray pixels of one M-mode strip and its labels.
 
-    Strip pixels: origin at the centre of the strip's top-left pixel. A strip that is no left
-    ventricle has a `kind` of its own and no cycles.
+    Strip pixels: origin at the centre of the strip's top-left pixel. A strip that shows anything but a left
+    ventricle has no cycles.
     """
 
     name: str
-    """What a person finds it by: a file, or the phantom's kind and seed."""
+    """File name, or kind and seed of a phantom."""
     kind: str
     """`LV`, or what it shows instead (`mitral`, `TAPSE`, `other` …)."""
     pixels: NDArray[np.uint8]
@@ -46,10 +46,10 @@ class LabelledStrip:
     calibration: Calibration
     cycles: tuple[CycleTruth, ...]
     walls_px: NDArray[np.float32] | None = None
-    """(4, width) depth of septum outer, inner, posterior wall inner, outer at each column, NaN where
-    unknown; None when only the landmarks of the cycles are known."""
+    """(4, width) depth at each column of septum outer, septum inner, posterior wall inner, outer; NaN
+    where unknown. None when only the landmarks of the cycles are known."""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    """Anything else worth keeping with it, such as its source or licence."""
+    """Further facts, such as source and licence."""
 
     @property
     def is_lv(self) -> bool:
@@ -58,23 +58,23 @@ class LabelledStrip:
 
     @property
     def strip(self) -> MModeStrip:
-        """The pixels as if they were a whole image."""
+        """The strip as an image of its own."""
         height, width = self.pixels.shape
         region = MModeRegion(x0=0, y0=0, x1=width - 1, y1=height - 1, calibration=self.calibration, index=0)
         return MModeStrip(pixels=self.pixels, region=region, frame=0)
 
 
 def cycle_values(strip: LabelledStrip, cycle: CycleTruth) -> dict[str, float]:
-    """Every number of one true cycle."""
+    """All values of one labelled cycle, keyed as in `CycleMeasurement.values`."""
     rr_s = (cycle.box_px[2] - cycle.box_px[0]) * strip.calibration.s_per_px_x
     return measure(cycle.landmarks_px, strip.calibration, rr_s=rr_s)
 
 
 def mean_values(strip: LabelledStrip) -> dict[str, float]:
-    """Every number averaged over the true cycles that a reader would average; empty for what has none.
+    """All values averaged over the labelled cycles that agree; empty without cycles.
 
-    As in what is reported, an ectopic beat among regular ones is left out; where no rhythm stands out
-    all beats count.
+    Ectopic beats are left out by the rule of the reports (`agreeing`); where fewer than half of the cycles
+    agree, all are averaged.
     """
     each = [true_measurement(strip, cycle) for cycle in strip.cycles]
     if not each:
@@ -87,7 +87,7 @@ def mean_values(strip: LabelledStrip) -> dict[str, float]:
 
 
 def true_measurement(strip: LabelledStrip, cycle: CycleTruth) -> CycleMeasurement:
-    """A true cycle as if it had been measured without error."""
+    """A labelled cycle as a measurement of probability 1 without spread."""
     x0, y0, x1, y1 = cycle.box_px
     return CycleMeasurement(
         box=CycleBox(x0=x0, y0=y0, x1=x1, y1=y1, probability=1.0),

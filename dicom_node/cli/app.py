@@ -158,13 +158,13 @@ def evaluate(
 ) -> None:
     """Measure strips of known truth and compare: phantoms of unseen seeds, or a data set."""
     from dicom_node.tools.evaluate import Wishes, run_evaluate
-    from inference.evaluation.judged import Machine
     from inference.evaluation.sample import Plan, Range
+    from inference.evaluation.scored_strips import EvalRuntime
 
     plan = Plan(count=count, lookalikes=lookalikes, seed=seed, range=Range(hearts))
-    machine = Machine(weights=weights, device=device, workers=workers)
+    runtime = EvalRuntime(weights=weights, device=device, workers=workers)
     wishes = Wishes(data=data, pictures=real if against else None, out=out, as_json=as_json)
-    raise typer.Exit(run_evaluate(plan, machine, wishes))
+    raise typer.Exit(run_evaluate(plan, runtime, wishes))
 
 
 @app.command()

@@ -132,8 +132,8 @@ def train_calibrate(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
     """Choose both thresholds and fit the intervals on phantoms; needs both networks in the folder."""
-    from inference.training.calibrate import Plan, calibrate
+    from inference.training.calibrate import CalibrationPlan, calibrate
 
-    plan = Plan(strips=strips, lookalikes=lookalikes, workers=workers)
+    plan = CalibrationPlan(strips=strips, lookalikes=lookalikes, workers=workers)
     for record in calibrate(out, plan):
         typer.echo(record.model_dump_json())

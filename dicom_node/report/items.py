@@ -22,8 +22,7 @@ from dicom_node.report import codes
 from dicom_node.report.header import frame_number
 from dicom_node.report.quantities import Quantity, calipers
 from dicom_node.report.reported import Reported
-from inference.image.patient import Patient
-from inference.types import CycleMeasurement, ModelIdentity, Point
+from inference.types import CycleMeasurement, ModelIdentity, Patient, Point
 
 MODIFIER, PROPERTY = "HAS CONCEPT MOD", "HAS PROPERTIES"
 

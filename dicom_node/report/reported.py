@@ -4,8 +4,7 @@ import math
 from dataclasses import dataclass
 
 from dicom_node.report.quantities import LV_MASS_INDEX, QUANTITIES, Quantity, known
-from inference.image.patient import Patient
-from inference.types import CycleMeasurement, StripResult
+from inference.types import CycleMeasurement, Patient, StripResult
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,10 +16,10 @@ from inference.errors import WeightsMismatch
 from inference.evaluation.document import as_document
 from inference.evaluation.drawing import png, rows_png
 from inference.evaluation.evaluate import Evaluation, evaluate, evaluate_dataset
-from inference.evaluation.judged import Machine, single_threaded
 from inference.evaluation.page import page
 from inference.evaluation.printed import PictureScore, picture_targets, score_pictures
 from inference.evaluation.sample import Plan
+from inference.evaluation.scored_strips import EvalRuntime, single_threaded
 from inference.training.datasets.errors import InvalidDataset
 from inference.types import ModelIdentity
 
@@ -39,13 +39,13 @@ class Wishes:
     as_json: bool
 
 
-def run_evaluate(plan: Plan, machine: Machine, wishes: Wishes) -> int:
+def run_evaluate(plan: Plan, runtime: EvalRuntime, wishes: Wishes) -> int:
     """Judges, then prints or writes; 1 when weights or data set are unusable."""
     try:
         evaluation = (
-            evaluate(plan, machine) if wishes.data is None else evaluate_dataset(wishes.data, machine)
+            evaluate(plan, runtime) if wishes.data is None else evaluate_dataset(wishes.data, runtime)
         )
-        scores = scored(wishes.pictures, machine)
+        scores = scored(wishes.pictures, runtime)
     except (WeightsMismatch, InvalidDataset) as error:
         Console(stderr=True).print(str(error), markup=False, soft_wrap=True)
         return 1
@@ -59,12 +59,12 @@ def run_evaluate(plan: Plan, machine: Machine, wishes: Wishes) -> int:
     return 0
 
 
-def scored(folder: Path | None, machine: Machine) -> list[PictureScore]:
+def scored(folder: Path | None, runtime: EvalRuntime) -> list[PictureScore]:
     """Real pictures, when they are wanted and there; they may not be shipped, so often they are not."""
     if folder is None:
         return []
     try:
-        return score_pictures(folder, single_threaded(machine))
+        return score_pictures(folder, single_threaded(runtime))
     except FileNotFoundError as error:
         Console(stderr=True).print(f"no real pictures scored: {error.filename} is missing", soft_wrap=True)
         return []
@@ -96,5 +96,5 @@ def print_summary(evaluation: Evaluation) -> None:
     caption = f"{evaluation.strips}: {hearts} left ventricles, {others} others"
     table = Table("figure", "target", "found", "", caption=caption)
     for target in evaluation.targets:
-        table.add_row(target.name, target.wanted, target.found, VERDICTS[target.met])
+        table.add_row(target.name, target.required, target.found, VERDICTS[target.met])
     Console().print(table)

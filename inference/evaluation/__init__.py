@@ -1,1 +1,1 @@
-"""How well the model measures: strips of known truth and real pictures in, figures and a page out."""
+"""Accuracy on strips of known truth and on real pictures: figures, targets and a report."""

@@ -1,4 +1,4 @@
-"""How far measured values lie from true ones, and whether their intervals tell so."""
+"""Errors of measured values against true ones, and coverage of the 95 % intervals."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,13 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.evaluation.judged import Judged
+from inference.evaluation.scored_strips import ScoredStrip
 from inference.types import LENGTHS
 
 QUANTITIES = (*LENGTHS, "EDV_ml", "ESV_ml", "EF_percent", "FS_percent")
-"""What is compared, in this order."""
+"""Compared quantities, in the order of tables and plots."""
 NOMINAL = (0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80, 0.90, 0.95, 0.99)
+"""Probabilities at which the intervals' coverage is computed."""
 Z95 = 1.96
 
 Floats = NDArray[np.float64]
@@ -21,19 +22,19 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """So many of so many."""
+    """`hits` out of `of`."""
 
     hits: int
     of: int
 
     @property
     def share(self) -> float | None:
-        """0…1; None of nothing."""
+        """0…1; None if `of` is 0."""
         return self.hits / self.of if self.of else None
 
     @property
     def ci95(self) -> tuple[float, float]:
-        """Wilson's 95 % interval of the share: what is known of it after so few or so many strips."""
+        """Wilson's 95 % interval of the share."""
         if not self.of:
             return 0.0, 1.0
         p, z2 = self.hits / self.of, Z95**2 / self.of
@@ -44,7 +45,7 @@ class Rate:
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
-    """One quantity on every measured strip, in the unit its name says: arrays (N,)."""
+    """True and measured values of one quantity on N strips, in the unit of its name; arrays (N,)."""
 
     true: Floats
     found: Floats
@@ -59,7 +60,7 @@ class Pairs:
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """Errors of one quantity, found - true, in the unit its name says (Bland and Altman 1986)."""
+    """Errors (found - true) of one quantity, in the unit of its name (Bland and Altman 1986)."""
 
     count: int
     mae: float
@@ -70,11 +71,11 @@ class Agreement:
     """Truths inside the stated 95 % interval."""
 
 
-def pairs(judged: Sequence[Judged], name: str) -> Pairs:
-    """One quantity of the left ventricles that were measured."""
+def pairs(scored: Sequence[ScoredStrip], name: str) -> Pairs:
+    """Collect one quantity over the left ventricles that were measured."""
     rows = [
         (one.values[name], value.value, *value.ci95)
-        for one in judged
+        for one in scored
         if one.is_lv and one.result.measured and (value := one.result.measurements.get(name)) is not None
     ]
     true, found, low, high = np.array(rows, np.float64).reshape(-1, 4).T
@@ -82,7 +83,7 @@ def pairs(judged: Sequence[Judged], name: str) -> Pairs:
 
 
 def agreement(pairs: Pairs) -> Agreement | None:
-    """Error, bias, limits and interval share; None of nothing."""
+    """Error, bias, limits and interval coverage; None without strips."""
     if not pairs.true.size:
         return None
     error = pairs.error
@@ -97,9 +98,9 @@ def agreement(pairs: Pairs) -> Agreement | None:
 
 
 def interval_reliability(compared: Mapping[str, Pairs]) -> dict[str, list[float]]:
-    """Per quantity the share of truths inside the central interval of each probability in `NOMINAL`.
+    """Per quantity the coverage of the central interval of each probability in `NOMINAL`.
 
-    Each half of a stated 95 % interval is scaled as that of a normal distribution would be.
+    Each half of a stated 95 % interval is scaled as that of a normal distribution.
     """
     scales = [NormalDist().inv_cdf((1 + p) / 2) / Z95 for p in NOMINAL]
     return {
@@ -110,7 +111,7 @@ def interval_reliability(compared: Mapping[str, Pairs]) -> dict[str, list[float]
 
 
 def _inside(pairs: Pairs, scale: float) -> NDArray[np.bool_]:
-    """(N,) whether the truth lies inside the stated interval with both halves scaled."""
+    """(N,) True where the truth lies inside the stated interval with both halves scaled."""
     low = pairs.found - scale * (pairs.found - pairs.low)
     high = pairs.found + scale * (pairs.high - pairs.found)
     return (low <= pairs.true) & (pairs.true <= high)

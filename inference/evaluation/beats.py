@@ -1,4 +1,4 @@
-"""Counts beats on a strip without a scale, at the rhythm of the cycles that the detector sees."""
+"""Count the beats on a picture without time scale, from the cycles that the detector finds."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,45 +13,47 @@ from inference.networks.detector import detect
 from inference.types import Calibration, CycleBox, MModeRegion, MModeStrip
 
 BEAT_S = 0.8
-"""An ordinary beat of the people the detector was trained on: a scale is tried by calling one so long."""
+"""Beat duration assumed when a time scale is tried; ordinary in the detector's training data."""
 BEAT_WIDTHS_PX = (20, 28, 40, 56, 80, 112, 160)
+"""Beat widths that are tried."""
 BEATS_PER_WINDOW = 8
-"""What an ordinary strip shows; a longer picture is looked at in windows that overlap by half."""
+"""Width of a detector window; longer pictures are cut into windows that overlap by half."""
 SAME_BEAT_IOU = 0.3
+"""Boxes that overlap by more are the same beat."""
 COUNTED = 0.5
-"""A box counts when it is more probably a cycle than not."""
+"""Least probability of a counted box."""
 LEAST_FOR_RHYTHM, REGULAR = 4, 0.15
-"""Cycles that a rhythm takes, and how far from a whole number of beats their distances may be."""
+"""Least cycles that define a rhythm, and the greatest median deviation of their distances from a whole
+number of beats."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CountedBeats:
-    """The time scale at which the detector is surest of the most beats, those beats, and their number."""
+    """The chosen time scale, the cycles found at it, and the number of beats."""
 
     s_per_px: float
     boxes: tuple[CycleBox, ...]
     beats: int
-    """Of the whole picture, see `at_their_rhythm`."""
+    """Over the whole picture, see `beats_at_rhythm`."""
 
 
 def count_beats(gray: NDArray[np.uint8], model: Model) -> CountedBeats:
-    """Beats on (height, width) gray pixels whose seconds per pixel nobody knows.
+    """Count beats on (height, width) gray pixels of unknown time scale.
 
-    Every time scale at which a beat could be of ordinary length is tried; the one with the largest
-    sum of probabilities is taken, without looking at how many beats there should be.
+    The time scale with the largest sum of box probabilities is chosen, regardless of the count.
     """
     tried = {BEAT_S / width: boxes_at(gray, width, model) for width in BEAT_WIDTHS_PX}
     s_per_px = max(tried, key=lambda scale: sum(box.probability for box in tried[scale]))
     counted = [box for box in tried[s_per_px] if box.probability >= COUNTED]
     boxes = tuple(sorted(counted, key=lambda box: box.x0))
-    return CountedBeats(s_per_px=s_per_px, boxes=boxes, beats=at_their_rhythm(boxes, gray.shape[1]))
+    return CountedBeats(s_per_px=s_per_px, boxes=boxes, beats=beats_at_rhythm(boxes, gray.shape[1]))
 
 
-def at_their_rhythm(boxes: Sequence[CycleBox], columns: int) -> int:
-    """Beats of a picture `columns` wide, as one counts by hand: a heart goes on where it is hard to see.
+def beats_at_rhythm(boxes: Sequence[CycleBox], columns: int) -> int:
+    """Beats of a picture `columns` wide, including those too faint to detect.
 
-    `boxes` are the cycles that were seen, in order of time. Of a rhythm that is not regular, only those
-    count.
+    The median distance of the found cycles (`boxes`, in order of time) is extrapolated over the picture.
+    With an irregular rhythm, or too few cycles for one, only the found cycles are counted.
     """
     if len(boxes) < LEAST_FOR_RHYTHM:
         return len(boxes)
@@ -64,7 +66,7 @@ def at_their_rhythm(boxes: Sequence[CycleBox], columns: int) -> int:
 
 
 def boxes_at(gray: NDArray[np.uint8], beat_px: int, model: Model) -> list[CycleBox]:
-    """Every box when a beat is taken to be `beat_px` wide, each beat once."""
+    """Boxes if a beat is `beat_px` wide, without duplicates from overlapping windows."""
     calibration = Calibration(cm_per_px_y=1.0, s_per_px_x=BEAT_S / beat_px)
     boxes = [
         box
@@ -78,7 +80,7 @@ def boxes_at(gray: NDArray[np.uint8], beat_px: int, model: Model) -> list[CycleB
 
 
 def windows(gray: NDArray[np.uint8], width_px: int, calibration: Calibration) -> Iterator[MModeStrip]:
-    """Strips of `width_px` columns, each starting half a width after the one before."""
+    """Strips of `width_px` columns, each starting half a width after the previous one."""
     rows, columns = gray.shape
     for x0 in range(0, max(1, columns - width_px // 2), width_px // 2):
         x1 = min(x0 + width_px, columns) - 1

@@ -1,52 +1,53 @@
-"""The strips a reader should look at: worst errors, missed ventricles, false measures."""
+"""The strips that deserve a look: largest errors, missed ventricles, false measures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from inference.evaluation.drawing import strip_png
-from inference.evaluation.judged import Judged
+from inference.evaluation.scored_strips import ScoredStrip
 from inference.evaluation.units import shown
 from inference.types import LENGTHS
 
 MOST_WORST = 10
 MOST_MISSED = 6
 TOLD = ("EF_percent", *LENGTHS)
+"""Values shown with each strip."""
 HEADINGS = tuple(shown(name)[0] for name in TOLD)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One picture with what to say about it."""
+    """One picture with title, note and values."""
 
     title: str
     note: str
     rows: tuple[tuple[str, ...], ...]
-    """Cells under `HEADINGS`: whose values, then the values."""
+    """Cells under `HEADINGS`: "true" or "found", then the values."""
     picture_png: bytes
 
 
-def worst_measured(judged: Sequence[Judged]) -> list[Case]:
-    """Left ventricles whose ejection fraction is furthest off."""
-    measured = [one for one in judged if one.is_lv and one.result.measured]
+def worst_measured(scored: Sequence[ScoredStrip]) -> list[Case]:
+    """Left ventricles with the largest EF errors."""
+    measured = [one for one in scored if one.is_lv and one.result.measured]
     worst = sorted(measured, key=lambda one: -abs(EF_error(one)))[:MOST_WORST]
     return [case(one, note=f"EF off by {EF_error(one):+z.1f} points") for one in worst]
 
 
-def missed(judged: Sequence[Judged]) -> list[Case]:
-    """Left ventricles that were refused, those the detector believed in least first."""
-    refused = [one for one in judged if one.is_lv and not one.result.measured]
-    least = sorted(refused, key=likeliest)[:MOST_MISSED]
+def missed(scored: Sequence[ScoredStrip]) -> list[Case]:
+    """Refused left ventricles, those with the lowest detector probability first."""
+    refused = [one for one in scored if one.is_lv and not one.result.measured]
+    least = sorted(refused, key=highest_probability)[:MOST_MISSED]
     return [case(one, note=f"{one.result.reason}: {one.result.detail}") for one in least]
 
 
-def falsely_measured(judged: Sequence[Judged]) -> list[Case]:
-    """Anything else that was measured, the surest first."""
-    measured = [one for one in judged if not one.is_lv and one.result.measured]
-    surest = sorted(measured, key=likeliest, reverse=True)[:MOST_MISSED]
-    return [case(one, note=f"most probable cycle {likeliest(one):.2f}") for one in surest]
+def falsely_measured(scored: Sequence[ScoredStrip]) -> list[Case]:
+    """Measured strips of other kinds, the highest detector probability first."""
+    measured = [one for one in scored if not one.is_lv and one.result.measured]
+    surest = sorted(measured, key=highest_probability, reverse=True)[:MOST_MISSED]
+    return [case(one, note=f"most probable cycle {highest_probability(one):.2f}") for one in surest]
 
 
-def case(one: Judged, *, note: str) -> Case:
+def case(one: ScoredStrip, *, note: str) -> Case:
     """The strip with its true and its found values, as far as it has them."""
     found = {name: value.value for name, value in one.result.measurements.items()}
     whose = (("true", one.values), ("found", found))
@@ -54,14 +55,14 @@ def case(one: Judged, *, note: str) -> Case:
     return Case(title=one.name, note=note, rows=rows, picture_png=strip_png(one))
 
 
-def EF_error(one: Judged) -> float:
-    """Found - true, in points."""
+def EF_error(one: ScoredStrip) -> float:
+    """Found - true, in percentage points."""
     return one.result.measurements["EF_percent"].value - one.values["EF_percent"]
 
 
-def likeliest(one: Judged) -> float:
-    """The highest probability of any box."""
-    return max((box.probability for box in one.candidates), default=0.0)
+def highest_probability(one: ScoredStrip) -> float:
+    """Highest detector probability on the strip; 0 without boxes."""
+    return max((box.probability for box in one.boxes), default=0.0)
 
 
 def cells(values: Mapping[str, float]) -> list[str]:

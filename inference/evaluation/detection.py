@@ -1,4 +1,4 @@
-"""How well cycles are found: average precision, the best box, and whether a probability is one."""
+"""Accuracy of the detector: average precision, most probable box, reliability of the probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,29 +7,30 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.evaluation.judged import Judged
+from inference.evaluation.scored_strips import ScoredStrip
+from inference.networks.preprocessing import Box
 
 MATCH_IOU = 0.5
 PROBABILITY_EDGES = tuple(k / 10 for k in range(11))
 
-Box = tuple[float, float, float, float]
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """Every box the detector proposed anywhere, and how many cycles there were to find."""
+class MatchedBoxes:
+    """All boxes of the detector on all strips, matched with the true cycles."""
 
     probability: Floats
     """(N,) 0…1."""
     right: NDArray[np.bool_]
-    """(N,) the box is the first to match a true cycle."""
+    """(N,) True where a box is the first to match a true cycle."""
     truths: int
+    """Number of true cycles."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProbabilityBin:
-    """Boxes of about the same stated probability, and the share of them that are cycles."""
+    """Boxes of similar stated probability, and the observed share that are cycles."""
 
     stated: float
     observed: float
@@ -47,9 +48,9 @@ def iou(a: Box, b: Box) -> float:
 
 
 def matches(boxes: Sequence[Box], truths: Sequence[Box]) -> list[bool]:
-    """Whether each box, most probable first, takes a true box of its own (IoU at least 0.5).
+    """Whether each box, most probable first, matches a true box of its own (IoU at least 0.5).
 
-    A box takes the free truth it overlaps most: a second box on the same cycle is wrong.
+    A box takes the free true box it overlaps most; a second box on the same cycle is wrong.
     """
     free, right = list(truths), []
     for box in boxes:
@@ -60,22 +61,22 @@ def matches(boxes: Sequence[Box], truths: Sequence[Box]) -> list[bool]:
     return right
 
 
-def found_boxes(judged: Sequence[Judged]) -> Found:
-    """All proposals of all strips; on what is no left ventricle every one is wrong."""
+def matched_boxes(scored: Sequence[ScoredStrip]) -> MatchedBoxes:
+    """All boxes of all strips; on other kinds than left ventricles every box is wrong."""
     probability: list[float] = []
     right: list[bool] = []
-    for one in judged:
-        probability += [box.probability for box in one.candidates]
-        right += matches([box.xyxy for box in one.candidates], [truth.box_px for truth in one.truths])
-    return Found(
+    for one in scored:
+        probability += [box.probability for box in one.boxes]
+        right += matches([box.xyxy for box in one.boxes], [truth.box_px for truth in one.truths])
+    return MatchedBoxes(
         probability=np.array(probability, np.float64),
         right=np.array(right, np.bool_),
-        truths=sum(len(one.truths) for one in judged),
+        truths=sum(len(one.truths) for one in scored),
     )
 
 
-def average_precision(found: Found) -> float | None:
-    """Area under precision (made falling) over recall, every point of the curve; None without truths."""
+def average_precision(found: MatchedBoxes) -> float | None:
+    """Area under the precision envelope over recall, at every box; None without true cycles."""
     if not found.truths:
         return None
     order = np.argsort(-found.probability, kind="stable")
@@ -86,14 +87,14 @@ def average_precision(found: Found) -> float | None:
     return float(np.sum(falling * steps))
 
 
-def best_box_hits(one: Judged) -> bool:
-    """True when the most probable box of a left ventricle overlaps a true cycle by half or more."""
-    best = one.candidates[:1]
+def best_box_hits(one: ScoredStrip) -> bool:
+    """True if the most probable box of a strip overlaps a true cycle with IoU of at least 0.5."""
+    best = one.boxes[:1]
     return any(iou(box.xyxy, truth.box_px) >= MATCH_IOU for box in best for truth in one.truths)
 
 
-def probability_reliability(found: Found) -> list[ProbabilityBin]:
-    """Tenths of the probability scale that hold a box."""
+def probability_reliability(found: MatchedBoxes) -> list[ProbabilityBin]:
+    """One bin per tenth of the probability scale that contains a box."""
     bins = []
     for low, high in pairwise(PROBABILITY_EDGES):
         last = high == PROBABILITY_EDGES[-1]

@@ -1,4 +1,4 @@
-"""The figures as JSON values: report.json, and what `echonode evaluate --json` prints."""
+"""The figures as JSON values: report.json, and the output of `echonode evaluate --json`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -8,21 +8,22 @@ from inference.evaluation.agreement import NOMINAL, Agreement, Rate
 from inference.evaluation.evaluate import Evaluation
 from inference.evaluation.figures import Figures
 from inference.evaluation.printed import PictureScore
+from inference.evaluation.targets import Target
 
 
 def as_document(evaluation: Evaluation, scores: Sequence[PictureScore] = ()) -> dict[str, Any]:
-    """Everything that is no image; lengths in cm, volumes in ml, fractions in percent, time in s."""
+    """All figures; lengths in cm, volumes in ml, fractions in percent, time in s."""
     figures = evaluation.figures
     return {
         "model": asdict(evaluation.model),
         "strips": evaluation.strips,
-        "targets": [asdict(target) for target in evaluation.targets],
+        "targets": [target_entry(target) for target in evaluation.targets],
         "cycles": {
             "average_precision_iou50": figures.average_precision,
             "best_box_is_a_cycle": rate_entry(figures.best_box),
             "probability_reliability": [asdict(one) for one in figures.probability_reliability],
         },
-        "left_ventricles": heart_entry(figures),
+        "left_ventricles": lv_entry(figures),
         "others": {
             "measured": rate_entry(figures.false_measures),
             "by_kind": {kind: rate_entry(rate) for kind, rate in figures.false_measures_by_kind.items()},
@@ -32,7 +33,12 @@ def as_document(evaluation: Evaluation, scores: Sequence[PictureScore] = ()) -> 
     }
 
 
-def heart_entry(figures: Figures) -> Mapping[str, Any]:
+def target_entry(target: Target) -> Mapping[str, Any]:
+    """One target as text, and whether it was met (null: unknown)."""
+    return {"name": target.name, "wanted": target.required, "found": target.found, "met": target.met}
+
+
+def lv_entry(figures: Figures) -> Mapping[str, Any]:
     """Coverage, refusals and errors on left ventricles."""
     return {
         "measured": rate_entry(figures.coverage),
@@ -43,7 +49,7 @@ def heart_entry(figures: Figures) -> Mapping[str, Any]:
 
 
 def rate_entry(rate: Rate) -> Mapping[str, Any]:
-    """A share with its counts and its own 95 % interval."""
+    """A share with its counts and 95 % interval."""
     return {"share": rate.share, "hits": rate.hits, "of": rate.of, "ci95": list(rate.ci95)}
 
 
@@ -59,7 +65,7 @@ def agreement_entry(one: Agreement) -> Mapping[str, Any]:
 
 
 def picture_entry(score: PictureScore) -> Mapping[str, Any]:
-    """One real picture: its fate, what is reported, and the printed values beside those of free beats."""
+    """Result of one real picture, and the printed values beside those of beats without calipers."""
     result = score.result
     return {
         "file": score.picture.name,

@@ -7,21 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from inference.evaluation.judged import Judged
+from inference.evaluation.scored_strips import ScoredStrip
 from inference.types import CycleBox, Landmarks, Point
 
 TRUE_RGB, FOUND_RGB, RIM_RGB = (86, 180, 233), (240, 165, 0), (0, 0, 0)
-"""Sky blue and orange differ for every common kind of colour blindness; the shapes differ too."""
+"""Sky blue and orange can be told apart with every common colour blindness; the shapes differ too."""
 LARGEST_PX = (960, 640)
 MOST_ENLARGED = 3.0
 MARK_PX = 6
 TEXT_PX = 15
-MOST_CANDIDATES = 3
+MOST_BOXES = 3
 ROW_PX = 1100
+"""Width of a row of a long strip."""
 
 
-def strip_png(one: Judged) -> bytes:
-    """True landmarks as rings, found ones as crosses; on a refused strip the likeliest boxes."""
+def strip_png(one: ScoredStrip) -> bytes:
+    """True landmarks as rings, found ones as crosses; on a refused strip the most probable boxes."""
     sketch = Sketch(one.source().pixels)
     for truth in one.truths:
         sketch.rings(truth.landmarks_px)
@@ -30,12 +31,12 @@ def strip_png(one: Judged) -> bytes:
             sketch.crosses(one.result.cycles[index].landmarks)
         sketch.boxes([one.result.cycles[one.result.chosen].box])
     else:
-        sketch.boxes(one.candidates[:MOST_CANDIDATES])
+        sketch.boxes(one.boxes[:MOST_BOXES])
     return png(sketch.image)
 
 
 def rows_png(gray: NDArray[np.uint8], boxes: Sequence[CycleBox]) -> bytes:
-    """A long strip (height, width) cut into rows, with boxes on it."""
+    """A long strip (height, width) with boxes on it, cut into rows."""
     sketch = Sketch(gray, scale=1.0)
     sketch.boxes(boxes)
     width, height = sketch.image.size
@@ -54,7 +55,7 @@ def png(image: Image.Image) -> bytes:
 
 
 class Sketch:
-    """An enlarged strip to draw on, in strip pixels (pixel centres at whole numbers)."""
+    """An enlarged strip to draw on, in strip pixels (whole numbers are pixel centres)."""
 
     def __init__(self, pixels: NDArray[np.uint8], scale: float | None = None) -> None:
         height, width = pixels.shape
@@ -67,14 +68,14 @@ class Sketch:
         self._pen = ImageDraw.Draw(self.image)
 
     def rings(self, landmarks: Landmarks) -> None:
-        """Open rings, the true landmarks."""
+        """Draw the true landmarks as open rings."""
         for x, y in self._points(landmarks):
             for radius, ink, width in ((MARK_PX + 1, RIM_RGB, 1), (MARK_PX, TRUE_RGB, 2)):
                 box = (x - radius, y - radius, x + radius, y + radius)
                 self._pen.ellipse(box, outline=ink, width=width)
 
     def crosses(self, landmarks: Landmarks) -> None:
-        """Crosses, the found landmarks."""
+        """Draw the found landmarks as crosses."""
         for x, y in self._points(landmarks):
             for ink, width in ((RIM_RGB, 5), (FOUND_RGB, 2)):
                 for side in (-1, 1):
@@ -82,7 +83,7 @@ class Sketch:
                     self._pen.line(ends, fill=ink, width=width)
 
     def boxes(self, boxes: Iterable[CycleBox]) -> None:
-        """Outlines with their probability."""
+        """Draw boxes with their probability."""
         font = ImageFont.load_default(TEXT_PX)
         for box in boxes:
             x0, y0 = self._at((box.x0, box.y0))

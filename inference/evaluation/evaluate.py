@@ -1,4 +1,4 @@
-"""The recipe of `echonode evaluate`: strips, answers, figures, targets."""
+"""The evaluation of a model: measure strips, compute figures, compare with the targets."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -11,69 +11,69 @@ from rich.progress import track
 
 from inference.analyse import load_model
 from inference.evaluation.figures import MOST_TIMED, Figures, Timing, figures, time_strips
-from inference.evaluation.judged import Judged, Machine, judge_all, worker_pool
-from inference.evaluation.sample import RULES, Plan, Range, dataset_sources, heart_sources, lookalike_sources
+from inference.evaluation.sample import RULES, Plan, Range, dataset_sources, lookalike_sources, lv_sources
+from inference.evaluation.scored_strips import EvalRuntime, ScoredStrip, score_all, worker_pool
 from inference.evaluation.targets import Target, targets
 from inference.types import ModelIdentity
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What was judged and what came out."""
+    """Scored strips and the figures computed from them."""
 
     strips: str
-    """Which strips, in words."""
+    """Description of the strips."""
     model: ModelIdentity
-    judged: tuple[Judged, ...]
+    scored: tuple[ScoredStrip, ...]
     figures: Figures
     timing: Timing | None
     targets: tuple[Target, ...]
 
 
-def evaluate(plan: Plan, machine: Machine) -> Evaluation:
-    """Judges phantoms of unseen seeds."""
+def evaluate(plan: Plan, runtime: EvalRuntime) -> Evaluation:
+    """Measure phantoms of the test seeds."""
     total = plan.count + plan.lookalikes
-    with worker_pool(machine) as pool:
-        judged = list(_watched(_phantoms(plan, machine, pool), total))
+    with worker_pool(runtime) as pool:
+        scored = list(_watched(_phantoms(plan, runtime, pool), total))
     words = f"phantoms of {plan.range} range, test seeds from {plan.seed}"
-    return _evaluation(words, judged, machine, plan.range)
+    return _evaluation(words, scored, runtime, plan.range)
 
 
-def evaluate_dataset(folder: Path, machine: Machine) -> Evaluation:
-    """Judges traced strips against the targets of the clinical range.
+def evaluate_dataset(folder: Path, runtime: EvalRuntime) -> Evaluation:
+    """Measure the strips of a data set; the targets are those of the clinical range.
 
     Raises:
-        InvalidDataset: says what is wrong with the folder.
+        InvalidDataset: the folder is not a valid data set; says why.
     """
     sources = dataset_sources(folder)
-    with worker_pool(machine) as pool:
-        judged = list(_watched(judge_all(sources, machine, pool), len(sources)))
-    return _evaluation(f"data set {folder.name}", judged, machine, Range.CLINICAL)
+    with worker_pool(runtime) as pool:
+        scored = list(_watched(score_all(sources, runtime, pool), len(sources)))
+    return _evaluation(f"data set {folder.name}", scored, runtime, Range.CLINICAL)
 
 
-def _phantoms(plan: Plan, machine: Machine, pool: Executor) -> Iterator[Judged]:
-    """The first hearts that the range's rule passes, then everything else."""
-    hearts = judge_all(heart_sources(plan), machine, pool, accepts=RULES[plan.range])
-    others = judge_all(lookalike_sources(plan), machine, pool)
-    return chain(islice(hearts, plan.count), others)
+def _phantoms(plan: Plan, runtime: EvalRuntime, pool: Executor) -> Iterator[ScoredStrip]:
+    """The first `plan.count` left ventricles within the range, then the look-alikes."""
+    lv_strips = score_all(lv_sources(plan), runtime, pool, accepts=RULES[plan.range])
+    others = score_all(lookalike_sources(plan), runtime, pool)
+    return chain(islice(lv_strips, plan.count), others)
 
 
-def _watched(judged: Iterator[Judged], total: int) -> Iterator[Judged]:
-    """The same, with a bar on standard error while somebody waits."""
+def _watched(scored: Iterator[ScoredStrip], total: int) -> Iterator[ScoredStrip]:
+    """The same strips, with a progress bar on standard error if that is a terminal."""
     console = Console(stderr=True)
     return iter(
-        track(judged, "judging strips", total=total, console=console, disable=not console.is_terminal)
+        track(scored, "measuring strips", total=total, console=console, disable=not console.is_terminal)
     )
 
 
-def _evaluation(strips: str, judged: list[Judged], machine: Machine, range_: Range) -> Evaluation:
-    model = load_model(machine.weights, machine.device)
-    timed = [one.source() for one in judged if one.is_lv][:MOST_TIMED]
-    found, timing = figures(judged), time_strips(timed, model)
+def _evaluation(strips: str, scored: list[ScoredStrip], runtime: EvalRuntime, range_: Range) -> Evaluation:
+    model = load_model(runtime.weights, runtime.device)
+    timed = [one.source() for one in scored if one.is_lv][:MOST_TIMED]
+    found, timing = figures(scored), time_strips(timed, model)
     return Evaluation(
         strips=strips,
         model=model.identity,
-        judged=tuple(judged),
+        scored=tuple(scored),
         figures=found,
         timing=timing,
         targets=tuple(targets(found, timing, range_)),

@@ -1,4 +1,4 @@
-"""All figures of one evaluation, from what was said of each strip."""
+"""All figures of one evaluation, computed from the scored strips."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,10 @@ from inference.evaluation.detection import (
     ProbabilityBin,
     average_precision,
     best_box_hits,
-    found_boxes,
+    matched_boxes,
     probability_reliability,
 )
-from inference.evaluation.judged import Judged
+from inference.evaluation.scored_strips import ScoredStrip
 from inference.labelled import LabelledStrip
 
 MOST_TIMED = 20
@@ -32,7 +32,7 @@ MOST_TIMED = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Seconds for one strip, from gray pixels to values, alone on all cores."""
+    """Seconds from gray pixels to values for one strip at a time on all cores."""
 
     median_s: float
     p95_s: float
@@ -41,18 +41,18 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What can be said of the model after these strips; None where no strip could tell."""
+    """Accuracy on a set of strips; None where the strips do not define a figure."""
 
     average_precision: float | None
     """Of cycle boxes at IoU 0.5, over all boxes of all strips."""
     best_box: Rate
-    """Left ventricles whose most probable box is a cycle."""
+    """Left ventricles whose most probable box is a true cycle."""
     coverage: Rate
     """Left ventricles that were measured."""
     refusals: Mapping[str, int]
-    """Reasons why the other left ventricles were not."""
+    """Count per reason of the other left ventricles."""
     false_measures: Rate
-    """Strips of anything else that were measured all the same."""
+    """Strips of other kinds that were measured."""
     false_measures_by_kind: Mapping[str, Rate]
     compared: Mapping[str, Pairs]
     agreement: Mapping[str, Agreement]
@@ -60,18 +60,18 @@ class Figures:
     probability_reliability: Sequence[ProbabilityBin]
 
 
-def figures(judged: Sequence[Judged]) -> Figures:
-    """Every figure of these strips."""
-    hearts = [one for one in judged if one.is_lv]
-    others = [one for one in judged if not one.is_lv]
-    boxes = found_boxes(judged)
-    compared = {name: pairs(hearts, name) for name in QUANTITIES}
+def figures(scored: Sequence[ScoredStrip]) -> Figures:
+    """All figures of these strips."""
+    lv_strips = [one for one in scored if one.is_lv]
+    others = [one for one in scored if not one.is_lv]
+    boxes = matched_boxes(scored)
+    compared = {name: pairs(lv_strips, name) for name in QUANTITIES}
     agreements = {name: agreement(one) for name, one in compared.items()}
     return Figures(
         average_precision=average_precision(boxes),
-        best_box=Rate(hits=sum(map(best_box_hits, hearts)), of=len(hearts)),
-        coverage=measured_rate(hearts),
-        refusals=refusals(hearts),
+        best_box=Rate(hits=sum(map(best_box_hits, lv_strips)), of=len(lv_strips)),
+        coverage=measured_rate(lv_strips),
+        refusals=refusals(lv_strips),
         false_measures=measured_rate(others),
         false_measures_by_kind={
             kind: measured_rate([one for one in others if one.kind == kind])
@@ -84,18 +84,18 @@ def figures(judged: Sequence[Judged]) -> Figures:
     )
 
 
-def measured_rate(judged: Sequence[Judged]) -> Rate:
-    """How many were measured."""
-    return Rate(hits=sum(one.result.measured for one in judged), of=len(judged))
+def measured_rate(scored: Sequence[ScoredStrip]) -> Rate:
+    """Share of the strips that were measured."""
+    return Rate(hits=sum(one.result.measured for one in scored), of=len(scored))
 
 
-def refusals(judged: Sequence[Judged]) -> dict[str, int]:
-    """Reasons of those that were not measured, the most frequent first."""
-    return dict(Counter(one.result.reason or "" for one in judged if not one.result.measured).most_common())
+def refusals(scored: Sequence[ScoredStrip]) -> dict[str, int]:
+    """Count per reason of the strips that were not measured, most frequent first."""
+    return dict(Counter(one.result.reason or "" for one in scored if not one.result.measured).most_common())
 
 
 def time_strips(strips: Sequence[LabelledStrip], model: Model) -> Timing | None:
-    """Time each strip alone, after one that warms up; None without strips."""
+    """Time each strip alone, after one run to warm up; None without strips."""
     if not strips:
         return None
     analyse_strip(strips[0].strip, model)

@@ -1,4 +1,4 @@
-"""The report as one page of HTML that needs no other file."""
+"""The report as one self-contained HTML page."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ def page(
     *,
     made: datetime,
 ) -> str:
-    """The whole page; `pictures_png` are the real pictures by file name, as they shall be shown."""
+    """The whole page; `pictures_png` are the annotated real pictures by file name."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -39,9 +39,9 @@ def page(
         values=[value_row(name, one) for name, one in evaluation.figures.agreement.items()],
         plots=plots(evaluation.figures),
         headings=HEADINGS,
-        worst=worst_measured(evaluation.judged),
-        missed=missed(evaluation.judged),
-        false_measures=falsely_measured(evaluation.judged),
+        worst=worst_measured(evaluation.scored),
+        missed=missed(evaluation.scored),
+        false_measures=falsely_measured(evaluation.scored),
         real=[picture_entry(score, pictures_png) for score in scores],
     )
 
@@ -52,7 +52,7 @@ def embedded(png: bytes) -> str:
 
 
 def percent(rate: Rate) -> str:
-    """A share with its counts and 95 % interval."""
+    """A share with its counts and 95 % interval, as text."""
     if rate.share is None:
         return "—"
     low, high = (100 * edge for edge in rate.ci95)
@@ -60,14 +60,14 @@ def percent(rate: Rate) -> str:
 
 
 def plots(figures: Figures) -> Mapping[str, bytes]:
-    """Plots as far as there is something to plot."""
+    """The plots by name; none if nothing was measured."""
     if not figures.agreement:
         return {}
     return {"bland_altman": bland_altman_png(figures), "reliability": reliability_png(figures)}
 
 
 def value_row(name: str, one: Agreement) -> Mapping[str, str]:
-    """One line of the table of errors."""
+    """One row of the table of errors."""
     label, unit, factor = shown(name)
     low, high = (factor * limit for limit in one.limits)
     return {
@@ -82,12 +82,12 @@ def value_row(name: str, one: Agreement) -> Mapping[str, str]:
 
 
 def picture_entry(score: PictureScore, pictures_png: Mapping[str, bytes]) -> Mapping[str, Any]:
-    """One real picture: its fate, its values, the printed ones, and how it looks."""
+    """One real picture: outcome, values, printed values and the annotated picture."""
     result = score.result
     return {
         "name": score.picture.name,
         "kind": score.picture.kind,
-        "fate": fate(score),
+        "outcome": outcome(score),
         "beats": f"{len(result.used)} of {len(result.cycles)} measured beats averaged",
         "measured": result.measured,
         "reported": [reported_row(name, score) for name in QUANTITIES if name in result.measurements],
@@ -96,8 +96,8 @@ def picture_entry(score: PictureScore, pictures_png: Mapping[str, bytes]) -> Map
     }
 
 
-def fate(score: PictureScore) -> str:
-    """What became of it, in words."""
+def outcome(score: PictureScore) -> str:
+    """Measured, counted or refused, in words."""
     if score.counted is not None:
         expected = f", a human about {score.picture.beats}" if score.picture.beats else ""
         seen = f"{score.counted.beats} beats at the rhythm of {len(score.counted.boxes)} cycles"
@@ -108,7 +108,7 @@ def fate(score: PictureScore) -> str:
 
 
 def reported_row(name: str, score: PictureScore) -> Mapping[str, str]:
-    """A reported value with its interval, and the comparison with the printed one where there is one."""
+    """A reported value with its interval, and the printed value where there is one."""
     label, unit, factor = shown(name)
     value, pair = score.result.measurements[name], score.compared.get(name)
     low, high = (factor * edge for edge in value.ci95)

@@ -1,4 +1,4 @@
-"""Real pictures with what is known of them, wrapped as the images a machine would have sent.
+"""Real pictures with what is known of them, as DICOM data sets.
 
 A folder holds the pictures and a `truth.json`: per file name `kind`, `mmode_region_px`, `cm_per_px`,
 `s_per_px`, and, where known, `printed_by_device` and `burned_in_calipers_px`.
@@ -18,6 +18,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage
 
+from inference.phantom.dicom import set_pixels
 from inference.types import Calibration
 
 TRUTH = "truth.json"
@@ -27,7 +28,7 @@ PRINTED_NAMES = {
     "EF_Teich_pct": "EF_percent",
     "FS_pct": "FS_percent",
 }
-"""How a device calls what we call otherwise."""
+"""Names in `printed_by_device` that differ from the names of values."""
 RegionBox = tuple[int, int, int, int]
 
 
@@ -37,17 +38,17 @@ class RealPicture:
 
     path: Path
     kind: str
-    """`LV`, or what it shows instead."""
+    """Ends in `LV` for a left ventricle, else says what it shows."""
     region_px: RegionBox | None
-    """(x0, y0, x1, y1) of the M-mode strip, inclusive; None where the picture is nothing else."""
+    """(x0, y0, x1, y1) of the M-mode strip, inclusive; None where it is not known."""
     calibration: Calibration | None
-    """None for a picture without a scale: it can be looked at, not measured."""
+    """None for a picture without a scale: beats can be counted, but nothing measured."""
     printed: Mapping[str, float]
-    """What the device printed from a human's calipers, under our names."""
+    """Values the device computed from a reader's calipers, under the names of values."""
     caliper_columns_px: tuple[float, ...]
-    """Columns of calipers burned into the picture, which give the answer away."""
+    """Columns of burned-in calipers, which show the network where the landmarks are."""
     beats: int | None
-    """How many a human counted, about."""
+    """Number of beats by a human reader."""
 
     @property
     def name(self) -> str:
@@ -60,16 +61,12 @@ class RealPicture:
             return np.array(picture.convert("RGB"))
 
     def dataset(self) -> Dataset:
-        """An uncompressed Ultrasound Image with one calibrated region, or none without a scale."""
-        ds, rgb = Dataset(), self.rgb()
+        """An uncompressed Ultrasound Image with one M-mode region; without regions if there is no scale."""
+        ds = Dataset()
         ds.file_meta = FileMetaDataset()
         ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         ds.SOPClassUID = UltrasoundImageStorage
-        ds.Rows, ds.Columns, ds.SamplesPerPixel = *rgb.shape[:2], 3
-        ds.PhotometricInterpretation, ds.PlanarConfiguration = "RGB", 0
-        ds.BitsAllocated = ds.BitsStored = 8
-        ds.HighBit, ds.PixelRepresentation = 7, 0
-        ds.PixelData = rgb.tobytes() + b"\0" * (rgb.size % 2)
+        set_pixels(ds, self.rgb())
         if self.region_px is not None and self.calibration is not None:
             ds.SequenceOfUltrasoundRegions = [_region_item(self.region_px, self.calibration)]
         return ds
@@ -87,13 +84,13 @@ def _region_item(box: RegionBox, calibration: Calibration) -> Dataset:
 
 
 def read_pictures(folder: Path) -> list[RealPicture]:
-    """The pictures of a folder in the order of its truth.
+    """The pictures of a folder in the order of its `truth.json`.
 
-    A picture with centimetres but no seconds takes the sweep of another with the same region: one
-    machine, one screen layout.
+    A picture with centimetres but no seconds takes those of another with the same region, since it comes
+    from the same machine and layout.
 
     Raises:
-        FileNotFoundError: there is no such folder, or it has no truth.
+        FileNotFoundError: there is no such folder, or it has no `truth.json`.
     """
     truths = json.loads((folder / TRUTH).read_text(encoding="utf-8"))
     sweeps = {_region(truth): truth["s_per_px"] for truth in truths.values() if "s_per_px" in truth}

@@ -1,4 +1,4 @@
-"""Bland-Altman plots and reliability curves, as PNG; colours that everybody can tell apart."""
+"""Bland-Altman plots and reliability curves as PNG, in colours safe for colour blindness."""
 
 import io
 from typing import Any
@@ -22,7 +22,7 @@ STYLE: dict[str, Any] = {"color": INK, "fontsize": 9}
 
 
 def bland_altman_png(figures: Figures) -> bytes:
-    """Error over size for six lengths, EDV, ESV and EF."""
+    """Error over size for the six lengths, EDV, ESV and EF."""
     figure = Figure(figsize=(11.5, 9.9), layout=ConstrainedLayoutEngine(h_pad=0.12))
     axes = figure.subplots(len(PLOTTED) // COLUMNS, COLUMNS)
     for name, panel in zip(PLOTTED, axes.flat, strict=True):
@@ -32,7 +32,7 @@ def bland_altman_png(figures: Figures) -> bytes:
 
 
 def _bland_altman(panel: Axes, name: str, pairs: Pairs, agreement: Agreement) -> None:
-    """One panel: the mean of both methods across, found minus true upwards (Bland and Altman 1986)."""
+    """One panel: mean of true and found across, found - true upwards (Bland and Altman 1986)."""
     label, unit, scale = shown(name)
     size, error = scale * (pairs.true + pairs.found) / 2, scale * pairs.error
     panel.plot(size, error, "o", color=BLUE, alpha=0.45, markersize=4, markeredgewidth=0)
@@ -54,7 +54,7 @@ def _bland_altman(panel: Axes, name: str, pairs: Pairs, agreement: Agreement) ->
 
 
 def reliability_png(figures: Figures) -> bytes:
-    """Left: how often intervals hold what they promise. Right: how often boxes are what they claim."""
+    """Left: coverage of the intervals. Right: share of boxes that are cycles, by stated probability."""
     figure = Figure(figsize=(11.5, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     _interval_curves(left, figures)
@@ -95,7 +95,7 @@ def _reliability_frame(panel: Axes, title: str, across: str, upwards: str) -> No
 
 
 def _plain(panel: Axes) -> None:
-    """No more ink than the data need."""
+    """Without frame lines at the top and right."""
     panel.spines[["top", "right"]].set_visible(False)
     panel.tick_params(labelsize=8, colors=INK)
 

@@ -1,4 +1,4 @@
-"""Real pictures against what their machines printed, and against what they show."""
+"""Results on real pictures against the values their devices printed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,16 @@ from inference.labelled import LEFT_VENTRICLE
 from inference.types import LENGTHS, CycleMeasurement, StripResult
 
 MOST_OFF_MM = {name: 2.0 if name.startswith("LVID") else 1.5 for name in LENGTHS}
+"""Greatest allowed difference of each length."""
 MOST_OFF_EF = 5.0
+"""Greatest allowed difference of EF, in percentage points."""
 COUNT_TOLERANCE = 0.05
+"""Greatest allowed difference of the number of beats, as a share."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """One value as we and the device's user have it, in the unit its name says."""
+    """One value as found and as printed by the device, in the unit of its name."""
 
     found: float
     printed: float
@@ -35,7 +38,7 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class PictureScore:
-    """One picture, what became of it, and how that compares."""
+    """One picture, its result, and the comparison with the printed values."""
 
     picture: RealPicture
     result: StripResult
@@ -47,21 +50,21 @@ class PictureScore:
 
     @property
     def is_lv(self) -> bool:
-        """True when it must be measured, or at least its beats counted."""
+        """True if the picture must be measured or, without a scale, its beats counted."""
         return self.picture.kind.endswith(LEFT_VENTRICLE)
 
 
 def score_pictures(folder: Path, model: Model) -> list[PictureScore]:
-    """Every picture of the folder.
+    """Measure every picture of the folder.
 
     Raises:
-        FileNotFoundError: there is no such folder, it has no truth, or a picture is missing.
+        FileNotFoundError: there is no such folder, it has no `truth.json`, or a picture is missing.
     """
-    return [score(picture, model) for picture in read_pictures(folder)]
+    return [score_picture(picture, model) for picture in read_pictures(folder)]
 
 
-def score(picture: RealPicture, model: Model) -> PictureScore:
-    """One picture; its beats are counted only where it has no scale."""
+def score_picture(picture: RealPicture, model: Model) -> PictureScore:
+    """Measure one picture; without a scale count its beats instead."""
     result = max(analyse(picture.dataset(), model), key=rank)
     free = beats_without_calipers(result, picture.caliper_columns_px)
     counted = None
@@ -78,7 +81,7 @@ def score(picture: RealPicture, model: Model) -> PictureScore:
 
 
 def beats_without_calipers(result: StripResult, columns_px: Sequence[float]) -> list[CycleMeasurement]:
-    """The averaged beats whose box spans no burned-in caliper: those show the network the answer."""
+    """The averaged cycles whose box contains no burned-in caliper."""
     return [
         result.cycles[index]
         for index in result.used
@@ -87,7 +90,7 @@ def beats_without_calipers(result: StripResult, columns_px: Sequence[float]) -> 
 
 
 def compare(beats: Sequence[CycleMeasurement], printed: Mapping[str, float]) -> dict[str, Compared]:
-    """Mean over the beats beside each printed value that we measure too."""
+    """Mean over the cycles beside each printed value that is measured too."""
     if not beats:
         return {}
     return {
@@ -98,16 +101,16 @@ def compare(beats: Sequence[CycleMeasurement], printed: Mapping[str, float]) -> 
 
 
 def picture_targets(scores: Sequence[PictureScore]) -> list[Target]:
-    """What real pictures must give: measured, refused or counted, and close to what was printed."""
+    """Targets of all pictures: outcome or number of beats, and differences from printed values."""
     lines: list[Target] = []
     for one in scores:
-        lines += [fate_target(one)] if one.counted is None else count_target(one, one.counted)
+        lines += [outcome_target(one)] if one.counted is None else count_target(one, one.counted)
         lines += printed_targets(one)
     return lines
 
 
 def printed_targets(one: PictureScore) -> list[Target]:
-    """Lengths and EF against the printed ones, as far as both are there."""
+    """Differences of lengths and EF from the printed ones, where both exist."""
     lines = []
     for name, most_mm in MOST_OFF_MM.items():
         if (pair := one.compared.get(name)) is not None:
@@ -119,16 +122,16 @@ def printed_targets(one: PictureScore) -> list[Target]:
     return lines
 
 
-def fate_target(one: PictureScore) -> Target:
+def outcome_target(one: PictureScore) -> Target:
     """A left ventricle is measured, anything else refused."""
-    wanted = "measured" if one.is_lv else "refused"
+    required = "measured" if one.is_lv else "refused"
     found = "measured" if one.result.measured else f"refused ({one.result.reason})"
     name = f"{one.picture.name} ({one.picture.kind})"
-    return Target(name=name, wanted=wanted, found=found, met=one.result.measured == one.is_lv)
+    return Target(name=name, required=required, found=found, met=one.result.measured == one.is_lv)
 
 
 def count_target(one: PictureScore, counted: CountedBeats) -> list[Target]:
-    """Beats within five percent of a human's count, where there is one."""
+    """The number of beats against a human reader's, where there is one."""
     beats = one.picture.beats
     if beats is None:
         return []
@@ -136,7 +139,7 @@ def count_target(one: PictureScore, counted: CountedBeats) -> list[Target]:
     return [
         Target(
             name=f"{one.picture.name}: beats counted",
-            wanted=f"{beats} ± {100 * COUNT_TOLERANCE:.0f} %",
+            required=f"{beats} ± {100 * COUNT_TOLERANCE:.0f} %",
             found=str(found),
             met=abs(found - beats) <= COUNT_TOLERANCE * beats,
         )

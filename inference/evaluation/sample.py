@@ -1,4 +1,4 @@
-"""Which strips are judged: phantoms of unseen seeds, of clinical or full range, or a data set."""
+"""The strips of an evaluation: phantoms of the test seeds, or a data set."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from inference.evaluation.judged import Rule, Source
+from inference.evaluation.scored_strips import Rule, Source
 from inference.labelled import LEFT_VENTRICLE, LabelledStrip, mean_values
 from inference.phantom.lookalikes import LOOKALIKES
 from inference.phantom.strip import make_phantom
@@ -17,7 +17,7 @@ CLINICAL_DEPTH_CM = (8.0, 18.0)
 CLINICAL_HEIGHT_PX = 250
 CLINICAL_LVIDd_CM = (3.0, 7.5)
 MOST_TRIES_PER_STRIP = 50
-"""A range that next to no phantom falls into is a mistake, not a matter of patience."""
+"""Phantoms drawn per requested left ventricle before the search for the range ends."""
 
 
 class Range(StrEnum):
@@ -31,19 +31,19 @@ class Range(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How many phantoms of which seeds; the same plan is always the same strips."""
+    """Number and seeds of the phantoms; the same plan always gives the same strips."""
 
     count: int
     """Left ventricles."""
     lookalikes: int
-    """Strips of all other kinds together, spread evenly."""
+    """Strips of all other kinds together, each kind in turn."""
     seed: int = 0
     """Offset into the test seeds."""
     range: Range = Range.CLINICAL
 
 
 def in_clinical_range(strip: LabelledStrip) -> bool:
-    """True for a left ventricle of the size, depth and resolution that adult echo has."""
+    """True for a left ventricle of the size, depth and resolution of adult echo."""
     height_px = strip.pixels.shape[0]
     depth_cm = height_px * strip.calibration.cm_per_px_y
     LVIDd_cm = mean_values(strip).get("LVIDd_cm", 0.0)
@@ -55,15 +55,15 @@ def in_clinical_range(strip: LabelledStrip) -> bool:
 
 
 def has_cycle(strip: LabelledStrip) -> bool:
-    """True when there is something to measure: a heart may show no whole cycle."""
+    """True if a whole cycle is labelled; a phantom may show none."""
     return bool(strip.cycles)
 
 
 RULES: dict[Range, Rule] = {Range.CLINICAL: in_clinical_range, Range.FULL: has_cycle}
 
 
-def heart_sources(plan: Plan) -> Iterator[Source]:
-    """Left ventricles of consecutive test seeds; the range's rule picks `plan.count` of them."""
+def lv_sources(plan: Plan) -> Iterator[Source]:
+    """Left ventricles of consecutive test seeds, enough for the range's rule to pick `plan.count`."""
     first = TEST_SEEDS + plan.seed
     for seed in range(first, first + MOST_TRIES_PER_STRIP * plan.count):
         yield partial(make_phantom, seed, kind=LEFT_VENTRICLE)
@@ -77,10 +77,10 @@ def lookalike_sources(plan: Plan) -> Iterator[Source]:
 
 
 def dataset_sources(folder: Path) -> list[Source]:
-    """Traced strips, loaded when judged; a left ventricle without a whole cycle is left out.
+    """The strips of a data set except left ventricles without a whole cycle; loaded when called.
 
     Raises:
-        InvalidDataset: says what is wrong with the folder.
+        InvalidDataset: the folder is not a valid data set; says why.
     """
     records = read_dataset(folder).records
     return [one.load for one in records if one.cycles or one.image.kind != LEFT_VENTRICLE]

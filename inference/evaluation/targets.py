@@ -1,4 +1,4 @@
-"""What the model must reach, and whether it did."""
+"""The targets of an evaluation, and whether they are met."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,29 +14,29 @@ CAVITIES = ("LVIDd_cm", "LVIDs_cm")
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """One line of the summary, as text for people and as a verdict."""
+    """One row of the summary, as text, and whether the target is met."""
 
     name: str
-    wanted: str
+    required: str
     found: str
     met: bool | None
-    """None: nothing was there to tell it by."""
+    """None: there was nothing to compare."""
 
 
 def at_least(name: str, found: float | None, least: float, form: str) -> Target:
-    """A figure that must not be smaller."""
+    """A figure with a lower limit."""
     met = None if found is None else found >= least
-    return Target(name=name, wanted=f"≥ {form.format(least)}", found=_text(found, form), met=met)
+    return Target(name=name, required=f"≥ {form.format(least)}", found=_text(found, form), met=met)
 
 
 def at_most(name: str, found: float | None, most: float, form: str) -> Target:
-    """A figure that must not be larger."""
+    """A figure with an upper limit."""
     met = None if found is None else found <= most
-    return Target(name=name, wanted=f"≤ {form.format(most)}", found=_text(found, form), met=met)
+    return Target(name=name, required=f"≤ {form.format(most)}", found=_text(found, form), met=met)
 
 
 def percent(rate: Rate) -> float | None:
-    """0…100; None of nothing."""
+    """0…100; None without strips."""
     return None if rate.share is None else 100.0 * rate.share
 
 
@@ -45,7 +45,7 @@ def _text(found: float | None, form: str) -> str:
 
 
 def targets(figures: Figures, timing: Timing | None, range_: Range) -> list[Target]:
-    """Every line that belongs to this range of left ventricles."""
+    """All targets for this range of left ventricles."""
     of_range = clinical_targets if range_ is Range.CLINICAL else full_range_targets
     milliseconds = timing.median_s * 1000 if timing else None
     return [
@@ -57,7 +57,7 @@ def targets(figures: Figures, timing: Timing | None, range_: Range) -> list[Targ
 
 
 def clinical_targets(figures: Figures) -> Iterator[Target]:
-    """Depth 8-18 cm, strip at least 250 pixels tall, LVIDd 3-7.5 cm."""
+    """Targets for depth 8-18 cm, strips at least 250 pixels tall, LVIDd 3-7.5 cm."""
     yield at_least("Cycles found, average precision at IoU 0.5", figures.average_precision, 0.97, "{:.3f}")
     yield at_least("Left ventricles measured", percent(figures.coverage), 97, "{:.1f} %")
     for name in LENGTHS:
@@ -72,7 +72,7 @@ def clinical_targets(figures: Figures) -> Iterator[Target]:
 
 
 def full_range_targets(figures: Figures) -> Iterator[Target]:
-    """Everything the phantom draws: children, 24 cm of depth, strips of 150 pixels."""
+    """Targets for all phantoms, among them children, depths to 24 cm and strips of 150 pixels."""
     EF = figures.agreement.get("EF_percent")
     yield at_least("Left ventricles measured", percent(figures.coverage), 90, "{:.1f} %")
     yield at_most("EF, mean absolute error", EF.mae if EF else None, 4.0, "{:.2f} points")
@@ -82,19 +82,19 @@ def within(name: str, found: tuple[float, ...], reach: float) -> Target:
     """Signed figures that must all lie between -reach and +reach, in points of EF."""
     return Target(
         name=name,
-        wanted=f"within ± {reach:g} points",
+        required=f"within ± {reach:g} points",
         found=" … ".join(f"{one:+z.2f}" for one in found) or "—",
         met=all(abs(one) <= reach for one in found) if found else None,
     )
 
 
 def inside_target(figures: Figures) -> Target:
-    """The stated 95 % intervals of every quantity: too narrow is as wrong as too wide."""
+    """Coverage of the stated 95 % intervals, with a lower and an upper limit."""
     low, high = 92.0, 98.0
     shares = [percent(one.inside_ci95) or 0.0 for one in figures.agreement.values()]
     return Target(
         name="Truths inside the stated 95 % interval, lowest and highest of all quantities",
-        wanted=f"{low:g} … {high:g} %",
+        required=f"{low:g} … {high:g} %",
         found=f"{min(shares):.1f} … {max(shares):.1f} %" if shares else "—",
         met=low <= min(shares) and max(shares) <= high if shares else None,
     )

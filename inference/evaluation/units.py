@@ -1,10 +1,10 @@
-"""How quantities are written for people: label, unit, factor."""
+"""Label, unit and factor with which quantities are shown."""
 
 from inference.types import LENGTHS
 
 MM_PER_CM = 10.0
 POINTS = "points"
-"""Unit of a difference of percentages."""
+"""Unit of a difference between percentages."""
 
 
 def shown(name: str) -> tuple[str, str, float]:

@@ -1,1 +1,1 @@
-"""One DICOM object becomes calibrated M-mode strips."""
+"""From one DICOM data set to calibrated M-mode strips."""

@@ -1,4 +1,4 @@
-"""Attributes of data sets that nobody has checked yet: values out of them, or None, never a surprise."""
+"""Reading attributes of unchecked data sets: a value of the right type, or None."""
 
 import struct
 import warnings
@@ -26,7 +26,7 @@ MALFORMED = (
 def attribute(ds: Dataset, keyword: str) -> Any:
     """Return the value of `keyword`, None where it is absent, empty or unreadable.
 
-    pydicom converts on access and warns of every oddity; ours is to use the value or to refuse it.
+    pydicom converts on access and warns of irregularities, which are silenced here.
     """
     try:
         with warnings.catch_warnings():
@@ -37,13 +37,13 @@ def attribute(ds: Dataset, keyword: str) -> Any:
 
 
 def number(ds: Dataset, keyword: str) -> float | None:
-    """Return the single number under `keyword`; a text is no number, whatever it says."""
+    """Return the single number under `keyword`, None for anything else, such as text."""
     value = attribute(ds, keyword)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def integer(ds: Dataset, keyword: str) -> int | None:
-    """Return the single whole number under `keyword`."""
+    """Return the single whole number under `keyword`, None for anything else."""
     value = number(ds, keyword)
     return int(value) if value is not None and value.is_integer() else None
 
@@ -52,7 +52,7 @@ def image_size(ds: Dataset) -> tuple[int, int]:
     """Return (Rows, Columns), each 1 to 65535.
 
     Raises:
-        PixelDataError: one of them is missing, no number, or out of range.
+        PixelDataError: one of them is missing, not a number, or out of range.
     """
     rows, columns = integer(ds, "Rows"), integer(ds, "Columns")
     if rows is None or columns is None:

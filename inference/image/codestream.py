@@ -1,6 +1,6 @@
-"""The image size that a JPEG family stream declares, read before any decoder allocates for it.
+"""The image size that a JPEG family stream declares, read before a decoder allocates for it.
 
-Decoders allocate by the stream, not by Rows and Columns: a few bytes may ask for 65535 x 65535.
+Decoders allocate by the stream, not by Rows and Columns: a few bytes may declare 65535 x 65535.
 """
 
 import struct
@@ -26,8 +26,8 @@ def stream_size(stream: bytes) -> StreamSize:
     """Return the size declared by a JPEG, JPEG-LS or JPEG 2000 stream.
 
     Raises:
-        ValueError: it is none of these, or damaged, or a JPEG without its end; struct.error where
-            the header itself is cut.
+        ValueError: the stream is none of these, damaged, or a JPEG without its end.
+        struct.error: the header itself is cut off.
     """
     if stream.startswith(J2K_START):
         x1, y1, x0, y0 = struct.unpack_from(">4I", stream, 8)
@@ -48,7 +48,7 @@ def _jpeg_size(stream: bytes) -> StreamSize:
         if prefix != MARKER:
             raise ValueError("damaged JPEG header")
         if marker in FRAME_HEADERS:
-            # Some decoders fill what is missing of a cut stream with noise and call it a success.
+            # Some decoders fill the missing part of a truncated stream with noise, without an error.
             if stream.find(EOI, offset) < 0:
                 raise ValueError("the JPEG stream is cut off")
             rows, columns, samples = struct.unpack_from(">HHB", stream, offset + 5)

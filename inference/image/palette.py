@@ -1,25 +1,26 @@
 """The length of a segmented palette, counted before a decoder expands it (PS3.3 C.7.9).
 
-An indirect segment repeats others, indirect ones among them: a hundred bytes may mean 10^30 entries.
-A count of no segments means all of them, as pydicom reads it.
+An indirect segment repeats other segments, which may be indirect too: a hundred bytes may expand to 10^30
+entries. As in pydicom, a count of 0 segments means all of them.
 """
 
 from collections.abc import Sequence
 
 MAX_ENTRIES = 1 << 16
-"""Of any look-up table (PS3.3 C.7.6.3.1.5)."""
+"""Most entries of any look-up table (PS3.3 C.7.6.3.1.5)."""
 DISCRETE, LINEAR, INDIRECT = 0, 1, 2
+"""Segment types (PS3.3 C.7.9.2)."""
 
 
 def check_length(words: Sequence[int], *, wide: bool) -> None:
-    """Refuse a segmented table that becomes too long.
+    """Check that a segmented table does not expand beyond `MAX_ENTRIES`.
 
     Args:
         words: the entries, of 16 bits if `wide`, else of 8.
         wide: as above; an offset takes two wide entries or four narrow ones.
 
     Raises:
-        ValueError: more entries or more segments than any table has.
+        ValueError: it has more entries or more segments.
     """
     counted = segments = 0
     todo = [(0, len(words))]
@@ -37,6 +38,6 @@ def check_length(words: Sequence[int], *, wide: bool) -> None:
 
 
 def _address(words: Sequence[int], *, wide: bool) -> int:
-    """Return where the repeated segments begin; the parts of the offset lie lowest first."""
+    """Return the offset of the repeated segments, stored low word or byte first."""
     bits = 16 if wide else 8
     return sum(part << bits * place for place, part in enumerate(words[: 32 // bits]))

@@ -1,46 +1,27 @@
-"""What the data set says about the patient that bears on plausibility; None where it says nothing usable."""
+"""Patient size, age and heart rate from a data set, as far as they bear on plausibility."""
 
 import re
-from dataclasses import dataclass
 from datetime import date, datetime
 
 from pydicom import Dataset
 
 from inference.image.attributes import attribute, number
+from inference.types import Patient
 
 HEIGHT_M = (0.25, 2.6)
 HEIGHT_CM = (25.0, 260.0)
-"""PatientSize is in metres; devices that write centimetres are understood, for nobody is 175 m tall."""
+"""PatientSize is in metres (PS3.3 C.7.2.2); numbers that can only be centimetres are taken as such."""
 WEIGHT_KG = (0.3, 400.0)
 AGE_YEARS = (0.0, 130.0)
 RATE_BPM = (15.0, 350.0)
+"""Values outside these ranges count as absent."""
 DAYS_PER_YEAR = 365.25
 PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 52.18, "D": DAYS_PER_YEAR}
-"""Units of an age string (PS3.5 6.2, AS): how many make a year."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patient:
-    """Size, age and heart rate as the device wrote them."""
-
-    height_m: float | None = None
-    weight_kg: float | None = None
-    age_years: float | None = None
-    heart_rate_bpm: float | None = None
-
-    @property
-    def body_surface_m2(self) -> float | None:
-        """By the formula of Haycock GB et al., J Pediatr 1978;93:62; None without height and weight."""
-        if self.height_m is None or self.weight_kg is None:
-            return None
-        return float(0.024265 * (100 * self.height_m) ** 0.3964 * self.weight_kg**0.5378)
-
-
-UNKNOWN = Patient()
+"""How many of each unit of an age string (PS3.5 6.2, AS) make a year."""
 
 
 def patient_of(ds: Dataset) -> Patient:
-    """The patient of a data set; a value that no human being can have counts as absent."""
+    """The patient of a data set; a value outside the human range counts as absent."""
     height_m = _within(number(ds, "PatientSize"), HEIGHT_M)
     height_cm = _within(number(ds, "PatientSize"), HEIGHT_CM)
     return Patient(
@@ -56,7 +37,7 @@ def _within(value: float | None, limits: tuple[float, float]) -> float | None:
 
 
 def _age_years(ds: Dataset) -> float | None:
-    """PatientAge (such as 018M), else the time from birth to study."""
+    """PatientAge (such as 018M), else the time from PatientBirthDate to StudyDate."""
     text = attribute(ds, "PatientAge")
     found = re.fullmatch(r"\s*(\d{1,3})([YMWD])\s*", text) if isinstance(text, str) else None
     if found:

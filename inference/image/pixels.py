@@ -1,4 +1,4 @@
-"""Dataset + region -> grayscale strip, from any transfer syntax or photometric interpretation, bounded."""
+"""From data set and region to a grayscale strip, for any transfer syntax and photometric interpretation."""
 
 import math
 import warnings
@@ -19,8 +19,10 @@ from inference.image.palette import check_length
 from inference.types import MModeRegion, MModeStrip
 
 MAX_FRAME_BYTES = 64 * 2**20
+"""Greatest decoded frame."""
 MAX_FRAMES = 100_000
 FRAMES_PER_CLIP = 4
+"""Frames of a clip that are analysed."""
 RLE_HEADER_BYTES = 64
 WHITE = 255
 BYTE_BITS = 8
@@ -30,7 +32,7 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as YBR
 
 @dataclass(frozen=True, kw_only=True)
 class _Stored:
-    """Stored values of one frame, colour by pixel, and what they mean."""
+    """Stored values of one frame, colour by pixel, and how to interpret them."""
 
     values: NDArray[Any]
     photometric: str
@@ -60,11 +62,11 @@ def frame_rgb(ds: Dataset, frame: int = 0) -> NDArray[np.uint8]:
 def frames_to_analyse(ds: Dataset) -> list[int]:
     """Return the last frame and up to three before it, spread evenly, in ascending order.
 
-    The last one is always there: a scrolling strip is fullest at the end of its clip.
+    The last is always included: a scrolling strip is fullest at the end of its clip.
 
     Raises:
-        TooLarge: more frames than any clip has.
-        PixelDataError: NumberOfFrames is no positive number.
+        TooLarge: more than `MAX_FRAMES` frames.
+        PixelDataError: NumberOfFrames is not a positive number.
     """
     count = _frame_count(ds)
     return sorted({math.ceil(count * part / FRAMES_PER_CLIP) - 1 for part in range(1, FRAMES_PER_CLIP + 1)})
@@ -73,8 +75,8 @@ def frames_to_analyse(ds: Dataset) -> list[int]:
 def _shown(ds: Dataset, frame: int, window: tuple[slice, slice]) -> NDArray[np.uint8]:
     """Decode one frame and return `window` of it as displayed: (h, w) gray or (h, w, 3) RGB.
 
-    The one place where what the libraries raise becomes our refusal. Their warnings tell of repairs
-    (padding, JFIF markers) that concern nobody here.
+    Errors of the decoders become `PixelDataError` here. Their warnings, about repairs such as padding and
+    JFIF markers, are silenced.
     """
     _check_bounds(ds)
     try:
@@ -88,7 +90,7 @@ def _shown(ds: Dataset, frame: int, window: tuple[slice, slice]) -> NDArray[np.u
 
 
 def _check_bounds(ds: Dataset) -> None:
-    """Refuse what is missing or absurd before anything is allocated for it."""
+    """Check presence and size of the pixel data before anything is allocated for it."""
     if not attribute(ds, "PixelData"):
         raise NoPixelData
     if _frame_bytes(ds) > MAX_FRAME_BYTES:
@@ -134,7 +136,7 @@ def _decode(ds: Dataset, frame: int, window: tuple[slice, slice]) -> _Stored:
 
 
 def _check_stream(ds: Dataset, frame: int, syntax: UID) -> None:
-    """Refuse a coded frame that becomes another size than the data set says (PS3.5 8.2)."""
+    """Check that a coded frame decodes to the size the data set states (PS3.5 8.2)."""
     tables = (ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths) if "ExtendedOffsetTable" in ds else None
     stream = get_frame(ds.PixelData, frame, number_of_frames=_frame_count(ds), extended_offsets=tables)
     if syntax == RLELossless:
@@ -161,13 +163,13 @@ def _as_displayed(stored: _Stored, ds: Dataset) -> NDArray[np.uint8]:
             return np.asarray(convert_color_space(_eight_bits(stored), "YBR_FULL", "RGB"))
         case "PALETTE COLOR", False:
             return _through_palette(stored.values, ds)
-    # Not quoted: anything may stand there, and this goes into logs.
+    # The value is not quoted: it may be arbitrary text, and this message is logged.
     samples = 3 if colour else 1
     raise PixelDataError(f"PhotometricInterpretation is not supported with {samples} samples per pixel")
 
 
 def _eight_bits(stored: _Stored) -> NDArray[np.uint8]:
-    """Return stored values scaled from BitsStored to 0..255, signed ones lifted to start at 0."""
+    """Return stored values scaled from BitsStored to 0..255; signed ones are offset to start at 0."""
     full = 2**stored.bits - 1
     if full == WHITE and stored.values.dtype == np.uint8:
         return stored.values
@@ -183,12 +185,12 @@ def _through_palette(values: NDArray[Any], ds: Dataset) -> NDArray[np.uint8]:
     if rgb.itemsize == 1 and (big_endian or values.itemsize > 1):
         raise PixelDataError("an 8-bit palette for 16-bit pixels or in big endian is not supported")
     if big_endian and "RedPaletteColorLookupTableData" in ds:
-        rgb = rgb.byteswap()  # pydicom minds the byte order of segmented tables only
+        rgb = rgb.byteswap()  # pydicom respects the byte order of segmented tables only
     return (rgb >> 8 * (rgb.itemsize - 1)).astype(np.uint8)
 
 
 def _check_palette(ds: Dataset) -> None:
-    """Refuse segmented tables that become longer than any table may be."""
+    """Check that segmented tables do not expand beyond the limit of a table."""
     for colour in ("Red", "Green", "Blue", "Alpha"):
         data = attribute(ds, f"Segmented{colour}PaletteColorLookupTableData")
         if data:
@@ -198,7 +200,7 @@ def _check_palette(ds: Dataset) -> None:
 
 
 def _gray(shown: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return (h, w) luma of gray or RGB pixels, in memory of its own."""
+    """Return a copy of gray pixels, or the (h, w) luma of RGB pixels."""
     return _rounded(shown @ LUMA) if shown.ndim == COLOUR_NDIM else shown.copy()
 
 

@@ -1,4 +1,4 @@
-"""Dataset -> calibrated M-mode regions (US Region Calibration module, PS3.3 C.8.5.5); refuses to guess."""
+"""From data set to calibrated M-mode regions (US Region Calibration module, PS3.3 C.8.5.5)."""
 
 import math
 from collections.abc import Sequence
@@ -21,22 +21,23 @@ ULTRASOUND_CLASSES = frozenset(
 MMODE_FORMAT = 2
 SECONDS, CENTIMETRES = 4, 3  # PS3.3 C.8.5.5.1.15
 MIN_SIDE_PX = 32
+"""Smaller regions are not usable."""
 MAX_MMODE_REGIONS = 16
 
 
 def mmode_regions(ds: Dataset) -> list[MModeRegion]:
     """Return every usable M-mode region of an ultrasound image, in the order of the data set.
 
-    A usable region beside a bad one is returned; RegionFlags, RegionDataType and the reference
-    pixel are not looked at, since devices disagree about them.
+    A usable region beside an unusable one is returned. RegionFlags, RegionDataType and the reference pixel
+    are ignored, since devices disagree about them.
 
     Raises:
-        NotUltrasound: the SOP class is no ultrasound image class.
+        NotUltrasound: the SOP class is not an ultrasound image class.
         NoMModeRegion: no region has RegionSpatialFormat 2, or there are no regions at all.
         Uncalibrated: there are M-mode regions, but none with seconds to the right, centimetres
             down, usable deltas and a rectangle inside the image.
         PixelDataError: Rows or Columns is unusable.
-        TooLarge: more M-mode regions than any device writes.
+        TooLarge: more than `MAX_MMODE_REGIONS` M-mode regions.
     """
     _require_ultrasound(ds)
     candidates = _mmode_items(ds)
@@ -60,7 +61,7 @@ def _require_ultrasound(ds: Dataset) -> None:
 
 
 def _mmode_items(ds: Dataset) -> list[tuple[int, Dataset]]:
-    """Return (position, item) of the regions of format 2."""
+    """Return (position, item) of the regions of RegionSpatialFormat 2."""
     sequence = attribute(ds, "SequenceOfUltrasoundRegions")
     is_sequence = isinstance(sequence, Sequence) and not isinstance(sequence, str | bytes)
     items = [
@@ -89,7 +90,7 @@ def _region(item: Dataset, index: int, rows: int, columns: int) -> MModeRegion:
 
 
 def _delta(item: Dataset, axis: str, unit: int, unit_name: str) -> float:
-    """Return the physical size of a pixel along `axis`; the sign only tells the direction."""
+    """Return the physical size of a pixel along `axis`; its sign only tells the direction."""
     found = integer(item, f"PhysicalUnits{axis}Direction")
     if found != unit:
         raise Uncalibrated(f"PhysicalUnits{axis}Direction is {found}, not {unit} ({unit_name})")
@@ -100,7 +101,7 @@ def _delta(item: Dataset, axis: str, unit: int, unit_name: str) -> float:
 
 
 def _extent(item: Dataset, axis: str, size: int) -> tuple[int, int]:
-    """Return (first, last) pixel along `axis`; devices write last = size, so one pixel is forgiven."""
+    """Return (first, last) pixel along `axis`; one pixel beyond the image is accepted and clipped."""
     first, last = integer(item, f"RegionLocationMin{axis}0"), integer(item, f"RegionLocationMax{axis}1")
     if first is None or last is None:
         raise Uncalibrated(f"RegionLocationMin{axis}0 or Max{axis}1 is missing or is no number")

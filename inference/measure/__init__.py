@@ -1,1 +1,1 @@
-"""Arithmetic from landmarks to centimetres, and when to say nothing: no torch, no pydicom."""
+"""From landmarks to values, and the rules that accept or refuse them; no torch, no pydicom."""

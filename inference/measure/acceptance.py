@@ -1,4 +1,4 @@
-"""What a located cycle must pass before its numbers are believed, one gate after the other."""
+"""Rules that decide which located cycles of a strip are measured."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,69 +9,70 @@ from inference.errors import Implausible, LowAgreement, NoCycle
 from inference.measure.clinical_limits import ANY_HEART, Limits
 from inference.measure.formulas import derived, lengths_cm, measure
 from inference.measure.plausibility import check_cycle, check_inside, check_spread
-from inference.networks.landmarks import LandmarkSamples, as_landmarks
-from inference.types import CycleBox, CycleMeasurement, MModeStrip
+from inference.types import CycleBox, CycleMeasurement, LandmarkSamples, MModeStrip, as_landmarks
 
-CERTAIN = 1e-6
-"""No probability counts as nearer to 0 or 1."""
-STANDS_OUT = 0.5
-"""Least probability of a cycle that is measured, as a share of the most probable one's."""
+LEAST_PROBABILITY = 1e-6
+"""Probabilities are clipped to this and to 1 minus this before taking log odds."""
+LEAST_SHARE_OF_BEST = 0.5
+"""Least detector probability of a measured cycle, as a share of the strip's highest one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Located:
-    """A detected cycle and where its landmarks are, before anything is believed of it."""
+    """A detected cycle with its landmarks, not yet checked."""
 
     box: CycleBox
     samples: LandmarkSamples
 
 
-def together(probabilities: Sequence[float]) -> float:
-    """One probability from several about the same thing: that of their mean log odds; 0 of none."""
+def pooled_probability(probabilities: Sequence[float]) -> float:
+    """The probability whose log odds are the mean of those of `probabilities`; 0 if empty."""
     if not probabilities:
         return 0.0
-    p = np.clip(probabilities, CERTAIN, 1 - CERTAIN)
+    p = np.clip(probabilities, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
     return float(1 / (1 + np.exp(-np.mean(np.log(p / (1 - p))))))
 
 
-def admitted(cycles: Sequence[tuple[float, float]], heart_threshold: float) -> list[int]:
-    """Which cycles of a strip, each as (probability, probability of a left ventricle), are measured: indices.
+def selected(cycles: Sequence[tuple[float, float]], lv_threshold: float) -> list[int]:
+    """Indices of the cycles that both networks accept; each is (detector probability, lv_probability).
 
-    The landmark network sees one cycle at a time, but all are of one heart: together they decide about
-    the strip. Of a strip that passes, cycles are left out that would not pass alone, or that the
-    detector, beside better ones, hardly believes in.
+    All cycles of a strip show the same structure, so the strip is refused as a whole unless the pooled
+    lv_probability reaches `lv_threshold`. Of an accepted strip, a cycle is dropped if its own
+    lv_probability is below `lv_threshold`, or its detector probability below `LEAST_SHARE_OF_BEST` of the
+    highest.
     """
-    if together([heart for _, heart in cycles]) < heart_threshold:
+    if pooled_probability([lv_probability for _, lv_probability in cycles]) < lv_threshold:
         return []
     best = max((probability for probability, _ in cycles), default=0.0)
     return [
         i
-        for i, (probability, heart) in enumerate(cycles)
-        if probability >= STANDS_OUT * best and heart >= heart_threshold
+        for i, (probability, lv_probability) in enumerate(cycles)
+        if probability >= LEAST_SHARE_OF_BEST * best and lv_probability >= lv_threshold
     ]
 
 
-def left_ventricles(located: Sequence[Located], heart_threshold: float) -> list[Located]:
-    """The cycles of a strip that the landmark network, too, takes for a left ventricle's.
+def left_ventricles(located: Sequence[Located], lv_threshold: float) -> list[Located]:
+    """The cycles that both networks take for a left ventricle's, see `selected`.
 
     Raises:
-        NoCycle: none is admitted.
+        NoCycle: none is.
     """
-    scores = [(one.box.probability, one.samples.heart_probability) for one in located]
-    hearts = [located[i] for i in admitted(scores, heart_threshold)]
-    if not hearts:
+    scores = [(one.box.probability, one.samples.mean_lv_probability) for one in located]
+    lv_cycles = [located[i] for i in selected(scores, lv_threshold)]
+    if not lv_cycles:
+        pooled = pooled_probability([lv_probability for _, lv_probability in scores])
         raise NoCycle(
             f"cycle of probability {max(scores)[0]:.2f}, but of a left ventricle "
-            f"{together([heart for _, heart in scores]):.2f}, needed {heart_threshold:.2f} together and alone"
+            f"{pooled:.2f}, needed {lv_threshold:.2f} together and alone"
         )
-    return hearts
+    return lv_cycles
 
 
-def decided(located: Sequence[Located], least_certainty: float) -> list[Located]:
-    """Cycles in which the landmark network does not hesitate between two borders.
+def confident(located: Sequence[Located], least_certainty: float) -> list[Located]:
+    """The cycles whose least certain landmark reaches `least_certainty`.
 
     Raises:
-        LowAgreement: it hesitates in every one.
+        LowAgreement: no cycle does.
     """
     sure = [one for one in located if one.samples.mean_certainty >= least_certainty]
     if not sure:
@@ -85,10 +86,10 @@ def decided(located: Sequence[Located], least_certainty: float) -> list[Located]
 def plausible(
     strip: MModeStrip, located: Sequence[Located], limits: Limits = ANY_HEART
 ) -> list[CycleMeasurement]:
-    """The cycles that can be a heart's, in order of time.
+    """Measurements of the physiologically possible cycles, in order of time.
 
     Raises:
-        Implausible, LowAgreement: none can; the message is that of the most probable one.
+        Implausible, LowAgreement: none is possible; the error of the first cycle is raised.
     """
     kept, complaints = [], []
     for one in located:
@@ -102,10 +103,10 @@ def plausible(
 
 
 def measured_cycle(strip: MModeStrip, one: Located, limits: Limits = ANY_HEART) -> CycleMeasurement:
-    """Numbers of one cycle from its average landmarks, and their deviation over the crops.
+    """Values of one cycle from its mean landmarks, and their standard deviation over the crops.
 
     Raises:
-        Implausible, LowAgreement: see `quality`.
+        Implausible, LowAgreement: a rule of `plausibility` refuses it.
     """
     calibration, landmarks = strip.region.calibration, one.samples.mean
     rr_s = (one.box.x1 - one.box.x0) * calibration.s_per_px_x

@@ -1,8 +1,8 @@
-"""Landmarks and calibration to cm, ml, %: pure arithmetic.
+"""Formulas from landmarks and calibration to cm, ml, percent and bpm.
 
-Sources: lengths by the leading-edge convention of the eight landmarks; Teichholz LE et al., Am J
-Cardiol 1976;37:7; LV mass by the Devereux cube formula, Lang RM et al., J Am Soc Echocardiogr
-2015;28:1; patent CN109620293B [0120-0125].
+Sources: lengths by the leading-edge convention of the eight landmarks; Teichholz LE et al., Am J Cardiol
+1976;37:7; LV mass by the Devereux cube formula, Lang RM et al., J Am Soc Echocardiogr 2015;28:1; patent
+CN109620293B [0120-0125].
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from inference.types import Calibration, Landmarks
 
 Number = TypeVar("Number", float, NDArray[np.float64])
-"""One heart, or an array of hearts that are sampled together."""
+"""One value, or an array of samples of it."""
 
 MYOCARDIUM_G_PER_ML = 1.04
 
@@ -35,7 +35,7 @@ def lv_mass_g(IVSd_cm: Number, LVIDd_cm: Number, LVPWd_cm: Number) -> Number:
 
 
 def lengths_cm(landmarks: Landmarks, calibration: Calibration) -> dict[str, float]:
-    """The six lengths from the eight landmarks and the depth of a pixel."""
+    """The six `LENGTHS` from the eight landmarks and the size of a pixel."""
     lengths = {}
     for phase, points in (("d", landmarks.diastole), ("s", landmarks.systole)):
         y = [point[1] for point in points]
@@ -45,9 +45,9 @@ def lengths_cm(landmarks: Landmarks, calibration: Calibration) -> dict[str, floa
 
 
 def derived(lengths: Mapping[str, Number], *, rr_s: Number) -> dict[str, Number]:
-    """Volumes, fractions, mass, wall thickness and rate from six lengths and the length of the beat.
+    """Volumes, fractions, mass, relative wall thickness and rate from the six lengths and RR.
 
-    Lengths must be positive (`quality.check_cycle` says so first) and `rr_s` in seconds.
+    Lengths must be positive (`plausibility.check_cycle` refuses others before).
     """
     d, s = lengths["LVIDd_cm"], lengths["LVIDs_cm"]
     EDV_ml, ESV_ml = teichholz_ml(d), teichholz_ml(s)
@@ -66,6 +66,6 @@ def derived(lengths: Mapping[str, Number], *, rr_s: Number) -> dict[str, Number]
 
 
 def measure(landmarks: Landmarks, calibration: Calibration, *, rr_s: float) -> dict[str, float]:
-    """Every number of one cycle, keyed by name with its unit."""
+    """All values of one cycle, keyed by name and unit; `rr_s` is the RR interval."""
     lengths = lengths_cm(landmarks, calibration)
     return {**lengths, **derived(lengths, rr_s=rr_s)}

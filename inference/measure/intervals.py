@@ -1,10 +1,10 @@
-"""95 % intervals for every number, by sampling: what the crops and beats say, and what validation knew.
+"""95 % intervals of all values, by sampling an error model fitted on validation strips.
 
-Each of the six lengths and the rate is off by a normal error whose deviation has a fixed part (a share
-of the heart's size or of the rate, because networks err in pixels of a crop) and a part in proportion
-to the spread seen on this strip; errors go together as they did in validation. Every other number is
-computed from the sampled ones, and its interval widened or narrowed by the factor that made 95 % of
-validation truths fall inside. No torch here: arithmetic on arrays.
+Each of the six lengths and the heart rate has a normal error. Its variance is the sum of a fixed part (the
+deviation is a share of the heart's size or of the rate, since networks err in pixels of a crop) and of a
+part in proportion to the spread seen on this strip. Errors are correlated as on validation strips. All
+other values are computed from the sampled ones. Each interval is scaled by the factor that made 95 % of the
+validation truths fall inside.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,33 +20,35 @@ from inference.types import LENGTHS, CycleMeasurement, Value
 Array = NDArray[np.float64]
 
 QUANTITIES = (*LENGTHS, "HR_bpm")
-"""What is sampled, in the order of `Residuals.correlation`; everything else follows from these."""
+"""The sampled quantities, in the order of `Residuals.correlation`; all other values follow from them."""
 SAMPLES = 2000
 SEED = 20261124
-"""The same cycles always get the same intervals."""
+"""Fixed, so that the same cycles always get the same intervals."""
 TAILS = (0.025, 0.5, 0.975)
+"""Quantiles of the interval's ends and of its middle."""
 LEAST_CM = 0.05
 LEAST_NARROWING = 0.005
-"""A sampled heart still has walls and still contracts a little."""
+"""Sampled lengths are at least `LEAST_CM`, and LVIDs is smaller than LVIDd by at least this share."""
 LEAST_BPM = 10.0
 MOST = {"EF_percent": 100.0, "FS_percent": 100.0}
+"""Upper limit of an interval's end."""
 
 
 class Residuals(BaseModel):
-    """How wrong the quantities were on validation strips; defaults are for weights that do not say."""
+    """Error model of the sampled quantities; the defaults serve weights whose record has none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fixed: Mapping[str, float] = dict.fromkeys(QUANTITIES, 0.035)
-    """Deviation of each quantity whatever its spread, as a share of its `sizes`."""
+    """Standard deviation of each quantity at zero spread, as a share of its `sizes`."""
     of_spread: Mapping[str, float] = dict.fromkeys(QUANTITIES, 1.0)
-    """Deviation of each quantity per spread."""
+    """Standard deviation of each quantity per unit of spread."""
     correlation: tuple[tuple[float, ...], ...] = tuple(
         tuple(float(row == column) for column in QUANTITIES) for row in QUANTITIES
     )
     """(7, 7) in the order of `QUANTITIES`."""
     widen: Mapping[str, float] = {}
-    """Factor on the width of each value's interval; 1 where nothing is said."""
+    """Factor on the width of each value's interval; 1 where a value is not listed."""
 
     @model_validator(mode="after")
     def _complete(self) -> "Residuals":
@@ -58,7 +60,7 @@ class Residuals(BaseModel):
 
 
 def with_intervals(cycles: Sequence[CycleMeasurement], residuals: Residuals) -> dict[str, Value]:
-    """The mean of every value over the cycles with its 95 % interval, which always holds the mean."""
+    """The mean of every value over the cycles with its 95 % interval, which always contains the mean."""
     values = means(cycles)
     sampled = sample(cycles, residuals)
     return {
@@ -70,25 +72,25 @@ def with_intervals(cycles: Sequence[CycleMeasurement], residuals: Residuals) -> 
 
 
 def means(cycles: Sequence[CycleMeasurement]) -> dict[str, float]:
-    """Every value averaged over the cycles."""
+    """Mean of every value over the cycles."""
     return {name: float(np.mean([cycle.values[name] for cycle in cycles])) for name in cycles[0].values}
 
 
 def interval(name: str, value: float, sampled: Array, *, widen: float = 1.0) -> tuple[float, float]:
-    """2.5 and 97.5 % of the samples, moved so that their median is the reported value; never impossible."""
+    """The 2.5 and 97.5 % quantiles, shifted so that the median is `value`, clipped to what is possible."""
     below, above = reach(sampled)
     low, high = max(0.0, value - widen * below), value + widen * above
     return min(low, value), max(min(high, MOST.get(name, high)), value)
 
 
 def reach(sampled: Array) -> tuple[float, float]:
-    """How far the middle 95 % of the samples extend below and above their median."""
+    """Distance of the 2.5 and 97.5 % quantiles from the median: (below, above)."""
     low, middle, high = (float(each) for each in np.quantile(sampled, TAILS))
     return middle - low, high - middle
 
 
 def sample(cycles: Sequence[CycleMeasurement], residuals: Residuals) -> dict[str, Array]:
-    """(SAMPLES,) of every value: hearts that may lie behind these cycles."""
+    """(SAMPLES,) draws of every value from the error model around the mean of the cycles."""
     values = means(cycles)
     middle = np.array([values[name] for name in QUANTITIES])
     errors = normal_deviates() @ _root(residuals.correlation).T  # (SAMPLES, 7)
@@ -101,23 +103,27 @@ def sample(cycles: Sequence[CycleMeasurement], residuals: Residuals) -> dict[str
 
 
 def deviations(residuals: Residuals, size: Array, spread: Array) -> Array:
-    """Standard deviation of each quantity, (7,), from its size and spread."""
+    """(7,) standard deviation of each quantity from its size and spread."""
     fixed = np.array([residuals.fixed[name] for name in QUANTITIES])
     of_spread = np.array([residuals.of_spread[name] for name in QUANTITIES])
     return np.asarray(np.hypot(fixed * size, of_spread * spread))
 
 
 def sizes(values: Mapping[str, float]) -> Array:
-    """What fixed errors are shares of, (7,): the whole diastolic heart in cm six times, the rate in bpm."""
+    """(7,) what the fixed errors are shares of.
+
+    For the six lengths the diastolic distance in cm from the septum's outer border to the posterior wall's,
+    for the rate itself in bpm.
+    """
     heart_cm = values["IVSd_cm"] + values["LVIDd_cm"] + values["LVPWd_cm"]
     return np.array([heart_cm] * len(LENGTHS) + [values["HR_bpm"]])
 
 
 def spreads(cycles: Sequence[CycleMeasurement]) -> Array:
-    """Deviation of each quantity's mean, (7,): over the crops of a cycle, and over the cycles.
+    """(7,) standard deviation of each quantity's mean: over the crops of a cycle, and over the cycles.
 
-    Crops of one cycle err together and beats of one strip are alike, so the crops' part does not
-    shrink with the number of cycles; the beats' part does.
+    Errors of the crops are common to all cycles of a strip, so their part does not shrink with the number
+    of cycles; the variance between cycles does.
     """
     within = np.array([[cycle.spread[name] for name in QUANTITIES] for cycle in cycles])
     beats = np.array([[cycle.values[name] for name in QUANTITIES] for cycle in cycles])
@@ -127,12 +133,12 @@ def spreads(cycles: Sequence[CycleMeasurement]) -> Array:
 
 @cache
 def normal_deviates() -> Array:
-    """(SAMPLES, 7) independent standard normal numbers, each with its mirror image."""
+    """(SAMPLES, 7) standard normal numbers, in pairs of opposite sign so that their mean is 0."""
     half = np.random.default_rng(SEED).normal(size=(SAMPLES // 2, len(QUANTITIES)))
     return np.concatenate([half, -half])
 
 
 def _root(correlation: Sequence[Sequence[float]]) -> Array:
-    """A matrix R with R Rᵀ = correlation, also where rounding has left that not quite definite."""
+    """A matrix R with R Rᵀ = correlation; negative eigenvalues from rounding count as 0."""
     values, vectors = np.linalg.eigh(np.array(correlation))
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))

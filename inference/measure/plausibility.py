@@ -1,7 +1,4 @@
-"""Plausibility and agreement: which cycles may be believed, and why not the others.
-
-The limits are those of `limits`: an ill heart is measured, an impossible one is refused.
-"""
+"""Checks of single cycles against `clinical_limits`, and agreement between the cycles of a strip."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,17 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import Implausible, LowAgreement
-from inference.measure.clinical_limits import ANY_HEART, Limits, Range
+from inference.measure.clinical_limits import ANY_HEART, Bounds, Limits
 from inference.types import LENGTHS, CycleBox, CycleMeasurement, Landmarks
 
 COUNTED_TWICE = (0.5, 2.0)
-"""Devices count a tall T wave as a beat, or miss every other R wave."""
+"""Factors by which a device's rate may be wrong: it misses every other R wave, or counts T waves as
+beats. The measured rate is compared with HeartRate times these."""
 COUNTED_TWICE_WITHIN = 1.15
+"""Greatest ratio between the measured rate and such a multiple, either way."""
 WALLS = tuple(name for name in LENGTHS if not name.startswith("LVID"))
 GAP_GRAY = 8
+"""Columns with no brighter pixel are black."""
 GAP_PX = 3
+"""Widest distance between two shown columns that is no sweep gap."""
 FRAME_SHARE = 0.08
-"""Of a cycle's columns that may be black at its ends."""
+"""Share of a cycle's columns that may be black at its ends, as the frame of the strip."""
 
 
 def check_cycle(
@@ -30,10 +31,10 @@ def check_cycle(
     s_per_px: float,
     limits: Limits = ANY_HEART,
 ) -> None:
-    """Passes a possible heart beat.
+    """Check one cycle against the limits.
 
     Raises:
-        Implausible: borders out of order, an impossible length, duration or motion; says which.
+        Implausible: names the border order, length, duration or motion that is out of its range.
     """
     check_order(landmarks)
     for name in LENGTHS:
@@ -45,7 +46,7 @@ def check_cycle(
 
 
 def check_order(landmarks: Landmarks) -> None:
-    """Passes borders that follow each other from top to bottom in both phases.
+    """Check that the four borders follow each other from top to bottom in both phases.
 
     Raises:
         Implausible: two borders meet or are swapped.
@@ -57,12 +58,12 @@ def check_order(landmarks: Landmarks) -> None:
 
 
 def check_motion(landmarks: Landmarks, lengths_cm: Mapping[str, float], limits: Limits = ANY_HEART) -> None:
-    """Passes what contracts: a narrower cavity, walls that do not vanish, and not the septum's work alone.
+    """Check that the cavity narrows, the walls do not thin, and both walls take part.
 
-    An aortic root or a left atrium between two walls that move together fails here.
+    Refuses what is between two walls that move in parallel, such as the aortic root or the left atrium.
 
     Raises:
-        Implausible: systole is no contraction of this diastole.
+        Implausible: names the ratio that is out of its range.
     """
     d, s = lengths_cm["LVIDd_cm"], lengths_cm["LVIDs_cm"]
     if s >= d:
@@ -77,10 +78,10 @@ def check_motion(landmarks: Landmarks, lengths_cm: Mapping[str, float], limits: 
 
 
 def check_inside(landmarks: Landmarks, box: CycleBox) -> None:
-    """Passes phases that lie within the cycle they were looked for in.
+    """Check that end diastole and end systole lie inside the cycle's box.
 
     Raises:
-        Implausible: a phase lies before or after the box.
+        Implausible: one of them does not.
     """
     for phase, points in (("end diastole", landmarks.diastole), ("end systole", landmarks.systole)):
         if not box.x0 < _column_px(points) < box.x1:
@@ -90,10 +91,10 @@ def check_inside(landmarks: Landmarks, box: CycleBox) -> None:
 def check_spread(
     spread: Mapping[str, float], lengths_cm: Mapping[str, float], limits: Limits = ANY_HEART
 ) -> None:
-    """Passes landmarks on which the resampled crops agree.
+    """Check that the test-time crops agree on the lengths.
 
     Raises:
-        LowAgreement: a length depends too much on how the crop was taken.
+        LowAgreement: the standard deviation of a length is above its limit.
     """
     size_cm = lengths_cm["IVSd_cm"] + lengths_cm["LVIDd_cm"] + lengths_cm["LVPWd_cm"]
     worst = max(LENGTHS, key=lambda name: spread[name])
@@ -104,13 +105,13 @@ def check_spread(
 def check_rate(
     cycles: Sequence[CycleMeasurement], heart_rate_bpm: float | None, limits: Limits = ANY_HEART
 ) -> None:
-    """Passes a measured rate that the data set's HeartRate does not contradict.
+    """Check the measured rate against HeartRate of the data set, if there is one.
 
-    HeartRate is one number, of one beat or an average, so the median or any single beat may match it. A
-    device that counts every beat twice or every other one is not contradicted: it is known to.
+    HeartRate may be of one beat or an average, so the median rate or that of any cycle may match it, and
+    the median rate may match half or twice of it (see `COUNTED_TWICE`).
 
     Raises:
-        Implausible: neither matches.
+        Implausible: none matches.
     """
     if heart_rate_bpm is None:
         return
@@ -128,7 +129,7 @@ def _alike(one: float, other: float, factor: float) -> bool:
     return 1 / factor <= one / other <= factor
 
 
-def _between(name: str, value: float, limits: Range) -> None:
+def _between(name: str, value: float, limits: Bounds) -> None:
     low, high = limits
     if not low <= value <= high:
         raise Implausible(f"{name} {value:.2f} is not within {low:.2f}…{high:.2f}")
@@ -139,10 +140,10 @@ def _column_px(points: Sequence[tuple[float, float]]) -> float:
 
 
 def agreeing(cycles: Sequence[CycleMeasurement], limits: Limits = ANY_HEART) -> tuple[int, ...]:
-    """Indices of the cycles that agree with the median of all in rhythm, size, EF and walls; at least one.
+    """Indices of the cycles near the median in RR, LVIDd, EF and wall thickness; at least one.
 
     Raises:
-        LowAgreement: fewer than half of the cycles of the main rhythm agree.
+        LowAgreement: fewer than half of the cycles of the main rhythm agree in LVIDd and EF.
     """
     regular = in_rhythm(cycles, limits)
     LVIDd = np.array([cycle.values["LVIDd_cm"] for cycle in cycles])
@@ -160,9 +161,9 @@ def agreeing(cycles: Sequence[CycleMeasurement], limits: Limits = ANY_HEART) -> 
 def with_like_walls(
     cycles: Sequence[CycleMeasurement], kept: NDArray[np.bool_], limits: Limits
 ) -> NDArray[np.bool_]:
-    """Which of the kept cycles have all four walls near their median; all of them when none has.
+    """The cycles of `kept` with all four walls near their median; `kept` itself if there is none.
 
-    A line taken for a border in one beat alone changes a wall by much, LVIDd and EF by little.
+    A wrong border in a single cycle changes a wall by a large share, LVIDd and EF by a small one.
     """
     walls_cm = np.array([[cycle.values[name] for name in WALLS] for cycle in cycles])
     near = kept & (off_median(walls_cm, kept) <= limits.agree_wall).all(axis=1)
@@ -170,15 +171,15 @@ def with_like_walls(
 
 
 def off_median(values: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """How far each cycle (first axis) is from the median of those `among`, as a share of it."""
+    """Deviation of each cycle (first axis) from the median of those `among`, as a share of it."""
     return np.asarray(np.abs(values / np.median(values[among], axis=0) - 1))
 
 
 def in_rhythm(cycles: Sequence[CycleMeasurement], limits: Limits = ANY_HEART) -> NDArray[np.bool_]:
-    """Which cycles are neither premature nor after a pause; all of them when the rhythm is irregular.
+    """Mask of the cycles with a regular RR; all cycles unless most are regular.
 
-    A premature beat and the pause behind it say little about a heart in sinus rhythm; in atrial
-    fibrillation every beat is such a one, and their mean is what counts.
+    This leaves out premature beats and the pauses after them in sinus rhythm, but averages over all beats
+    in atrial fibrillation.
     """
     RR_s = np.array([60.0 / cycle.values["HR_bpm"] for cycle in cycles])
     everyone = np.ones(len(cycles), dtype=np.bool_)
@@ -187,9 +188,10 @@ def in_rhythm(cycles: Sequence[CycleMeasurement], limits: Limits = ANY_HEART) ->
 
 
 def crosses_gap(pixels: NDArray[np.uint8], x0_px: float, x1_px: float) -> bool:
-    """True when the black sweep bar, where new overwrites old, stands between two columns of a strip.
+    """True if the black sweep gap lies between columns `x0_px` and `x1_px` of a strip.
 
-    A little black with nothing beyond it is the frame of the strip; more is what the sweep has not reached.
+    Up to `FRAME_SHARE` of black columns at the ends is the frame of the strip; more is where the sweep has
+    not been.
     """
     inside = pixels[:, max(0, round(x0_px)) : max(0, round(x1_px)) + 1]
     shown = np.flatnonzero(inside.max(axis=0) > GAP_GRAY)

@@ -1,1 +1,1 @@
-"""The two networks, their weights and what they see."""
+"""The cycle detector and the landmark network: layers, preprocessing, weights, device."""

@@ -1,8 +1,8 @@
-"""The cycle detector: a Faster R-CNN whose seed boxes come from the training set's own cycles.
+"""The cycle detector: a Faster R-CNN whose anchors are the sizes of labelled cycles.
 
-Patent CN109620293B [0049-0068, 0084-0087, 0151]: convolutional sub-network, region proposal with
-the maximum, minimum and mean region as seed boxes, ROI pooling, fully connected classification, box
-adjustment, non-maximum suppression. Built from torchvision's parts.
+Patent CN109620293B [0049-0068, 0084-0087, 0151]: convolutional sub-network, region proposal with the
+maximum, minimum and mean region as seed boxes, ROI pooling, fully connected classification, box adjustment,
+non-maximum suppression. Built from torchvision's parts.
 """
 
 from collections.abc import Sequence
@@ -29,14 +29,16 @@ from inference.networks.weights import WeightsRecord, load_weights
 from inference.types import CycleBox, MModeStrip
 
 FEATURES = 128
+"""Channels of the backbone's output."""
 HIDDEN = 256
+"""Width of the box head."""
 POOLED_PX = 7
-CANDIDATE_SCORE = 0.02
-"""Boxes below this are never looked at; the threshold that decides stands in the weights record."""
+LEAST_SCORE = 0.02
+"""Less probable boxes are dropped inside the network; the threshold is in the weights record."""
 
 
 class SeedBoxes(AnchorGenerator):
-    """Anchors of exactly the given sizes: (width, height) in detector pixels."""
+    """Anchors of exactly the given sizes, (width, height) in detector pixels."""
 
     def __init__(self, sizes_px: Sequence[tuple[float, float]]) -> None:
         super().__init__(sizes=(tuple(range(1, len(sizes_px) + 1)),), aspect_ratios=((1.0,),))
@@ -45,7 +47,7 @@ class SeedBoxes(AnchorGenerator):
 
 
 class Backbone(nn.Module):
-    """ResNet-18 up to its third stage; stages two and three joined at stride 8."""
+    """ResNet-18 up to stage three; the maps of stages two and three are added at stride 8."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +67,7 @@ class Backbone(nn.Module):
 
 
 def build_detector(seed_boxes_px: Sequence[tuple[float, float]]) -> FasterRCNN:
-    """The detector for images that are already whitened and scaled (see `preprocess`)."""
+    """The untrained detector for images as `preprocessing` makes them."""
     head_in = FEATURES * POOLED_PX**2
     return FasterRCNN(
         Backbone(),
@@ -78,14 +80,14 @@ def build_detector(seed_boxes_px: Sequence[tuple[float, float]]) -> FasterRCNN:
         box_roi_pool=MultiScaleRoIAlign(featmap_names=["0"], output_size=POOLED_PX, sampling_ratio=2),
         box_head=TwoMLPHead(head_in, HIDDEN),
         box_predictor=FastRCNNPredictor(HIDDEN, num_classes=2),
-        # A box half a beat out of phase still overlaps by a third: ask for more than the usual 0.5.
+        # A box half a beat out of phase has an IoU of 1/3, so positives need more than the usual 0.5.
         box_fg_iou_thresh=0.65,
         box_bg_iou_thresh=0.5,
         box_batch_size_per_image=64,
-        box_score_thresh=CANDIDATE_SCORE,
+        box_score_thresh=LEAST_SCORE,
         box_nms_thresh=0.3,
         box_detections_per_img=40,
-        # Images come whitened and scaled: torchvision's own transform then only pads and batches.
+        # Images are whitened and scaled before: torchvision's transform only pads and batches them.
         min_size=DETECTOR_HEIGHT_PX,
         max_size=DETECTOR_WIDTH_PX[1],
         image_mean=[0.0],
@@ -97,7 +99,7 @@ def load_detector(folder: Path) -> tuple[FasterRCNN, WeightsRecord]:
     """The trained detector of a weights folder, and its record.
 
     Raises:
-        WeightsMismatch: there is no usable one.
+        WeightsMismatch: the folder has no valid detector.
     """
     state, record = load_weights(folder, "cycles", DETECTOR_INPUT)
     detector = build_detector(record.seed_boxes_px)
@@ -106,7 +108,7 @@ def load_detector(folder: Path) -> tuple[FasterRCNN, WeightsRecord]:
 
 
 def detect(network: FasterRCNN, strip: MModeStrip, device: torch.device) -> list[CycleBox]:
-    """Candidate cycles in full-image pixels, most probable first (before any threshold)."""
+    """Cycle boxes in full-image pixels, most probable first, before any threshold."""
     image, scale = detector_image(strip.pixels, strip.region.calibration.s_per_px_x)
     with torch.inference_mode(), half_precision(device):
         found = network([torch.from_numpy(whiten(image))[None].to(device)])[0]
@@ -119,6 +121,6 @@ def detect(network: FasterRCNN, strip: MModeStrip, device: torch.device) -> list
 
 
 def seed_boxes(boxes_px: np.ndarray) -> list[tuple[float, float]]:
-    """Maximum, minimum and mean region of labelled cycles (patent [0054]); boxes (N, 4) xyxy."""
+    """Maximum, minimum and mean (width, height) of labelled boxes (N, 4) xyxy (patent [0054])."""
     sizes = boxes_px[:, 2:] - boxes_px[:, :2]
     return [(float(w), float(h)) for w, h in (sizes.max(axis=0), sizes.min(axis=0), sizes.mean(axis=0))]

@@ -1,4 +1,4 @@
-"""Which processor computes, and in which precision."""
+"""Choice of the processor, of the precision and of the number of threads."""
 
 import logging
 import os
@@ -9,31 +9,31 @@ import torch
 log = logging.getLogger(__name__)
 
 
-def pick_device(wanted: str = "auto") -> torch.device:
-    """`auto`, `cpu`, `cuda` or `cuda:N` to a device that works here; CPU with a warning if CUDA does not."""
-    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+def pick_device(requested: str = "auto") -> torch.device:
+    """The device named `auto`, `cpu`, `cuda` or `cuda:N`; the CPU with a warning if CUDA does not work."""
+    if requested == "cpu" or (requested == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
-    device = torch.device("cuda" if wanted == "auto" else wanted)
+    device = torch.device("cuda" if requested == "auto" else requested)
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        log.warning("device %s does not work (%s): falling back to the CPU", wanted, error)
+        log.warning("device %s does not work (%s): falling back to the CPU", requested, error)
         return torch.device("cpu")
     return device
 
 
 def half_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Mixed precision on CUDA, plain float32 on the CPU."""
+    """Context for inference: mixed precision on CUDA, float32 on the CPU."""
     return torch.autocast("cuda") if device.type == "cuda" else nullcontext()
 
 
 def training_precision(device: torch.device) -> AbstractContextManager[object]:
-    """bfloat16 where the processor computes in it, else float32."""
+    """Context for training: bfloat16 if the device supports it, else float32."""
     if device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 def use_all_cores() -> None:
-    """One torch thread for each core this process may use."""
+    """Set torch to one thread per core that this process may use."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))

@@ -1,9 +1,9 @@
-"""The two landmark networks: one trunk, two ways to say where the walls are.
+"""The two landmark networks: the same trunk with one of two heads.
 
-`TracingNet` (default) draws the four borders over the whole crop and the columns of end diastole and
-end systole; the landmarks are where they meet. `RegressionNet` is the patent's head (CN109620293B
-[0092-0105, 0160]): one fully connected layer and a sigmoid for all eight points. Both say besides how
-probable it is that the crop shows a left ventricle at chordal level at all.
+`TracingNet` (default) predicts the depth of the four borders at every column of the crop, and the columns
+of end diastole and end systole; the landmarks are the borders at these columns. `RegressionNet` is the
+patent's head (CN109620293B [0092-0105, 0160]): one fully connected layer and a sigmoid for all eight
+points. Both also predict whether the crop shows a left ventricle at chordal level.
 """
 
 from typing import NamedTuple
@@ -18,30 +18,30 @@ POINTS = BORDERS * PHASES
 WIDTH = 64
 """Channels of the decoder."""
 NEAR = 4.0
-"""A position is the mean of its distribution within this many cells of the most probable one."""
+"""A position is the mean of its distribution over the cells within this distance of the highest one."""
 NEARBY, EXTREMES_TRIED, STAY = 2.0, 17, 1e-3
-"""How many columns about a phase its extreme is looked for in, at how many places, and by how much the
-cavity must change per share of the crop to leave the phase where it was."""
+"""A phase is moved to the extreme of the cavity within NEARBY columns, at EXTREMES_TRIED places. STAY is
+the cost per shift, so that a phase stays where the cavity hardly changes; both in shares of the crop."""
 
 
 class Reading(NamedTuple):
-    """What a network says of N crops."""
+    """Output of a landmark network for N crops."""
 
     points: Tensor
-    """(N, 8, 2) positions (x, y), 0…1 inside the crop."""
-    heart: Tensor
+    """(N, 8, 2) landmarks (x, y), 0…1 inside the crop, in `LANDMARK_ORDER`."""
+    lv_logit: Tensor
     """(N,) logit of "a left-ventricular cycle at chordal level"."""
     certainty: Tensor
-    """(N,) share of the probability that lies about the eight positions, at the least certain one; 1 of a
-    network that cannot tell."""
+    """(N,) share of the distribution near the chosen position, at the least certain landmark or phase; 1
+    for `RegressionNet`, which predicts no distribution."""
     rows: Tensor | None = None
-    """(N, 4, R, C) logits of each border's row at each of C columns; None for `RegressionNet`."""
+    """(N, 4, R, C) logits over R rows for each border at each of C columns; None for `RegressionNet`."""
     columns: Tensor | None = None
-    """(N, 2, C) logits of the columns of end diastole and end systole."""
+    """(N, 2, C) logits over columns for end diastole and end systole; None for `RegressionNet`."""
 
 
 class Trunk(nn.Module):
-    """ResNet-18 on one gray channel; feature maps at a 4th, 8th, 16th and 32nd of the crop."""
+    """ResNet-18 with one input channel; feature maps at strides 4, 8, 16 and 32."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Trunk(nn.Module):
         self.stages = nn.ModuleList([net.layer1, net.layer2, net.layer3, net.layer4])
 
     def forward(self, crops: Tensor) -> list[Tensor]:
-        """(N, 1, H, W) to four maps, finest first."""
+        """(N, 1, H, W) to four feature maps, finest first."""
         maps, here = [], self.stem(crops)
         for stage in self.stages:
             here = stage(here)
@@ -60,14 +60,14 @@ class Trunk(nn.Module):
 
 
 def block(inside: int, outside: int) -> nn.Sequential:
-    """3 x 3 convolution, normalised, rectified."""
+    """3 x 3 convolution, batch normalisation, ReLU."""
     return nn.Sequential(
         nn.Conv2d(inside, outside, 3, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
     )
 
 
 class TracingNet(nn.Module):
-    """(N, 1, H, W) whitened crops to borders traced over H/2 rows and W/2 columns."""
+    """(N, 1, H, W) whitened crops to a `Reading` with border logits over H/2 rows and W/2 columns."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,39 +98,39 @@ class TracingNet(nn.Module):
 
 
 class RegressionNet(nn.Module):
-    """The patent's head: the last feature map, one fully connected layer, sigmoid."""
+    """The patent's head: last feature map, one fully connected layer, sigmoid."""
 
     def __init__(self, crop_px: tuple[int, int]) -> None:
         super().__init__()
         self.trunk = Trunk()
-        # The last feature map is kept, not averaged: where a wall lies is what we ask.
+        # The last feature map is not averaged: the position of a wall would be lost.
         cells = -(-crop_px[0] // 32) * -(-crop_px[1] // 32)
         self.full = nn.Linear(512 * cells, 2 * POINTS)
         self.heart = nn.Linear(512, 1)
 
     def forward(self, crops: Tensor) -> Reading:
-        """(N, 1, H, W) whitened crops to their reading."""
+        """(N, 1, H, W) whitened crops to a `Reading` without logits of rows and columns."""
         last = self.trunk(crops)[-1]
         points = torch.sigmoid(self.full(last.flatten(1)).float()).view(-1, POINTS, 2)
         return Reading(points, self.heart(last.mean((2, 3))).float()[:, 0], torch.ones(len(crops)))
 
 
 def peak(logits: Tensor) -> Tensor:
-    """Position 0…1 along the last axis: the mean of the distribution about its highest cell.
+    """Position 0…1 along the last axis: mean of the softmax over the cells near the highest one.
 
-    The mean over all cells would lie between two rival borders, where there is none.
+    The mean over all cells could lie between two likely borders.
     """
     share = logits.masked_fill(far_from_peak(logits), -torch.inf).softmax(-1)
     return ((share * cells_of(logits)).sum(-1) + 0.5) / logits.shape[-1]
 
 
 def concentration(logits: Tensor) -> Tensor:
-    """Share of the distribution along the last axis that lies about its highest cell, 0…1."""
+    """Share 0…1 of the softmax along the last axis that lies near the highest cell."""
     return logits.softmax(-1).masked_fill(far_from_peak(logits), 0.0).sum(-1)
 
 
 def far_from_peak(logits: Tensor) -> Tensor:
-    """Cells further than `NEAR` from the highest one."""
+    """Mask of the cells further than `NEAR` from the highest one of the last axis."""
     return (cells_of(logits) - logits.argmax(-1, keepdim=True)).abs() > NEAR
 
 
@@ -140,7 +140,7 @@ def cells_of(logits: Tensor) -> Tensor:
 
 
 def meeting_points(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the borders stand at end diastole and end systole, (N, 8, 2), and how certain that is, (N,)."""
+    """Borders at end diastole and end systole: points (N, 8, 2) and certainty (N,)."""
     borders = rows.transpose(2, 3)
     traced = peak(borders)
     when = widest_and_narrowest(traced[:, 2] - traced[:, 1], peak(columns))
@@ -151,10 +151,10 @@ def meeting_points(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def widest_and_narrowest(cavity: Tensor, when: Tensor) -> Tensor:
-    """The times `when` (N, 2) of both phases, moved to the extremes nearby of the traced cavity (N, C).
+    """The times `when` (N, 2), 0…1, of both phases, moved to nearby extremes of the cavity (N, C).
 
-    End diastole is where the cavity is widest and end systole where it is narrowest: any other time would
-    make the first too small, the second too large, and the ejection fraction too low.
+    End diastole is where the cavity is widest, end systole where it is narrowest; any other time would bias
+    the ejection fraction downwards.
     """
     steps = torch.linspace(-NEARBY, NEARBY, EXTREMES_TRIED, device=when.device) / cavity.shape[-1]
     tried = when[..., None] + steps
@@ -165,7 +165,7 @@ def widest_and_narrowest(cavity: Tensor, when: Tensor) -> Tensor:
 
 
 def along(curves: Tensor, when: Tensor) -> Tensor:
-    """(N, B, C) curves over the crop at the times `when` (N, T), 0…1, interpolated: (N, B, T)."""
+    """Curves (N, B, C) over the crop, interpolated linearly at the times `when` (N, T), 0…1: (N, B, T)."""
     count = curves.shape[-1]
     at = (when * count - 0.5).clamp(0, count - 1)
     left = at.floor().long().clamp(max=count - 2)

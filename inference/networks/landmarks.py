@@ -1,12 +1,11 @@
-"""From a cycle to eight landmarks and the probability that it is a left ventricle's at all.
+"""From cycle boxes to landmarks, by averaging the landmark network over several crops of each cycle.
 
-Patent CN109620293B [0088-0105, 0160] for cropping and regression, [0112-0115, 0140-0141] for
-range-extended sampling: crops of 0.9 to 1.1 times the cycle whose centre lies in the middle half of
-its length. The same sampling at inference, averaged, gives the landmarks' spread.
+Patent CN109620293B [0088-0105, 0160] for cropping and regression, [0112-0115, 0140-0141] for range-extended
+sampling: crops of 0.9 to 1.1 times the cycle whose centre lies in the middle half of its length. The spread
+over the crops is kept for the intervals.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,28 +15,23 @@ from torch import nn
 from inference.networks.device import half_precision
 from inference.networks.landmark_network import RegressionNet, TracingNet
 from inference.networks.preprocessing import CROP_SIZE_PX, Box, crop, from_unit, whiten
-from inference.types import CycleBox, Landmarks, MModeStrip
+from inference.types import CycleBox, LandmarkSamples, MModeStrip
 
-LANDMARK_ORDER = tuple(
-    f"{border}_{phase}"
-    for phase in ("diastole", "systole")
-    for border in ("septum_outer", "septum_inner", "posterior_wall_inner", "posterior_wall_outer")
-)
 HEADS = ("tracing", "regression")
-"""How landmarks are found: borders traced over the whole crop, or the patent's fully connected layer."""
-RESAMPLED = (
+"""`TracingNet` or `RegressionNet` of `landmark_network`."""
+TEST_TIME_CROPS = (
     (0.0, 0.0, 1.0),
     (-0.08, 0.03, 1.06),
     (0.08, -0.03, 0.95),
     (-0.04, -0.05, 1.1),
     (0.04, 0.05, 0.98),
 )
-"""Crops taken of each cycle at inference: shift along and across (shares of the cycle) and size."""
+"""Crops of each cycle at inference: shift along time and depth in shares of the cycle, and scale."""
 
 
 CONTEXT = (0.2, 0.1)
-"""Shares of a box's height that a crop shows above and below it: what lies beyond the septum tells it from
-the right ventricular wall, also when the box begins at the wrong one."""
+"""Shares of a box's height added above and below: what lies beyond the septum tells it from the right
+ventricular wall, even if the box starts at the wrong one."""
 
 
 def build_landmark_net(head: str) -> nn.Module:
@@ -45,48 +39,14 @@ def build_landmark_net(head: str) -> nn.Module:
     return TracingNet() if head == "tracing" else RegressionNet(CROP_SIZE_PX)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LandmarkSamples:
-    """The landmarks of one cycle as each resampled crop saw them."""
-
-    points_px: NDArray[np.float64]
-    """(crops, 8, 2) full-image pixels, order `LANDMARK_ORDER`."""
-    heart: NDArray[np.float64]
-    """(crops,) probability of a left ventricle at chordal level, 0…1."""
-
-    certainty: NDArray[np.float64]
-    """(crops,) how sure the network is of the least sure landmark, 0…1."""
-
-    @property
-    def mean(self) -> Landmarks:
-        """The average position of each landmark."""
-        return as_landmarks(self.points_px.mean(axis=0))
-
-    @property
-    def heart_probability(self) -> float:
-        """The average over the crops."""
-        return float(self.heart.mean())
-
-    @property
-    def mean_certainty(self) -> float:
-        """The average over the crops."""
-        return float(self.certainty.mean())
-
-
-def as_landmarks(points: NDArray[np.float64]) -> Landmarks:
-    """(8, 2) in `LANDMARK_ORDER` to the named value."""
-    p = [(float(x), float(y)) for x, y in points]
-    return Landmarks(diastole=(p[0], p[1], p[2], p[3]), systole=(p[4], p[5], p[6], p[7]))
-
-
 def with_context(box: Box) -> Box:
-    """The box and its surroundings, see `CONTEXT`."""
+    """The box extended by `CONTEXT`."""
     above, below = ((box[3] - box[1]) * share for share in CONTEXT)
     return box[0], box[1] - above, box[2], box[3] + below
 
 
 def shifted(box: Box, along: float, across: float, size: float) -> Box:
-    """`box` moved by shares of its own length and height, and scaled about its centre."""
+    """`box` moved by shares of its own width and height, and scaled by `size` about its centre."""
     width, height = box[2] - box[0], box[3] - box[1]
     x, y = (box[0] + box[2]) / 2 + along * width, (box[1] + box[3]) / 2 + across * height
     return x - size * width / 2, y - size * height / 2, x + size * width / 2, y + size * height / 2
@@ -95,23 +55,25 @@ def shifted(box: Box, along: float, across: float, size: float) -> Box:
 def locate(
     network: nn.Module, strip: MModeStrip, cycles: Sequence[CycleBox], device: torch.device
 ) -> list[LandmarkSamples]:
-    """Landmarks of every cycle, all crops in one batch; empty in, empty out."""
+    """Landmarks of every cycle, with all crops in one batch."""
     if not cycles:
         return []
     corner = np.array([strip.region.x0, strip.region.y0])
     boxes = [
         shifted(with_context(box), *how)
         for box in ((c.x0 - corner[0], c.y0 - corner[1], c.x1 - corner[0], c.y1 - corner[1]) for c in cycles)
-        for how in RESAMPLED
+        for how in TEST_TIME_CROPS
     ]
-    unit, heart, certainty = read(
+    unit, lv_probability, certainty = read(
         network, np.stack([whiten(crop(strip.pixels, box)) for box in boxes]), device
     )
     points = np.stack([from_unit(u, box) + corner for u, box in zip(unit, boxes, strict=True)])
-    each = len(RESAMPLED)
+    each = len(TEST_TIME_CROPS)
     return [
         LandmarkSamples(
-            points_px=points[i : i + each], heart=heart[i : i + each], certainty=certainty[i : i + each]
+            points_px=points[i : i + each],
+            lv_probability=lv_probability[i : i + each],
+            certainty=certainty[i : i + each],
         )
         for i in range(0, len(points), each)
     ]
@@ -120,9 +82,13 @@ def locate(
 def read(
     network: nn.Module, crops: NDArray[np.float32], device: torch.device
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Whitened crops (N, H, W) to unit points (N, 8, 2), heart probability (N,) and certainty (N,)."""
+    """Whitened crops (N, H, W) to unit points (N, 8, 2), lv_probability (N,) and certainty (N,)."""
     batch = torch.from_numpy(crops)[:, None].to(device, memory_format=torch.channels_last)
     with torch.inference_mode(), half_precision(device):
         reading = network(batch)
-    points, heart, certainty = reading.points, torch.sigmoid(reading.heart), reading.certainty
-    return points.double().cpu().numpy(), heart.double().cpu().numpy(), certainty.double().cpu().numpy()
+    points, lv_probability, certainty = reading.points, torch.sigmoid(reading.lv_logit), reading.certainty
+    return (
+        points.double().cpu().numpy(),
+        lv_probability.double().cpu().numpy(),
+        certainty.double().cpu().numpy(),
+    )

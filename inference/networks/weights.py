@@ -1,8 +1,7 @@
-"""The weights record: what a weights file is, and the check that it is that file.
+"""Weights files and the JSON record beside each: what the weights are, and the check that they are that.
 
-Beside `cycles.safetensors` and `landmarks.safetensors` lies a JSON record each: sha256, input size,
-seed boxes, landmark order, preprocessing, training data, measured error. Numbers are stored in half
-precision (batch statistics in single) and computed in single.
+The networks are `cycles.safetensors` and `landmarks.safetensors`. Numbers are stored in half precision
+(batch statistics in single) and computed in single.
 """
 
 import hashlib
@@ -25,7 +24,7 @@ MODEL_NAME = "echonode-mmode"
 
 
 class WeightsRecord(BaseModel):
-    """Everything that must be known to use one weights file rightly."""
+    """The contract of one weights file; the field names are those of the JSON file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,26 +33,29 @@ class WeightsRecord(BaseModel):
     version: str
     sha256: str
     input: Mapping[str, float]
-    """Input geometry; must equal what this version of `preprocess` makes."""
+    """Input geometry; must equal that of `preprocessing`."""
     preprocessing: str = "grayscale, whitening"
     head: str = ""
-    """How landmarks are found (`landmarks.HEADS`); empty for the detector."""
+    """One of `landmarks.HEADS`; empty for the detector."""
     seed_boxes_px: tuple[tuple[float, float], ...] = ()
+    """(width, height) of the detector's anchors."""
     threshold: float = 0.0
-    """Least probability of a cycle by the detector."""
+    """Least detector probability of a cycle."""
     heart_threshold: float = 0.0
-    """Least probability of a left ventricle by the landmark network; 0 asks for nothing."""
+    """Least lv_probability of the landmark network; 0 accepts all."""
     certainty_threshold: float = 0.0
-    """Least certainty of the least certain landmark; 0 asks for nothing."""
+    """Least certainty of the least certain landmark; 0 accepts all."""
     residuals: Residuals = Residuals()
     """Errors on validation strips, for the intervals."""
     landmark_order: tuple[str, ...] = ()
     training: Mapping[str, Any]
+    """Data, seeds and settings of the training."""
     measured: Mapping[str, float]
+    """Figures on validation strips."""
 
 
 def save_weights(folder: Path, state: Mapping[str, Tensor], **record: Any) -> WeightsRecord:
-    """Writes `<network>.safetensors` and `<network>.json` into `folder`."""
+    """Write `<network>.safetensors` and `<network>.json` into `folder`."""
     data = save({name: _compact(name, value) for name, value in state.items()})
     made = WeightsRecord(sha256=hashlib.sha256(data).hexdigest(), **record)
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +65,7 @@ def save_weights(folder: Path, state: Mapping[str, Tensor], **record: Any) -> We
 
 
 def write_record(folder: Path, record: WeightsRecord) -> None:
-    """Writes `<network>.json` alone: the weights stay as they are, more is known of them."""
+    """Write `<network>.json` alone, beside unchanged weights."""
     text = json.dumps(record.model_dump(mode="json"), indent=2, sort_keys=True)
     (folder / f"{record.network}.json").write_text(text + "\n")
 
@@ -76,7 +78,7 @@ def _compact(name: str, value: Tensor) -> Tensor:
 def load_weights(
     folder: Path, network: str, inputs: Mapping[str, float]
 ) -> tuple[dict[str, Tensor], WeightsRecord]:
-    """The weights of `network` and their record.
+    """The weights of `network` in single precision, and their record.
 
     Raises:
         WeightsMismatch: a file is missing or unreadable, the sha256 differs, or the record was made

@@ -63,7 +63,7 @@ def flick(draw: Draw, walls: Walls) -> Curve:
 def trabeculae(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> list[Line]:
     """Bits of the right ventricle that touch the septum's right side and make it ragged.
 
-    They come and go, each at times of its own: that alone tells them from the border, also for a person.
+    They appear and vanish at different times; only that distinguishes them from the border.
     """
     lines = []
     room = max(float(np.min(walls.septum_outer)) - above["rv"], 0.1)

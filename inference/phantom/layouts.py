@@ -163,5 +163,5 @@ def _standard(needed: tuple[int, int]) -> tuple[int, int]:
     return needed
 
 
-def _sector_px(wanted: int) -> int:
-    return max(MIN_SECTOR_PX, min(MAX_SECTOR_PX, wanted))
+def _sector_px(side_px: int) -> int:
+    return max(MIN_SECTOR_PX, min(MAX_SECTOR_PX, side_px))

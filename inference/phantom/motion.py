@@ -25,7 +25,7 @@ class Rhythm:
 
 
 def rhythm(draw: Draw, until_s: float) -> Rhythm:
-    """Beats from well before zero to well after `until_s`: regular, irregular, with premature beats."""
+    """Beats from before zero to after `until_s`: regular, irregular, or with premature beats."""
     rr_mean = 60.0 / draw("rate_bpm")
     jitter = draw("rr_jitter") if draw.chance(0.7) else draw.between(0.15, 0.4)
     ectopy = draw("ectopy_chance") if draw.chance(0.4) else 0.0

@@ -1,4 +1,4 @@
-"""The two walls of the left ventricle as layers: every border of theirs one that a person could see."""
+"""The two walls of the left ventricle as layers, with every border visible."""
 
 from dataclasses import replace
 
@@ -16,9 +16,9 @@ HALF_FAINT, THIN_FACES, TWO_FACES = 0.3, 0.15, 0.4
 of two broad bright faces; the rest is even."""
 LEAST_STEP_dB = 7.0
 """Septum and posterior wall are at least this much brighter than the blood beside them, the pericardium
-than the posterior wall: of a border that nobody can see there is no truth to tell."""
+than the posterior wall: the truth of an invisible border would be meaningless."""
 SEEN_dB = 12.0
-"""A border with a smaller step than this shines by what is missing."""
+"""A border with a smaller step gets a bright line that makes up for the difference."""
 LEAST_RIM_CM = 0.12
 """Of a bright face of a wall with a darker core."""
 

@@ -1,7 +1,7 @@
 """What the phantom varies, in one table: every number it draws lies in one of these ranges.
 
-The ranges are wider than any clinic sees (domain randomisation): a network that has seen them meets
-a real strip as just another phantom.
+The ranges are wider than in clinical practice (domain randomisation), so that real strips lie within the
+variation a network is trained on.
 """
 
 from dataclasses import dataclass

@@ -67,7 +67,7 @@ def _item(
     item.PhysicalUnitsXDirection, item.PhysicalUnitsYDirection = units
     item.PhysicalDeltaX, item.PhysicalDeltaY = deltas
     if layout.reference_pixel:
-        # relative to the region; where x starts is the maker's choice, here as negative as seen in files
+        # relative to the region; the origin of x varies between makers, and negative values occur
         item.ReferencePixelX0, item.ReferencePixelY0 = (box[2] - box[0]) // 2, -4
         item.ReferencePixelPhysicalValueX = item.ReferencePixelPhysicalValueY = 0.0
     return item

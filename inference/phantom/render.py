@@ -57,7 +57,7 @@ def render(draw: Draw, scene: Scene, time: Timeline, height: int) -> NDArray[np.
 
 
 def exposed(draw: Draw, power_dB: FloatImage, muscle: list[Layer]) -> FloatImage:
-    """Log compression: 0 black, 1 white; nobody leaves the gain where the walls are black or all white."""
+    """Log compression to 0 black … 1 white, at a gain that shows the walls neither black nor white."""
     gain, dynamic_range = draw("gain_dB"), draw("dynamic_range_dB")
     if muscle:
         gain = min(gain, -(1 - MOST_SHOWN) * dynamic_range - max(brightest_dB(layer) for layer in muscle))

@@ -23,7 +23,7 @@ class Layer:
     gain_dB: Curve | None = None
     """Level of this layer at each column, added to `level_dB`: drop-out, flow, opening and closing."""
     muscle: bool = False
-    """True for the ventricle's own walls, which nobody measures on a strip that does not show them."""
+    """True for the ventricle's own walls, which the rendering keeps visible."""
 
 
 @dataclass(frozen=True, kw_only=True)

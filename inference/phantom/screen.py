@@ -1,4 +1,4 @@
-"""What a machine makes of a strip on its way to the file: the recipe."""
+"""Processing of a strip between the scanner and the file: gray map, drawings, scaling, JPEG, noise."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ def dress(
     *,
     heart_px: tuple[float, float] | None = None,
 ) -> NDArray[np.uint8]:
-    """The strip as a reader finds it in a file; (height, columns) uint8 like `pixels`.
+    """The strip as stored in a file; (height, columns) uint8 like `pixels`.
 
     `heart_px`, first and last row, stays free of opaque bars; without it there is nothing to measure.
     """

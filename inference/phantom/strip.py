@@ -1,4 +1,4 @@
-"""One phantom from one seed: the recipe."""
+"""One phantom strip from one seed."""
 
 from dataclasses import dataclass
 
@@ -17,12 +17,12 @@ from inference.types import Calibration, Landmarks
 LEAST_PX_PER_S, MOST_PX_PER_S = 40.0, 700.0
 """Slowest sweep on the smallest screen, fastest on the largest."""
 WALL_MARGIN = 0.12
-"""A cycle box spans the walls plus this share of their height above and below (architecture.md)."""
+"""A cycle box spans the walls plus this share of their height above and below."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phantom(LabelledStrip):
-    """A made strip: the same seed and kind are always the same phantom."""
+    """A drawn strip; the same seed and kind always give the same phantom."""
 
     seed: int
 

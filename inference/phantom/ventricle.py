@@ -11,9 +11,9 @@ from inference.phantom.walls import Walls
 
 DEEPEST_CM = 24.0
 NARROWS = 0.97
-"""An ectopic beat whose cavity keeps more than this share of its diameter is nothing to measure."""
+"""An ectopic beat whose cavity keeps more than this share of its diameter gets no label."""
 CYCLE_LEAD = 0.2
-"""A cycle box starts this share of the beat before end diastole (architecture.md)."""
+"""A cycle box starts this share of the beat before end diastole."""
 CHILDREN, PARADOX, AKINESIA = 0.22, 0.07, 0.05
 """Shares of hearts that are a child's, whose septum moves the wrong way, or one of whose walls is still."""
 
@@ -33,9 +33,9 @@ def left_ventricle(draw: Draw, time: Timeline) -> Scene:
 
 
 def depth_past(draw: Draw, deepest_cm: float, size: float) -> float:
-    """How deep a strip reaches that must show `deepest_cm`: past it, at least to a depth a machine offers."""
-    wanted = max(deepest_cm + size * draw("depth_margin_cm"), size * draw("least_depth_cm"))
-    return max(min(wanted, DEEPEST_CM), deepest_cm + 0.3)
+    """Depth in cm of a strip that shows `deepest_cm`, at least the smallest depth a machine offers."""
+    depth_cm = max(deepest_cm + size * draw("depth_margin_cm"), size * draw("least_depth_cm"))
+    return max(min(depth_cm, DEEPEST_CM), deepest_cm + 0.3)
 
 
 def moving_walls(draw: Draw, time: Timeline, size: float) -> tuple[Walls, dict[str, float]]:

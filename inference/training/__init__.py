@@ -1,1 +1,1 @@
-"""Data sets, range-extended sampling and fitting of both networks."""
+"""Training of both networks: labelled data sets, sampling, fitting, calibration of thresholds."""

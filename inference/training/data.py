@@ -1,4 +1,4 @@
-"""Training material from the phantom: strips rendered once by several processes, kept in memory."""
+"""Phantoms by range of seeds, and the strips of real data sets."""
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,11 +16,11 @@ from inference.types import Landmarks
 TRAINING_SEEDS = 1_000_000
 VALIDATION_SEEDS = 2_000_000
 TEST_SEEDS = 3_000_000
-"""First seeds of three ranges that never meet."""
+"""First seeds of three ranges that do not overlap."""
 
 
 def phantoms(first_seed: int, count: int, *, kind: str | None = None, workers: int = 2) -> list[Phantom]:
-    """Phantoms of consecutive seeds, rendered by `workers` processes, in order of seed."""
+    """Phantoms of consecutive seeds, drawn by `workers` processes, in order of seed."""
     seeds = range(first_seed, first_seed + count)
     with ProcessPoolExecutor(workers) as pool:
         rendered = pool.map(partial(make_phantom, kind=kind), seeds, chunksize=16)
@@ -28,18 +28,19 @@ def phantoms(first_seed: int, count: int, *, kind: str | None = None, workers: i
 
 
 Labelled = tuple[LabelledStrip, CycleTruth]
+"""A cycle and its strip."""
 
 
 def points(landmarks: Landmarks) -> NDArray[np.float64]:
-    """(8, 2) pixels in landmark order."""
+    """(8, 2) pixels in `LANDMARK_ORDER`."""
     return np.array([*landmarks.diastole, *landmarks.systole])
 
 
 def real_strips(folders: Sequence[Path]) -> list[LabelledStrip]:
-    """Every strip of these data sets."""
+    """The strips of all `folders`."""
     return [strip for folder in folders for strip in read_dataset(folder)]
 
 
 def all_cycles(strips: Sequence[LabelledStrip]) -> list[Labelled]:
-    """Every labelled cycle with the strip it lies on."""
+    """Every labelled cycle with its strip."""
     return [(strip, cycle) for strip in strips for cycle in strip.cycles]

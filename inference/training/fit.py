@@ -1,4 +1,4 @@
-"""What fitting either network has in common: device, worker processes, the loop."""
+"""The part of training that both networks share: device, worker processes, loop."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,17 +14,17 @@ from inference.training.stream import Batches, loader
 
 
 class Named(Protocol):
-    """An example that a person can find the image of."""
+    """An example that says which image it came from."""
 
     @property
     def name(self) -> str:
-        """File, or kind and seed of a phantom."""
+        """File name, or kind and seed of a phantom."""
 
 
 Example = TypeVar("Example", bound=Named)
 Network = TypeVar("Network", bound=nn.Module)
 LossOf = Callable[[Network, list[Example], torch.device], Tensor]
-"""How wrong a network on a device is about a batch."""
+"""The loss of a network on a device for a batch."""
 
 
 def fit(
@@ -38,9 +38,9 @@ def fit(
     held_out: Sequence[list[Example]],
     learning_rate: float,
 ) -> None:
-    """Minimises the loss over examples made by worker processes; see `optimise`.
+    """Minimise the loss over examples made by worker processes; see `optimise`.
 
-    `learning_rate` is that of a network that knows nothing, unless the recipe names another.
+    `learning_rate` is for an untrained network; the recipe may name another.
     """
     device = pick_device(recipe.device)
     network.to(device)
@@ -64,5 +64,5 @@ def fit(
 
 
 def in_batches(examples: Sequence[Example], size: int) -> list[list[Example]]:
-    """The examples, `size` at a time."""
+    """The examples in lists of `size`."""
     return [list(examples[i : i + size]) for i in range(0, len(examples), size)]

@@ -1,4 +1,4 @@
-"""Trains the cycle detector: `echonode train cycles`."""
+"""Training of the cycle detector: `echonode train cycles`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,20 +24,21 @@ from inference.training.stream import Batches
 
 LEARNING_RATE = 8e-4
 REUSE = 1.5
-"""A strip gives one example at a time: next to every example is of a new one."""
+"""Examples per phantom, on average."""
 HIT_IOU = 0.5
+"""Least overlap of a found cycle with a true one."""
 FIRST_THRESHOLD = 0.8
-"""Until `train calibrate` has chosen a better one."""
+"""Threshold of the record until `train calibrate` chooses one."""
 SEED_BOX_STRIPS = 1200
-"""Phantoms whose cycles give the seed boxes; a larger set has the same extremes."""
+"""Phantoms whose cycles give the seed boxes; more do not change the extremes."""
 MOST_SECONDS = 4.0
-"""Longest stretch of a strip shown at once: batches stay of one size."""
+"""Longest part of a strip in one example, so that batches have similar sizes."""
 HELD_OUT_STRIPS = 128
-"""Validation phantoms that are looked at while training, out of `Recipe.held_out`."""
+"""Validation phantoms checked during training, out of `Recipe.held_out`."""
 
 
 class Example(NamedTuple):
-    """One whitened strip (H, W) float16 and its cycles (N, 4) in edge coordinates."""
+    """One whitened strip (H, W) float16 and its cycles (N, 4) xyxy in edge coordinates."""
 
     name: str
     image: NDArray[np.float16]
@@ -45,7 +46,7 @@ class Example(NamedTuple):
 
 
 def train_cycles(out: Path, recipe: Recipe) -> WeightsRecord:
-    """Fits, validates and writes `cycles.safetensors` with its record into `out`."""
+    """Fit, validate and write `cycles.safetensors` with its record into `out`."""
     torch.manual_seed(recipe.seed)
     use_all_cores()
     real = real_strips(recipe.data)
@@ -81,13 +82,13 @@ def train_cycles(out: Path, recipe: Recipe) -> WeightsRecord:
 
 
 def sizes_of_cycles(recipe: Recipe, real: Sequence[LabelledStrip]) -> list[tuple[float, float]]:
-    """Seed boxes of phantoms and real sets together."""
+    """Seed boxes from phantoms and real strips."""
     drawn = phantoms(TRAINING_SEEDS, min(SEED_BOX_STRIPS, recipe.steps * recipe.batch), kind="LV")
     return seed_boxes(input_boxes([*drawn, *real]))
 
 
 def input_boxes(strips: Sequence[LabelledStrip]) -> NDArray[np.float64]:
-    """All cycle boxes of the set in detector pixels, (N, 4)."""
+    """All cycle boxes in detector pixels, (N, 4) xyxy in edge coordinates."""
     boxes = []
     for strip in strips:
         _, scale = detector_image(strip.pixels, strip.calibration.s_per_px_x)
@@ -96,7 +97,7 @@ def input_boxes(strips: Sequence[LabelledStrip]) -> NDArray[np.float64]:
 
 
 def example(rng: np.random.Generator, strip: LabelledStrip) -> Example:
-    """One augmented stretch of a strip and its cycles.
+    """One augmented part of a strip and the cycles in it.
 
     Raises:
         ValueError: a labelled box is empty or upside down; names the strip.
@@ -108,11 +109,11 @@ def example(rng: np.random.Generator, strip: LabelledStrip) -> Example:
     pixels, boxes = time_window(rng, strip.pixels, labelled, most_px=int(MOST_SECONDS / seconds))
     pixels, boxes = depth_window(rng, pixels, boxes)
     image, scale = detector_image(pixels, seconds)
-    wanted = [scale.to_input(tuple(box)) for box in boxes]
+    shown_boxes = [scale.to_input(tuple(box)) for box in boxes]
     return Example(
         strip.name,
         whiten(vary(rng, image)).astype(np.float16),
-        np.array(wanted, dtype=np.float32).reshape(-1, 4),
+        np.array(shown_boxes, dtype=np.float32).reshape(-1, 4),
     )
 
 
@@ -123,14 +124,14 @@ def loss_of(network: FasterRCNN, batch: list[Example], device: torch.device) -> 
 
 
 def held_out_batches(recipe: Recipe) -> list[list[Example]]:
-    """Batches of the validation seeds, always the same."""
+    """Batches of the validation seeds, the same for every run with the same seed."""
     rng = np.random.default_rng(recipe.seed)
     strips = phantoms(VALIDATION_SEEDS, min(HELD_OUT_STRIPS, recipe.held_out))
     return in_batches([example(rng, strip) for strip in strips], recipe.batch)
 
 
 def collate(batch: Sequence[Example], device: torch.device) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
-    """Images (1, H, W) and targets as torchvision's detectors take them."""
+    """Images (1, H, W) and targets in the form of torchvision's detectors."""
     images = [torch.from_numpy(each.image.astype(np.float32))[None].to(device) for each in batch]
     targets = [
         {
@@ -143,7 +144,7 @@ def collate(batch: Sequence[Example], device: torch.device) -> tuple[list[Tensor
 
 
 def validate(network: FasterRCNN, strips: Sequence[LabelledStrip]) -> dict[str, float]:
-    """Recall of true cycles, and how well the best score parts left ventricles from look-alikes."""
+    """Recall of true cycles, and area under the ROC curve of left ventricles against look-alikes."""
     network.to("cpu")
     found = [detect(network, strip.strip, torch.device("cpu")) for strip in strips]
     best = np.array([cycles[0].probability if cycles else 0.0 for cycles in found])
@@ -153,18 +154,22 @@ def validate(network: FasterRCNN, strips: Sequence[LabelledStrip]) -> dict[str, 
         boxes = torch.tensor([c.xyxy for c in cycles if c.probability >= FIRST_THRESHOLD]).reshape(-1, 4)
         hits += int((box_iou(truth, boxes) > HIT_IOU).any(dim=1).sum()) if len(truth) and len(boxes) else 0
         total += len(truth)
-    hearts, others = (
-        best[np.array([wanted(strip) for strip in strips])] for wanted in (has_cycles, is_lookalike)
+    lv_scores, other_scores = (
+        best[np.array([belongs(strip) for strip in strips])] for belongs in (has_cycles, is_lookalike)
     )
-    ranked = float((hearts[:, None] > others[None]).mean()) if len(hearts) and len(others) else 0.0
+    ranked = (
+        float((lv_scores[:, None] > other_scores[None]).mean())
+        if len(lv_scores) and len(other_scores)
+        else 0.0
+    )
     return {"recall": hits / max(total, 1), "area_under_curve": ranked}
 
 
 def has_cycles(strip: LabelledStrip) -> bool:
-    """True for a left ventricle with a whole cycle on its strip."""
+    """True for a left ventricle with a whole cycle."""
     return bool(strip.cycles)
 
 
 def is_lookalike(strip: LabelledStrip) -> bool:
-    """True for what is no left ventricle."""
+    """True for anything but a left ventricle."""
     return not strip.is_lv

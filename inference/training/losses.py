@@ -1,4 +1,4 @@
-"""What the landmark networks are asked for, and how wrong they are."""
+"""Targets and loss of the landmark networks."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
 from inference.networks.landmark_network import Reading, peak
 
 ALONG, ACROSS = 0.25, 1.0
-"""Weight of errors along time and along depth: only depth becomes centimetres."""
-POINT_WEIGHT, HEART_WEIGHT = 20.0, 1.0
+"""Weight of errors along time and along depth; only depth becomes centimetres."""
+POINT_WEIGHT, LV_WEIGHT = 20.0, 1.0
 BETA = 0.01
-"""Below this share of the crop an error counts by its square."""
+"""Smooth L1 loss: errors below this share of the crop are squared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,23 +20,23 @@ class Targets:
     """The truth of N crops."""
 
     points: Tensor
-    """(N, 8, 2), 0…1; without meaning where there is no heart."""
+    """(N, 8, 2), 0…1; arbitrary where `is_lv` is 0."""
     walls: Tensor
     """(N, 4, C) depth 0…1 of each border at the centres of C columns, NaN where unknown."""
-    heart: Tensor
+    is_lv: Tensor
     """(N,) 1 for a left-ventricular cycle, else 0."""
 
     def to(self, device: torch.device) -> "Targets":
-        """The same on another device."""
+        """Copy to another device."""
         return Targets(
-            points=self.points.to(device), walls=self.walls.to(device), heart=self.heart.to(device)
+            points=self.points.to(device), walls=self.walls.to(device), is_lv=self.is_lv.to(device)
         )
 
 
 def landmark_loss(reading: Reading, targets: Targets) -> Tensor:
-    """One number: points, traced borders where there are any, and heart or not."""
-    loss = HEART_WEIGHT * binary_cross_entropy_with_logits(reading.heart, targets.heart)
-    beats = targets.heart > 0
+    """Sum of the losses of lv_logit, of the phases and of the borders, or of the points."""
+    loss = LV_WEIGHT * binary_cross_entropy_with_logits(reading.lv_logit, targets.is_lv)
+    beats = targets.is_lv > 0
     if not bool(beats.any()):
         return loss
     points = targets.points[beats]
@@ -50,18 +50,21 @@ def landmark_loss(reading: Reading, targets: Targets) -> Tensor:
 
 
 def cells_loss(logits: Tensor, position: Tensor) -> Tensor:
-    """How wrong distributions over cells are about positions 0…1 (NaN: unknown): shape and place."""
+    """Loss of distributions over cells (…, cells) for positions 0…1 (NaN: unknown).
+
+    Cross entropy of the whole distribution plus the error of its peak.
+    """
     known = ~position.isnan()
-    wanted = position.nan_to_num(0.5)
-    place = smooth_l1_loss(peak(logits), wanted, beta=BETA, reduction="none")
-    each = two_cell_entropy(logits, wanted) + POINT_WEIGHT * place
+    target = position.nan_to_num(0.5)
+    place = smooth_l1_loss(peak(logits), target, beta=BETA, reduction="none")
+    each = two_cell_entropy(logits, target) + POINT_WEIGHT * place
     return (each * known).sum() / known.sum().clamp(min=1)
 
 
 def two_cell_entropy(logits: Tensor, position: Tensor) -> Tensor:
-    """Cross entropy of (…, cells) logits with a target split between the two cells about `position` (0…1).
+    """Cross entropy of (…, cells) logits with a target split between the two cells next to `position`.
 
-    The mean of such a target is the position itself, to a fraction of a cell.
+    The mean of the target is `position` (0…1) itself, to a fraction of a cell.
     """
     cells = logits.shape[-1]
     at = (position * cells - 0.5).clamp(0, cells - 1)

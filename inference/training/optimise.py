@@ -1,4 +1,4 @@
-"""The loop both networks are fitted with: resumable, logged, and kept at its best."""
+"""The training loop of both networks: resumable, logged, ending at the best checkpoint."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -14,38 +14,39 @@ from inference.training.progress import Log, reporting
 
 Batch = TypeVar("Batch")
 WARM_UP = 0.08
+"""Share of the steps in which the learning rate rises."""
 CHECK_EVERY = 250
-"""Steps between two looks at the held-out batches, each followed by a checkpoint."""
+"""Steps between two checks of the held-out loss, each followed by a checkpoint."""
 PATIENCE, LEAST_PATIENCE = 0.75, 12
-"""Share of a run's looks, and the number of them, without a better one until it stops early: an update
-begins at its best, and is worse until its learning rate falls again."""
+"""Training stops after this share of a run's checks without a better one, at least LEAST_PATIENCE
+checks: an update starts at its best and only recovers when its learning rate has fallen."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task(Generic[Batch]):
-    """What is fitted, on what, and how wrong it is."""
+    """Network, batches and loss."""
 
     network: nn.Module
     batches: Iterator[Batch]
     loss_of: Callable[[Batch], Tensor]
     held_out: list[Batch]
     names_of: Callable[[Batch], list[str]]
-    """What a person finds the images of a batch by."""
+    """Names of the images of a batch, for error messages."""
     halves: Callable[[Batch], tuple[Batch, Batch]]
-    """A batch in two, for a device that cannot hold it."""
+    """Splits a batch that does not fit into memory."""
 
 
 @dataclass(kw_only=True)
 class Progress:
-    """How far a run has come; what a checkpoint holds."""
+    """State of a run, as stored in a checkpoint."""
 
     step: int = 0
     found: float = math.inf
-    """Loss of the held-out batches at the last look, and the least of all."""
     best: float = math.inf
+    """Held-out loss at the last check, and the least so far."""
     best_state: dict[str, Tensor] = field(default_factory=dict)
     stale: int = 0
-    """Looks at the held-out batches since the best one."""
+    """Checks since the best one."""
 
 
 def optimise(
@@ -58,10 +59,9 @@ def optimise(
     name: str,
     resume: bool = False,
 ) -> None:
-    """AdamW with one warm-up and one decay over `steps` batches; leaves the network at its best.
+    """Minimise with AdamW over `steps` batches, one warm-up and one decay; ends at the best state.
 
-    Writes `<name>.csv` and, until done, `<name>.checkpoint.pt` into `out`. Stops early when the
-    held-out loss has not improved for `PATIENCE` of the looks at it.
+    Writes `<name>.csv` and, until done, `<name>.checkpoint.pt` into `out`. Stops early, see `PATIENCE`.
 
     Raises:
         ValueError: the loss is not finite; names the images of that batch.
@@ -82,7 +82,7 @@ def optimise(
             progress.step += 1
             report(progress.step, loss)
             if progress.step % CHECK_EVERY == 0 or progress.step == steps:
-                judge(task, device, progress)
+                check_held_out(task, device, progress)
                 log.write(progress.step, loss, progress, float(schedule.get_last_lr()[0]))
                 save(checkpoint, parts, progress)
     task.network.load_state_dict(progress.best_state)
@@ -92,7 +92,7 @@ def optimise(
 def one_step(
     task: Task[Batch], optimizer: torch.optim.Optimizer, batch: Batch, device: torch.device, step: int
 ) -> float:
-    """One batch forth and back; its loss."""
+    """Forward, backward and update for one batch; returns its loss."""
     task.network.train()
     optimizer.zero_grad(set_to_none=True)
     total = backward(task, batch, device, 1.0)
@@ -104,7 +104,7 @@ def one_step(
 
 
 def backward(task: Task[Batch], batch: Batch, device: torch.device, share: float) -> float:
-    """Adds the gradients of a batch; one that does not fit into memory goes in two halves."""
+    """Add the gradients of a batch, in two halves if it does not fit into memory."""
     try:
         with training_precision(device):
             loss = task.loss_of(batch)
@@ -116,11 +116,11 @@ def backward(task: Task[Batch], batch: Batch, device: torch.device, share: float
     return backward(task, first, device, share / 2) + backward(task, second, device, share / 2)
 
 
-def judge(task: Task[Batch], device: torch.device, progress: Progress) -> None:
-    """Looks at the held-out batches and keeps the network if it was never better.
+def check_held_out(task: Task[Batch], device: torch.device, progress: Progress) -> None:
+    """Compute the held-out loss, and keep the state if it is the best so far.
 
-    Only the normalisation is switched to its running figures: a detector tells its losses in training
-    mode alone, and the held-out batches must leave no trace in those figures.
+    The network stays in training mode, in which alone a detector returns losses; batch normalisation uses
+    and keeps its running statistics.
     """
     task.network.train()
     for module in task.network.modules():
@@ -136,7 +136,7 @@ def judge(task: Task[Batch], device: torch.device, progress: Progress) -> None:
 
 
 def save(path: Path, parts: dict[str, Any], progress: Progress) -> None:
-    """Writes the checkpoint so that a crash leaves the old one or the new one."""
+    """Write the checkpoint to a new file and rename it, so that a crash leaves the old or the new one."""
     states = {name: part.state_dict() for name, part in parts.items()}
     fresh = path.with_suffix(".new")
     torch.save({"parts": states, "progress": vars(progress), "random": torch.get_rng_state()}, fresh)
@@ -144,7 +144,7 @@ def save(path: Path, parts: dict[str, Any], progress: Progress) -> None:
 
 
 def restore(path: Path, parts: dict[str, Any], progress: Progress) -> None:
-    """Reads a checkpoint back."""
+    """Read a checkpoint back."""
     saved = torch.load(path, map_location="cpu", weights_only=True)
     for name, part in parts.items():
         part.load_state_dict(saved["parts"][name])

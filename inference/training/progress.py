@@ -1,4 +1,4 @@
-"""What a training run shows and leaves behind: a bar with the time left, and a CSV log."""
+"""Progress bar and CSV log of a training run."""
 
 import csv
 import time
@@ -15,8 +15,8 @@ from rich.progress import Progress as Bar
 REPORT_EVERY = 50
 
 
-class Judgement(Protocol):
-    """What the log takes from a run's progress."""
+class HeldOutLoss(Protocol):
+    """The last held-out loss and the least so far."""
 
     best: float
     found: float
@@ -24,7 +24,7 @@ class Judgement(Protocol):
 
 @contextmanager
 def reporting(steps: int, done: int = 0) -> Iterator[Callable[[int, float], None]]:
-    """A progress bar on a terminal; in a log file a line now and then, with the time left."""
+    """A progress bar on a terminal; otherwise a line every `REPORT_EVERY` steps with the time left."""
     console, started = Console(), time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
@@ -40,7 +40,7 @@ def reporting(steps: int, done: int = 0) -> Iterator[Callable[[int, float], None
 
 
 class Log:
-    """One CSV row for every look at the held-out batches."""
+    """CSV file with one row per check of the held-out loss."""
 
     COLUMNS = ("step", "loss", "held_out_loss", "best", "learning_rate", "seconds")
 
@@ -52,10 +52,10 @@ class Log:
         if not append:
             self.rows.writerow(self.COLUMNS)
 
-    def write(self, step: int, loss: float, judged: Judgement, learning_rate: float) -> None:
-        """Adds a row and puts it on disk."""
+    def write(self, step: int, loss: float, held_out: HeldOutLoss, learning_rate: float) -> None:
+        """Append a row and flush it."""
         seconds = time.monotonic() - self.started
-        numbers = (loss, judged.found, judged.best, learning_rate)
+        numbers = (loss, held_out.found, held_out.best, learning_rate)
         self.rows.writerow([step, *(f"{number:.6g}" for number in numbers), f"{seconds:.0f}"])
         self.file.flush()
 

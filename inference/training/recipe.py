@@ -1,4 +1,4 @@
-"""The numbers that make one training run repeatable."""
+"""The settings of one training run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,42 +9,42 @@ from inference.networks.weights import WeightsRecord
 from inference.training.stream import Mix
 
 RESUMED = 1_000_003
+"""Offset of the seed of a resumed run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How much of what, and the seed; stored in the weights record."""
+    """Settings and seed of a run, stored in the weights record."""
 
     steps: int
     batch: int
     seed: int
     held_out: int
-    """Phantoms to validate on, from another range of seeds."""
+    """Validation phantoms, from another range of seeds."""
     version: str
     workers: int = 1
-    """Processes that make examples; 0: the training process makes them itself."""
+    """Processes that make examples; 0: the training process itself."""
     phantoms: int = 0
-    """Different phantoms at most; 0: new ones for ever."""
+    """Number of different phantoms; 0: unlimited."""
     first_phantom: int = 0
-    """Number of the first one: an update should see others than the run before it."""
+    """Offset of the first one; an update should use others than the run before it."""
     data: tuple[Path, ...] = field(default_factory=tuple)
     """Folders of real tracings (see `inference.training.datasets`)."""
     data_weight: float = 0.5
-    """Share of examples from `data`, when there are any."""
+    """Share of the examples from `data`, if there are any."""
     update: Path | None = None
-    """Weights folder to go on from with new data (patent claim 5); None: from nothing."""
+    """Weights folder to continue from with new data (patent claim 5); None: untrained networks."""
     detector: Path | None = None
-    """Weights folder of the detector whose mistakes on look-alikes the landmark network is shown; None:
-    boxes from anywhere."""
+    """Weights folder of the detector that finds hard negatives; None: boxes at random."""
     learning_rate: float | None = None
-    """Highest learning rate; None: what suits a network that knows nothing."""
+    """Highest learning rate; None: that of an untrained network."""
     device: str = "auto"
     resume: bool = False
-    """Go on from the checkpoint in the output folder, if there is one, with other random numbers."""
+    """Continue from the checkpoint in the output folder, if there is one, with other random numbers."""
 
     @property
     def stream_seed(self) -> int:
-        """Seed of the examples: a resumed run must not see the same ones again."""
+        """Seed of the examples; a resumed run gets other examples."""
         return self.seed + RESUMED * self.resume
 
     def mix(self, real: Sequence[LabelledStrip], *, reuse: float) -> Mix:
@@ -58,9 +58,9 @@ class Recipe:
         )
 
     def record(self, updated: WeightsRecord | None) -> Mapping[str, object]:
-        """The entry `training` of the weights record: what the data was, not where it lay.
+        """The entry `training` of the weights record; names of data sets, no paths.
 
-        `updated` is the record of the weights this run went on from, if it did.
+        `updated` is the record of the weights this run started from, if any.
         """
         kept = {
             name: value

@@ -1,4 +1,4 @@
-"""The errors of measured validation strips as the model behind the 95 % intervals."""
+"""Fit of the error model of the 95 % intervals to measured validation strips."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,49 +21,50 @@ from inference.measure.intervals import (
 from inference.types import CycleMeasurement
 
 LEAST_STRIPS = 40
-"""With fewer, the share of truths outside a 95 % interval cannot be told from chance."""
+"""Fewer strips cannot tell a 95 % interval from chance."""
 INSIDE = 0.95
+"""Share of truths that an interval shall contain."""
 TRIMMED = 0.99
-"""Errors beyond this quantile are pulled in: one wild strip must not widen every interval."""
+"""Larger errors are clipped to this quantile, so that one outlier does not widen every interval."""
 CLIP = 3.0
-"""Standardised errors are held to this before they are correlated."""
+"""Standardised errors are clipped to this before they are correlated."""
 STEEPEST = 4.0
-"""Most deviation per spread."""
+"""Greatest `of_spread`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """The cycles a strip was measured on, and the truth."""
+class ValidationStrip:
+    """The measured cycles of a strip, and its true values."""
 
     cycles: Sequence[CycleMeasurement]
     truth: Mapping[str, float]
 
 
-def fit_residuals(answers: Sequence[Answer]) -> Residuals:
+def fit_residuals(strips: Sequence[ValidationStrip]) -> Residuals:
     """Fixed and proportional part of each deviation, their correlation, and the factor of each value.
 
     Raises:
-        ValueError: too few strips to tell.
+        ValueError: fewer than `LEAST_STRIPS` strips.
     """
-    if len(answers) < LEAST_STRIPS:
-        raise ValueError(f"intervals need {LEAST_STRIPS} measured left ventricles, not {len(answers)}")
-    found = [means(answer.cycles) for answer in answers]
+    if len(strips) < LEAST_STRIPS:
+        raise ValueError(f"intervals need {LEAST_STRIPS} measured left ventricles, not {len(strips)}")
+    found = [means(strip.cycles) for strip in strips]
     off = np.array(
-        [[one[q] - answer.truth[q] for q in QUANTITIES] for one, answer in zip(found, answers, strict=True)]
+        [[one[q] - strip.truth[q] for q in QUANTITIES] for one, strip in zip(found, strips, strict=True)]
     )
     size = np.array([sizes(one) for one in found])
-    spread = np.array([spreads(answer.cycles) for answer in answers])  # all three (strips, 7)
+    spread = np.array([spreads(strip.cycles) for strip in strips])  # all three (strips, 7)
     parts = [two_parts(off[:, i], size[:, i], spread[:, i]) for i in range(len(QUANTITIES))]
     plain = Residuals(
         fixed={name: fixed for name, (fixed, _) in zip(QUANTITIES, parts, strict=True)},
         of_spread={name: slope for name, (_, slope) in zip(QUANTITIES, parts, strict=True)},
     )
     correlated = plain.model_copy(update={"correlation": correlation(plain, off, size, spread)})
-    return correlated.model_copy(update={"widen": factors(answers, correlated)})
+    return correlated.model_copy(update={"widen": factors(strips, correlated)})
 
 
 def two_parts(off: Array, size: Array, spread: Array) -> tuple[float, float]:
-    """(fixed, of_spread) of the most probable deviations hypot(fixed x size, of_spread x spread)."""
+    """(fixed, of_spread) of maximum likelihood for deviations hypot(fixed x size, of_spread x spread)."""
     most = np.quantile(np.abs(off), TRIMMED)
     squared = np.clip(off, -most, most) ** 2
 
@@ -78,19 +79,19 @@ def two_parts(off: Array, size: Array, spread: Array) -> tuple[float, float]:
 
 
 def correlation(plain: Residuals, off: Array, size: Array, spread: Array) -> tuple[tuple[float, ...], ...]:
-    """How the standardised errors of the quantities go together, (7, 7)."""
+    """(7, 7) correlation of the standardised errors."""
     deviation = np.array([deviations(plain, *each) for each in zip(size, spread, strict=True)])
-    together = np.corrcoef(np.clip(off / deviation, -CLIP, CLIP), rowvar=False)
-    return tuple(tuple(round(float(each), 4) for each in row) for row in together)
+    correlated = np.corrcoef(np.clip(off / deviation, -CLIP, CLIP), rowvar=False)
+    return tuple(tuple(round(float(each), 4) for each in row) for row in correlated)
 
 
-def factors(answers: Sequence[Answer], residuals: Residuals) -> dict[str, float]:
-    """Per value: the factor on its interval that holds 95 % of the truths (split conformal)."""
+def factors(strips: Sequence[ValidationStrip], residuals: Residuals) -> dict[str, float]:
+    """Per value the factor on its interval that covers 95 % of the truths (split conformal)."""
     shares: dict[str, list[float]] = {}
-    for answer in answers:
-        values, sampled = means(answer.cycles), sample(answer.cycles, residuals)
+    for strip in strips:
+        values, sampled = means(strip.cycles), sample(strip.cycles, residuals)
         for name, value in values.items():
-            off, (below, above) = answer.truth[name] - value, reach(sampled[name])
+            off, (below, above) = strip.truth[name] - value, reach(sampled[name])
             shares.setdefault(name, []).append(off / above if off > 0 else -off / below)
-    rank = min(1.0, ceil(INSIDE * (len(answers) + 1)) / len(answers))
+    rank = min(1.0, ceil(INSIDE * (len(strips) + 1)) / len(strips))
     return {name: float(np.quantile(each, rank, method="higher")) for name, each in shares.items()}

@@ -1,4 +1,4 @@
-"""Range-extended sampling and light augmentation of strips."""
+"""Range-extended sampling and augmentation of strips."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,29 +10,30 @@ from inference.networks.preprocessing import Box, to_unit
 CONDITION_HALF_LENGTH = 0.25
 """The sampling-condition region is the middle half of the cycle (patent [0113])."""
 ACROSS = 0.1
-"""How far a crop may slide up or down: further, and a wall would leave it."""
+"""Greatest shift of a crop in depth; a larger one would lose a wall."""
 INSIDE = 0.02
+"""Least distance of the landmarks from the crop's edges, as a share of it."""
 PATCHED, OUT_OF_FOCUS = 0.35, 0.3
-"""Shares of images that get patches, or are blurred."""
+"""Shares of the images that get patches, or are blurred."""
 MOST_BLUR_PX = (0.9, 1.4)
-"""Down and across."""
+"""Greatest sigma in depth and in time."""
 GAMMA, MOST_GRAIN = (0.6, 1.6), 0.3
 DEPTH_SLIDERS, DEPTH_GAIN = 6, 0.2
-"""How many there are, and their deviation as natural logarithm."""
+"""Number of depth gain sliders, and standard deviation of the logarithm of their gain."""
 ROWS_CUT, MOST_ROWS_CUT = 0.3, 0.15
-"""Share of strips cut at either end, and by which share of their rows at most."""
-SHAKEN = 0.04
-"""Deviation of a detected box's edges from the true ones, as a share of the box."""
-MISTAKEN_EDGES = 0.35
-"""Share of edges that a detector puts on the wrong border, such as the right ventricular wall."""
-MISTAKEN = (0.06, 0.15)
-"""Deviation of those, along and across."""
+"""Share of the strips that are cut at either end, and greatest share of the rows cut."""
+EDGE_DEVIATION = 0.04
+"""Standard deviation of a detected edge from the true one, as a share of the box."""
+WRONG_BORDER_SHARE = 0.35
+"""Share of edges that a detector puts on a wrong border, such as the right ventricular wall."""
+WRONG_BORDER_DEVIATION = (0.06, 0.15)
+"""Standard deviation of those, in time and in depth."""
 LEFT_EDGE = -0.5
-"""A box may begin at the outer edge of the first pixel."""
+"""A box may start at the outer edge of the first pixel."""
 
 
 def range_extended_crop(rng: np.random.Generator, box: Box, points: NDArray[np.float64]) -> Box:
-    """A crop of 0.9 to 1.1 times the cycle about a centre in its middle half, holding all eight points."""
+    """A crop of 0.9 to 1.1 times the cycle, centred in its middle half, that contains all eight points."""
     for _ in range(30):
         along = rng.uniform(-CONDITION_HALF_LENGTH, CONDITION_HALF_LENGTH)
         candidate = shifted(box, along, rng.uniform(-ACROSS, ACROSS), rng.uniform(0.9, 1.1))
@@ -42,16 +43,16 @@ def range_extended_crop(rng: np.random.Generator, box: Box, points: NDArray[np.f
     return box
 
 
-def shaken(rng: np.random.Generator, box: Box) -> Box:
-    """The box as a detector might give it."""
+def jittered(rng: np.random.Generator, box: Box) -> Box:
+    """The box with errors as a detector makes them."""
     width, height = box[2] - box[0], box[3] - box[1]
-    deviation = np.where(rng.random(4) < MISTAKEN_EDGES, MISTAKEN * 2, SHAKEN)
+    deviation = np.where(rng.random(4) < WRONG_BORDER_SHARE, WRONG_BORDER_DEVIATION * 2, EDGE_DEVIATION)
     off = rng.normal(0, deviation) * (width, height, width, height)
     return box[0] + off[0], box[1] + off[1], box[2] + off[2], box[3] + off[3]
 
 
-def elsewhere(rng: np.random.Generator, shape: tuple[int, int], s_per_px: float) -> Box:
-    """A box of a cycle's size anywhere in a strip of (height, width) that holds no cycle."""
+def random_box(rng: np.random.Generator, shape: tuple[int, int], s_per_px: float) -> Box:
+    """A box of a cycle's size anywhere in a strip of (height, width) without cycles."""
     height, width = shape
     long = min(rng.uniform(0.33, 1.4) / s_per_px, float(width))
     tall = height * rng.uniform(0.3, 1.0)
@@ -60,7 +61,7 @@ def elsewhere(rng: np.random.Generator, shape: tuple[int, int], s_per_px: float)
 
 
 def vary(rng: np.random.Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Another focus, gain curve, depth gain and grain, noise, now and then patches: the labels stay true."""
+    """Random focus, gain curve, depth gain, grain, noise and patches; the labels stay valid."""
     values = pixels / 255.0
     if rng.random() < OUT_OF_FOCUS:
         values = gaussian_filter(values, rng.uniform(0, MOST_BLUR_PX))
@@ -75,13 +76,13 @@ def vary(rng: np.random.Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint
 
 
 def depth_gain(rng: np.random.Generator, rows: int) -> NDArray[np.float64]:
-    """(rows,) factors: the sliders of the depth gain, each where someone left it."""
+    """(rows,) gain factors of randomly set depth gain sliders."""
     sliders = np.exp(rng.normal(0, DEPTH_GAIN, DEPTH_SLIDERS))
     return np.interp(np.arange(rows), np.linspace(0, rows - 1, DEPTH_SLIDERS), sliders)
 
 
 def patch(rng: np.random.Generator, values: NDArray[np.float64]) -> None:
-    """Hides a small rectangle, in place."""
+    """Hide a small rectangle, in place."""
     height, width = values.shape
     y, x = rng.integers(height), rng.integers(width)
     tall, wide = (int(side / rng.uniform(6, 20)) + 1 for side in (height, width))
@@ -91,7 +92,7 @@ def patch(rng: np.random.Generator, values: NDArray[np.float64]) -> None:
 def depth_window(
     rng: np.random.Generator, pixels: NDArray[np.uint8], boxes: NDArray[np.float64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """The strip without some of its first and last rows, never any of a box (N, 4), and the boxes in it."""
+    """The strip without some of its first and last rows, and its boxes (N, 4); no box is cut."""
     rows = len(pixels)
     first, last = (rng.uniform(0, MOST_ROWS_CUT) * rows * (rng.random() < ROWS_CUT) for _ in range(2))
     top, bottom = int(first), rows - int(last)
@@ -104,7 +105,7 @@ def depth_window(
 def time_window(
     rng: np.random.Generator, pixels: NDArray[np.uint8], boxes: NDArray[np.float64], *, most_px: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """A random part of the strip, half of it or more up to `most_px`, and the boxes (N, 4) wholly in it."""
+    """A random half or more of the strip, at most `most_px` wide, and the boxes (N, 4) wholly in it."""
     width = pixels.shape[1]
     keep = min(int(width * rng.uniform(0.5, 1.0)), most_px)
     start = int(rng.integers(width - keep + 1))

@@ -1,4 +1,4 @@
-"""Endless batches for training, made by worker processes: phantoms as they are needed, real sets mixed in."""
+"""Endless training batches from worker processes: phantoms drawn on demand, mixed with real strips."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,25 +14,25 @@ from inference.training.data import TRAINING_SEEDS
 
 Example = TypeVar("Example")
 POOL = 160
-"""Strips a worker keeps at hand; each is drawn several times before a new one takes its place."""
+"""Phantoms that a worker keeps; each gives several examples before it is replaced."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mix:
-    """What training material is made of."""
+    """Composition of the training material."""
 
     reuse: float = 6.0
-    """How often a phantom is drawn, on average, before it is replaced."""
+    """Examples per phantom, on average."""
     real: Sequence[LabelledStrip] = field(default_factory=tuple)
     real_share: float = 0.0
-    """Share of examples drawn from `real`; the rest come from phantoms."""
+    """Share of the examples from `real`; the rest is from phantoms."""
     phantoms: int = 0
-    """Different phantoms at most; 0: new ones for ever."""
+    """Number of different phantoms; 0: unlimited."""
     first_phantom: int = 0
 
 
 class Batches(IterableDataset[list[Example]], Generic[Example]):
-    """Lists of `batch` examples; each worker has seeds and random numbers of its own."""
+    """Lists of `batch` examples; each worker has its own seeds and random numbers."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Batches(IterableDataset[list[Example]], Generic[Example]):
         self.make, self.mix, self.batch, self.seed = make, mix, batch, seed
 
     def __iter__(self) -> Iterator[list[Example]]:
-        """Goes on for ever."""
+        """Endless."""
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         torch.set_num_threads(1)
@@ -62,7 +62,7 @@ class Batches(IterableDataset[list[Example]], Generic[Example]):
 
 
 def drawn(rng: np.random.Generator, mix: Mix, *, first: int, stride: int) -> Iterator[LabelledStrip]:
-    """Strips at random: from a pool of phantoms that is renewed bit by bit, and from the real sets."""
+    """Random strips from a pool of phantoms that is gradually replaced, and from the real strips."""
     fresh = rendered(mix, first=first, stride=stride)
     pool: list[LabelledStrip] = []
     while True:
@@ -79,7 +79,7 @@ def drawn(rng: np.random.Generator, mix: Mix, *, first: int, stride: int) -> Ite
 
 
 def rendered(mix: Mix, *, first: int, stride: int) -> Iterator[LabelledStrip]:
-    """Phantoms of consecutive training seeds, each worker taking every `stride`-th."""
+    """Phantoms of consecutive training seeds, of which each worker takes every `stride`-th."""
     number = first
     while True:
         among = number % mix.phantoms if mix.phantoms else number
@@ -88,7 +88,7 @@ def rendered(mix: Mix, *, first: int, stride: int) -> Iterator[LabelledStrip]:
 
 
 def loader(batches: Batches[Example], workers: int) -> Iterator[list[Example]]:
-    """The batches, made ahead by `workers` processes (0: in this one)."""
+    """The batches, prepared ahead by `workers` processes (0: in this one)."""
     ahead = 4 if workers else None
     return iter(
         DataLoader(batches, batch_size=None, num_workers=workers, prefetch_factor=ahead, collate_fn=as_it_is)
@@ -96,5 +96,5 @@ def loader(batches: Batches[Example], workers: int) -> Iterator[list[Example]]:
 
 
 def as_it_is(examples: list[Example]) -> list[Example]:
-    """Batches come collated from the workers."""
+    """No collation: a batch stays a list."""
     return examples

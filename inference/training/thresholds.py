@@ -1,4 +1,4 @@
-"""The pair of thresholds: as many left ventricles as possible at next to no false measures."""
+"""Choice of the thresholds: highest coverage of left ventricles at a bounded rate of false measures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,48 +6,48 @@ from itertools import product
 
 import numpy as np
 
-from inference.training.verdicts import Seen
+from inference.training.candidates import Candidate
 
 DETECTOR_STEPS = np.arange(0.05, 0.51, 0.05).round(2).tolist()
-"""The detector proposes, the landmark network decides: it sees finer, and knows the detector's mistakes."""
-HEART_STEPS = (0.0, *np.arange(0.05, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
+"""Tried detector thresholds; low, since the landmark network separates look-alikes better."""
+LV_STEPS = (0.0, *np.arange(0.05, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
 CERTAINTY_STEPS = np.arange(0.0, 0.98, 0.02).round(2).tolist()
-HESITANT = 0.005
-"""Share of left ventricles that may be given up because a border could be in two places."""
+MOST_COVERAGE_LOST = 0.005
+"""Share of the left ventricles that the certainty threshold may refuse."""
 MOST_FALSE = 0.0025
-"""Aim for the share of look-alikes that are measured: half of what is promised, since thresholds chosen at
-the edge do better on what they were chosen by than on anything else."""
+"""Allowed share of measured look-alikes: half of the target, since chosen thresholds do better on the
+strips they were chosen by than on others."""
 SAME_COVERAGE = 0.002
-"""Coverages closer than this are equal, as chance has it."""
+"""Coverages that differ by less are equal."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """Both thresholds, and the shares of strips that were measured with them."""
+    """Both thresholds, and the shares of strips measured with them."""
 
     detector: float
-    heart: float
+    lv_probability: float
     coverage: float
-    """Of left ventricles with something to measure."""
+    """Of left ventricles with a measurable cycle."""
     false_measures: float
-    """Of everything else."""
+    """Of all other kinds."""
 
     @property
     def margin(self) -> float:
-        """How much more is asked of the landmark network, which has been shown the detector's mistakes."""
-        return self.heart - self.detector
+        """Threshold of the landmark network minus that of the detector."""
+        return self.lv_probability - self.detector
 
 
-def choose(seen: Sequence[Seen]) -> Thresholds:
-    """The pair with the widest margin of those that measure next to no look-alikes and as many hearts as any.
+def choose(candidates: Sequence[Candidate]) -> Thresholds:
+    """The pair with the widest margin among those of the highest coverage and few false measures.
 
     Raises:
-        ValueError: there is no left ventricle or no look-alike to choose by.
+        ValueError: there is no left ventricle or no look-alike.
     """
-    hearts, others = [one for one in seen if one.truth], [one for one in seen if not one.is_lv]
-    if not hearts or not others:
+    lv_strips, others = [one for one in candidates if one.truth], [one for one in candidates if not one.is_lv]
+    if not lv_strips or not others:
         raise ValueError("thresholds need left ventricles and look-alikes")
-    pairs = [judged(hearts, others, *pair) for pair in product(DETECTOR_STEPS, HEART_STEPS)]
+    pairs = [thresholds_with_shares(lv_strips, others, *pair) for pair in product(DETECTOR_STEPS, LV_STEPS)]
     most = max(MOST_FALSE, min(pair.false_measures for pair in pairs))
     allowed = [pair for pair in pairs if pair.false_measures <= most]
     best = max(pair.coverage for pair in allowed)
@@ -55,27 +55,36 @@ def choose(seen: Sequence[Seen]) -> Thresholds:
     return max(equal, key=lambda pair: pair.margin)
 
 
-def least_certainty(seen: Sequence[Seen], chosen: Thresholds) -> float:
-    """The highest demand on certainty that costs no more than `HESITANT` of the left ventricles."""
-    hearts = [one for one in seen if one.truth]
+def least_certainty(candidates: Sequence[Candidate], chosen: Thresholds) -> float:
+    """The highest certainty threshold that costs at most `MOST_COVERAGE_LOST`."""
+    lv_strips = [one for one in candidates if one.truth]
     affordable = [
         step
         for step in CERTAINTY_STEPS
-        if measured_share(hearts, chosen.detector, chosen.heart, step) >= chosen.coverage - HESITANT
+        if measured_share(lv_strips, chosen.detector, chosen.lv_probability, step)
+        >= chosen.coverage - MOST_COVERAGE_LOST
     ]
     return max(affordable, default=0.0)
 
 
-def judged(hearts: Sequence[Seen], others: Sequence[Seen], detector: float, heart: float) -> Thresholds:
-    """What one pair of thresholds would have measured."""
+def thresholds_with_shares(
+    lv_strips: Sequence[Candidate], others: Sequence[Candidate], detector: float, lv_probability: float
+) -> Thresholds:
+    """A pair of thresholds with the shares of strips that it would measure."""
     return Thresholds(
         detector=detector,
-        heart=heart,
-        coverage=measured_share(hearts, detector, heart),
-        false_measures=measured_share(others, detector, heart),
+        lv_probability=lv_probability,
+        coverage=measured_share(lv_strips, detector, lv_probability),
+        false_measures=measured_share(others, detector, lv_probability),
     )
 
 
-def measured_share(seen: Sequence[Seen], detector: float, heart: float, certainty: float = 0.0) -> float:
-    """Share of strips for which numbers would be reported; 0 of none."""
-    return float(np.mean([bool(one.measured(detector, heart, certainty)) for one in seen])) if seen else 0.0
+def measured_share(
+    candidates: Sequence[Candidate], detector: float, lv_probability: float, certainty: float = 0.0
+) -> float:
+    """Share of the strips that would be measured; 0 without strips."""
+    return (
+        float(np.mean([bool(one.measured(detector, lv_probability, certainty)) for one in candidates]))
+        if candidates
+        else 0.0
+    )

@@ -163,7 +163,7 @@ def requeue(session: Session, delivery: Delivery, *, now: datetime) -> None:
     """
     _require(session, delivery, DeliveryState.DEAD)
     fresh = {"attempts": 0, "asks": 0, "waiting_since": now, "next_attempt_at": now}
-    _move(session, delivery, now, DeliveryState.PENDING, "unparked", **fresh)
+    _move(session, delivery, now, DeliveryState.PENDING, "requeued", **fresh)
 
 
 def asked(session: Session, delivery: Delivery, *, ask_again_at: datetime) -> None:

@@ -75,7 +75,7 @@ def release(session: Session, job: Job, *, now: datetime) -> None:
         IllegalMove: the job is no longer this worker's.
     """
     queued = _leave(session, job, JobState.QUEUED, attempts=job.attempts - 1)
-    _record(session, "job.handed_back", queued, now)
+    _record(session, "job.released", queued, now)
     _study_follows(session, job, StudyState.PROCESSING, StudyState.READY, now)
 
 

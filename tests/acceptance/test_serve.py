@@ -93,7 +93,7 @@ def test_sigterm_hands_the_job_back(node: NodeHarness) -> None:
     worker.terminate()
 
     assert worker.wait(timeout=PATIENCE_S) == 0
-    assert len(node.events("job.handed_back")) == 1
+    assert len(node.events("job.released")) == 1
     node.start_role("work")
     wait_for(lambda: node.delivered() == 8, "the next worker does the job")
 

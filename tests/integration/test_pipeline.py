@@ -328,7 +328,7 @@ def test_stop_hands_the_job_back_between_two_images(node: NodeHarness) -> None:
     node.work_once()
 
     assert {state for state, _ in outcomes(node).values()} == {InstanceState.RECEIVED}
-    assert len(node.events("job.handed_back")) == 1
+    assert len(node.events("job.released")) == 1
     with node.database.transaction() as session:
         job = jobs.claim(session, now=node.now)
     assert job is not None

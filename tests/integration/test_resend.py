@@ -27,7 +27,7 @@ def test_resend(tmp_path: Path, words: list[str], again: int) -> None:
 
     assert (run.exit_code, f"{again} to be sent again" in run.output) == (0, True)
     assert pacs.uids == made[2 - again :]
-    assert len(node.events("delivery.unparked")) == again
+    assert len(node.events("delivery.requeued")) == again
 
 
 @pytest.mark.parametrize("words", [[], ["1.2.3", "--dead"]])

@@ -3,8 +3,8 @@
 import pytest
 
 from inference.evaluation.evaluate import Evaluation, evaluate
-from inference.evaluation.judged import Machine
 from inference.evaluation.sample import Plan, Range
+from inference.evaluation.scored_strips import EvalRuntime
 from inference.phantom.lookalikes import LOOKALIKES
 
 pytestmark = pytest.mark.timeout(900)
@@ -17,7 +17,9 @@ EACH_LOOKALIKE = 6
 def evaluation() -> Evaluation:
     """The figures of `echonode evaluate --count 100 --lookalikes 96`, clinical range."""
     lookalikes = EACH_LOOKALIKE * len(LOOKALIKES)
-    return evaluate(Plan(count=HEARTS, lookalikes=lookalikes, range=Range.CLINICAL), Machine(device="cpu"))
+    return evaluate(
+        Plan(count=HEARTS, lookalikes=lookalikes, range=Range.CLINICAL), EvalRuntime(device="cpu")
+    )
 
 
 def test_ejection_fraction(evaluation: Evaluation) -> None:

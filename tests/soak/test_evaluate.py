@@ -20,7 +20,7 @@ def evaluate(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_report_is_written(tmp_path: Path) -> None:
-    """Phantoms are judged by several processes; page and document land in the folder."""
+    """Phantoms are scored by several processes; page and document land in the folder."""
     run = evaluate("--count", "2", "--lookalikes", "2", "--range", "full", "--out", tmp_path, "--json")
 
     assert run.returncode == 0, run.stderr
@@ -30,7 +30,7 @@ def test_a_report_is_written(tmp_path: Path) -> None:
     assert "</html>" in (tmp_path / "report.html").read_text()
 
 
-def test_a_data_set_is_judged(tmp_path: Path) -> None:
+def test_a_data_set_is_scored(tmp_path: Path) -> None:
     """Traced strips replace phantoms; absent real pictures are said, not an error."""
     write_dataset(tmp_path / "data", [labelled(), labelled(name="IVC", kind="IVC", cycles=0)])
 

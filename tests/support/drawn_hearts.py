@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from inference.analyse import Model
 from inference.measure.intervals import Residuals
-from inference.networks.landmarks import LandmarkSamples
-from inference.types import Calibration, CycleBox, MModeRegion, MModeStrip, ModelIdentity
+from inference.types import Calibration, CycleBox, LandmarkSamples, MModeRegion, MModeStrip, ModelIdentity
 
 CALIBRATION = Calibration(cm_per_px_y=0.025, s_per_px_x=0.005)
 SEPTUM, POSTERIOR_WALL, BLOOD = 150, 210, 25
@@ -98,11 +97,11 @@ def boxes_of(hearts: Sequence[Heart], *, shift: float = 0.0, probability: float 
 
 @contextmanager
 def readers(
-    hearts: Sequence[Heart], boxes: Sequence[CycleBox], *, heart: float = 1.0, certainty: float = 1.0
+    hearts: Sequence[Heart], boxes: Sequence[CycleBox], *, lv_probability: float = 1.0, certainty: float = 1.0
 ) -> Iterator[Model]:
     """A model that finds these boxes and reads each beat's borders out of the pixels.
 
-    `heart` is the probability of a left ventricle that the landmark reader gives to every crop,
+    `lv_probability` is the probability of a left ventricle that the landmark reader gives to every crop,
     `certainty` how sure it is of its least sure landmark.
     """
 
@@ -111,7 +110,8 @@ def readers(
         home = dict(zip((box.xyxy for box in boxes), boxes_of(hearts), strict=True))
         plain = [_samples(strip, which[box.xyxy], home[box.xyxy]) for box in found]
         return [
-            replace(one, heart=heart * np.ones(CROPS), certainty=certainty * np.ones(CROPS)) for one in plain
+            replace(one, lv_probability=lv_probability * np.ones(CROPS), certainty=certainty * np.ones(CROPS))
+            for one in plain
         ]
 
     with (
@@ -129,7 +129,7 @@ def _samples(strip: MModeStrip, drawn: Heart, home: CycleBox) -> LandmarkSamples
             home.x0 + share * length + aside for share in (DIASTOLE_AT, DIASTOLE_AT + drawn.systole_at)
         ]
         crops.append([(x, y) for x in columns for y in _borders_px(strip.pixels[:, round(x)])])
-    return LandmarkSamples(points_px=np.array(crops), heart=np.ones(CROPS), certainty=np.ones(CROPS))
+    return LandmarkSamples(points_px=np.array(crops), lv_probability=np.ones(CROPS), certainty=np.ones(CROPS))
 
 
 def _borders_px(column: NDArray[np.uint8]) -> list[float]:
@@ -138,7 +138,7 @@ def _borders_px(column: NDArray[np.uint8]) -> list[float]:
     return [edge for rows in walls for edge in (float(rows[0]) - 0.5, float(rows[-1]) + 0.5)]
 
 
-def model(*, threshold: float = 0.5, heart_threshold: float = 0.5) -> Model:
+def model(*, threshold: float = 0.5, lv_threshold: float = 0.5) -> Model:
     """A model without networks."""
     identity = ModelIdentity(name="readers", version="1", sha256="0" * 64)
     nothing = torch.nn.Identity()
@@ -148,7 +148,7 @@ def model(*, threshold: float = 0.5, heart_threshold: float = 0.5) -> Model:
         landmarks=nothing,
         device=torch.device("cpu"),
         threshold=threshold,
-        heart_threshold=heart_threshold,
+        lv_threshold=lv_threshold,
         certainty_threshold=0.5,
         residuals=Residuals(),
     )

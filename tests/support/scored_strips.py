@@ -1,8 +1,8 @@
-"""Judged strips as an evaluation would hold them: `import judged_strips`."""
+"""Scored strips as an evaluation would hold them: `import scored_strips`."""
 
 from collections.abc import Sequence
 
-from inference.evaluation.judged import Judged
+from inference.evaluation.scored_strips import ScoredStrip
 from inference.labelled import CycleTruth, LabelledStrip, mean_values
 from inference.types import CycleBox, StripResult
 from support.builders import texture
@@ -31,21 +31,21 @@ def boxes(*found: tuple[Box, float]) -> tuple[CycleBox, ...]:
     )
 
 
-def judged(
+def scored(
     strip: LabelledStrip | None = None,
     result: StripResult | None = None,
-    candidates: Sequence[CycleBox] | None = None,
-) -> Judged:
+    detected: Sequence[CycleBox] | None = None,
+) -> ScoredStrip:
     """Return a left ventricle that was measured exactly, unless told otherwise."""
     shown = strip or labelled()
     answer = result or strip_result()
-    found = [one.box for one in answer.cycles] if candidates is None else candidates
-    return Judged(
+    found = [one.box for one in answer.cycles] if detected is None else detected
+    return ScoredStrip(
         name=shown.name,
         kind=shown.kind,
         truths=shown.cycles,
         values=mean_values(shown),
         result=answer,
-        candidates=tuple(found),
+        boxes=tuple(found),
         source=lambda: shown,
     )

@@ -9,8 +9,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from dicom_node.cli.app import app
-from inference.networks.landmarks import LANDMARK_ORDER
 from inference.training.datasets.read import read_dataset
+from inference.types import LANDMARK_ORDER
 
 
 def echonode(*words: str | Path) -> Result:

@@ -10,9 +10,9 @@ import pytest
 from typer.main import get_command
 
 from dicom_node.cli.app import app
-from inference.networks.landmarks import LANDMARK_ORDER
 from inference.training.datasets.schema import SKELETON
 from inference.training.imports.placement import read_table
+from inference.types import LANDMARK_ORDER
 
 TEXT = (Path(__file__).parents[2] / "deploy" / "training.md").read_text(encoding="utf-8")
 

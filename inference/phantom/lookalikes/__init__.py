@@ -1,4 +1,4 @@
-"""What is not a left ventricle at chordal level: strips on which the node must find nothing."""
+"""Strips that are not a left ventricle at chordal level, and that must be refused."""
 
 from collections.abc import Callable
 

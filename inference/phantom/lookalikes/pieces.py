@@ -96,7 +96,7 @@ def far_wall(draw: Draw, top_cm: Curve, size: float) -> list[Layer]:
 
 
 def nearby(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> list[Line]:
-    """What a ventricle's strip has outside its cavity too, as often: trabeculae, reverberation."""
+    """Echoes outside the cavity as on ventricular strips, equally often: trabeculae, reverberation."""
     lines = trabeculae(draw, walls, above, size) if draw.chance(0.5) else []
     return lines + (ghosts(draw, walls, size) if draw.chance(0.3) else [])
 

@@ -1,1 +1,1 @@
-"""What a machine's screen draws over a strip, one kind of drawing per module."""
+"""What a scanner draws over a strip, one kind of drawing per module."""

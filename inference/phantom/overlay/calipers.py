@@ -1,4 +1,4 @@
-"""Calipers someone set: at arbitrary places and times, so that they tell nothing of the truth."""
+"""Calipers at arbitrary places and times, so that they say nothing about the truth."""
 
 import numpy as np
 

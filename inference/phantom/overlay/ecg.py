@@ -42,7 +42,7 @@ def black_bar(canvas: Canvas, *, head: bool, edge_px: float) -> None:
 
 
 def made_up_r_waves(canvas: Canvas, rate_bpm: float) -> NDArray[np.float64]:
-    """R waves of a heart of this rate that beats when it likes; seconds."""
+    """Times in seconds of R waves at this rate, independent of the strip's beats."""
     rr = 60 / rate_bpm
     start, stop = canvas.time.t_s.min() - rr, canvas.time.t_s.max() + rr
     even = np.arange(start + canvas.draw.between(0, rr), stop, rr)

@@ -34,7 +34,7 @@ def ticks_along(canvas: Canvas, xs: Sequence[float], every: float, gray: int) ->
 
 
 def time_line(canvas: Canvas) -> None:
-    """A line over the whole height: where the machine froze, or a phase someone marked."""
+    """A line over the whole height, as for the freeze position or a marked phase."""
     x = canvas.column()
     canvas.pen.line((x, 0, x, canvas.height), fill=canvas.whole("mark_gray"))
 

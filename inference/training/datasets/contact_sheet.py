@@ -1,4 +1,4 @@
-"""Strips of a data set side by side with their labels drawn on them, for a person to look at."""
+"""The strips of a data set on one page, with their labels drawn on them, for visual inspection."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from inference.types import Point
 Colour = tuple[int, int, int]
 DIASTOLE: Colour = (86, 180, 233)
 SYSTOLE: Colour = (240, 165, 0)
-"""Sky blue and orange stay apart on gray and for every common kind of colour blindness."""
+"""Sky blue and orange can be told apart on gray and with every common colour blindness."""
 BOX: Colour = (235, 235, 235)
 WALL: Colour = (120, 200, 150)
 PAPER: Colour = (18, 18, 18)
 TEXT: Colour = (235, 235, 235)
 COLUMNS = 3
 CELL_PX = (560, 250)
-"""(width, height) of the room for one strip."""
+"""(width, height) of one strip."""
 GAP_PX, TITLE_PX, TEXT_PX = 16, 24, 15
 FINER = 2
-"""Everything is drawn this much larger and reduced: smooth lines without a drawing library."""
+"""Everything is drawn this much larger and then reduced, for smooth lines."""
 MARK_PX = 5
 
 
@@ -35,10 +35,10 @@ class _Pen:
     left: int
     top: int
     scale: Point
-    """Along time and along depth: a strip's axes are of different kinds, so each may fill its room."""
+    """Along time and along depth; each axis fills its cell."""
 
     def at(self, point: Point) -> Point:
-        """A place on the strip (pixel centres at whole numbers) on the sheet."""
+        """Strip pixels (whole numbers are pixel centres) to pixels of the sheet."""
         return self.left + (point[0] + 0.5) * self.scale[0], self.top + (point[1] + 0.5) * self.scale[1]
 
     def line(self, points: Sequence[Point], colour: Colour, width: float) -> None:
@@ -46,7 +46,7 @@ class _Pen:
         self.draw.line([self.at(point) for point in points], colour, round(width * FINER), joint="curve")
 
     def mark(self, point: Point, colour: Colour) -> None:
-        """A short bar across the beam, dark-rimmed so that it shows on bright walls too."""
+        """A short bar along time, with a dark rim to be visible on bright walls."""
         x, y = self.at(point)
         reach = MARK_PX * FINER
         for half, ink in ((2 * FINER, PAPER), (FINER, colour)):
@@ -86,7 +86,7 @@ def _head(draw: ImageDraw.ImageDraw, title: str) -> None:
 
 
 def _cell(sheet: Image.Image, left: int, top: int, strip: LabelledStrip) -> None:
-    """One strip with its name above it, stretched to fill its room."""
+    """One strip with its name above it, stretched to fill its cell."""
     draw = ImageDraw.Draw(sheet)
     size = CELL_PX[0] * FINER, CELL_PX[1] * FINER
     place = left * FINER, (top + TITLE_PX) * FINER
@@ -102,7 +102,7 @@ def _cell(sheet: Image.Image, left: int, top: int, strip: LabelledStrip) -> None
 
 
 def _caption(draw: ImageDraw.ImageDraw, strip: LabelledStrip) -> str:
-    """Name, kind and number of cycles, the name shortened until all fits."""
+    """Name, kind and number of cycles, the name shortened to fit."""
     count = len(strip.cycles)
     beats = f", {count} cycle{'s' if count != 1 else ''}" if strip.is_lv else ""
     name = strip.name

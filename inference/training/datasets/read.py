@@ -1,4 +1,4 @@
-"""Reads a data set: everything is checked first, pixels are loaded when asked for."""
+"""Reading of data sets: labels are checked first, pixels are loaded on demand."""
 
 import json
 from collections import defaultdict
@@ -13,15 +13,15 @@ from PIL import Image
 from pydantic import ValidationError
 
 from inference.labelled import LEFT_VENTRICLE, CycleTruth, LabelledStrip
-from inference.networks.landmarks import LANDMARK_ORDER
 from inference.training.datasets.errors import InvalidDataset
 from inference.training.datasets.rules import faults
 from inference.training.datasets.schema import ANNOTATIONS, HALF_PX, IMAGES, WALLS, Document, ImageRecord
+from inference.types import LANDMARK_ORDER
 
 
 @dataclass(frozen=True, kw_only=True)
 class StripOnDisk:
-    """Everything about one strip but its pixels and walls, which `load` reads."""
+    """One strip without its pixels and walls, which `load` reads."""
 
     folder: Path
     image: ImageRecord
@@ -31,7 +31,7 @@ class StripOnDisk:
         """The strip with pixels and walls.
 
         Raises:
-            InvalidDataset: a file is not what its record says.
+            InvalidDataset: a file does not match its record.
         """
         return LabelledStrip(
             name=self.image.name or self.image.file_name,
@@ -45,7 +45,7 @@ class StripOnDisk:
 
 
 class StripsOnDisk(Sequence[LabelledStrip]):
-    """The strips of one data set, loaded one by one; holds no open file and travels between processes."""
+    """The strips of one data set, loaded one by one; can be pickled."""
 
     def __init__(self, records: Sequence[StripOnDisk]) -> None:
         self.records = tuple(records)
@@ -65,10 +65,10 @@ class StripsOnDisk(Sequence[LabelledStrip]):
 
 
 def read_dataset(folder: Path) -> StripsOnDisk:
-    """The data set in `folder`, every label checked and every file there.
+    """The data set in `folder`, with every label checked and every file present.
 
     Raises:
-        InvalidDataset: names the file and, where one is to blame, the annotation.
+        InvalidDataset: names the file and, if known, the annotation.
     """
     path = folder / ANNOTATIONS
     document = _parse(path)
@@ -100,7 +100,7 @@ def _parse(path: Path) -> Document:
 
 
 def _named(path: Path, error: ValidationError) -> InvalidDataset:
-    """The first thing wrong, with the file name or annotation id instead of a position in a list."""
+    """The first error, with file name or annotation id instead of a list index."""
     first = error.errors(include_url=False)[0]
     document, where = json.loads(path.read_bytes()), first["loc"]
     entry = document

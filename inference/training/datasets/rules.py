@@ -1,16 +1,17 @@
-"""What makes a cycle box with its eight landmarks one that can be trained on."""
+"""Validity of a cycle box with its eight landmarks."""
 
 from itertools import pairwise
 
 from inference.labelled import CycleTruth
 
 SLACK_PX = 0.02
-"""Rounding to a hundredth of a pixel may put a point this far past an edge it lay on."""
+"""Rounding to a hundredth of a pixel may move a point this far past an edge."""
 SMALLEST_PX = 2.0
+"""Least width and height of a box."""
 
 
 def faults(cycle: CycleTruth, width: int, height: int) -> list[str]:
-    """Every reason why `cycle` is no valid cycle on a strip of `width` x `height` pixels; empty if it is."""
+    """Every reason why `cycle` is invalid on a strip of `width` x `height` pixels; empty if valid."""
     x0, y0, x1, y1 = cycle.box_px
     if not (x1 - x0 >= SMALLEST_PX and y1 - y0 >= SMALLEST_PX):
         return [f"degenerate box {_text(cycle.box_px)}"]

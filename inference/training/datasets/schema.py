@@ -1,9 +1,8 @@
-"""The shape of `annotations.json`: COCO keypoints with a calibration in each image record.
+"""Schema of `annotations.json`: COCO keypoints with a calibration in each image record.
 
-One frame for everything in the file, the one COCO boxes, CVAT and Label Studio use: x to the right,
-y down, origin at the outer corner of the top-left pixel, so that a pixel's centre lies at (column +
-0.5, row + 0.5). Strip pixels inside the program have their origin at the centre of that pixel: every
-coordinate in the file is half a pixel larger.
+Coordinates in the file have their origin at the outer corner of the top-left pixel, as in COCO boxes, CVAT
+and Label Studio: x to the right, y down, a pixel's centre at (column + 0.5, row + 0.5). Strip pixels in the
+program have their origin at the centre of that pixel, so coordinates in the file are half a pixel larger.
 """
 
 from collections.abc import Mapping
@@ -13,8 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from inference.labelled import CycleTruth
-from inference.networks.landmarks import LANDMARK_ORDER, as_landmarks
-from inference.types import Calibration
+from inference.types import LANDMARK_ORDER, Calibration, as_landmarks
 
 ANNOTATIONS = "annotations.json"
 IMAGES, WALLS = "images", "walls"
@@ -23,11 +21,11 @@ HALF_PX = 0.5
 DECIMALS = 2
 """Coordinates are written to a hundredth of a pixel."""
 SKELETON = ((1, 2), (2, 3), (3, 4), (5, 6), (6, 7), (7, 8))
-"""A line down each phase, in COCO's counting from 1."""
+"""Lines down each phase, counted from 1 as in COCO."""
 
 
 class Record(BaseModel):
-    """Frozen; entries that other tools add are let through, wrong types are not."""
+    """Frozen; unknown fields are ignored, wrong types are refused."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -59,7 +57,7 @@ class ImageRecord(Record):
 
     @property
     def calibration(self) -> Calibration:
-        """The size of one pixel."""
+        """Physical size of one pixel."""
         return Calibration(cm_per_px_y=self.cm_per_px_y, s_per_px_x=self.s_per_px_x)
 
 
@@ -94,7 +92,7 @@ class Document(Record):
 
 
 def annotation_record(number: int, image_id: int, cycle: CycleTruth) -> AnnotationRecord:
-    """A cycle as the file states it."""
+    """The record of a cycle, in coordinates of the file."""
     x0, y0, x1, y1 = (round(float(v) + HALF_PX, DECIMALS) for v in cycle.box_px)
     width, height = round(x1 - x0, DECIMALS), round(y1 - y0, DECIMALS)
     points = (*cycle.landmarks_px.diastole, *cycle.landmarks_px.systole)

@@ -1,4 +1,4 @@
-"""What a data set holds, in figures a person can doubt: a wrong scale shows as an impossible heart."""
+"""Summary of a data set; a wrong calibration shows as impossible lengths."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from inference.training.datasets.read import StripsOnDisk
 from inference.types import LENGTHS
 
 UNCERTAIN = "nominal"
-"""How the attribute `calibration` of a strip begins when nobody knew its scale."""
+"""Start of the attribute `calibration` of a strip whose scale is a guess."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Range:
+class Spread:
     """Mean, least and greatest of some values."""
 
     mean: float
@@ -21,23 +21,23 @@ class Range:
     greatest: float
 
     @classmethod
-    def of(cls, values: list[float]) -> "Range":
-        """Of at least one value."""
+    def of(cls, values: list[float]) -> "Spread":
+        """The range of at least one value."""
         return cls(mean=sum(values) / len(values), least=min(values), greatest=max(values))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The figures of one data set."""
+    """Figures of one data set."""
 
     kinds: Mapping[str, int]
-    """Strips of each kind, the most frequent first."""
+    """Strips of each kind, most frequent first."""
     cycles: int
     with_walls: int
     """Strips with wall curves."""
     nominal: int
-    """Strips whose scale is a guess: their centimetres mean nothing."""
-    values: Mapping[str, Range]
+    """Strips whose scale is a guess, so that lengths in cm are meaningless."""
+    values: Mapping[str, Spread]
     """Over all cycles: the six lengths in cm, and RR_s; empty without cycles."""
 
 
@@ -49,13 +49,13 @@ def summarise(strips: StripsOnDisk) -> Summary:
         for cycle in record.cycles:
             rr_s = (cycle.box_px[2] - cycle.box_px[0]) * record.image.s_per_px_x
             measured = measure(cycle.landmarks_px, record.image.calibration, rr_s=rr_s) | {"RR_s": rr_s}
-            for name, seen in values.items():
-                seen.append(measured[name])
+            for name, found in values.items():
+                found.append(measured[name])
     guessed = [record.image.attributes.get("calibration", "").startswith(UNCERTAIN) for record in records]
     return Summary(
         kinds=dict(Counter(record.image.kind for record in records).most_common()),
         cycles=len(values["RR_s"]),
         with_walls=sum(record.image.walls is not None for record in records),
         nominal=sum(guessed),
-        values={name: Range.of(seen) for name, seen in values.items() if seen},
+        values={name: Spread.of(found) for name, found in values.items() if found},
     )

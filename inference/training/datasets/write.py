@@ -1,4 +1,4 @@
-"""Writes labelled strips as a data set."""
+"""Writing of labelled strips as a data set."""
 
 import json
 import re
@@ -35,13 +35,12 @@ class _Writer:
 
 
 def write_dataset(folder: Path, strips: Iterable[LabelledStrip]) -> int:
-    """Writes pixels, walls and labels of every strip below `folder`; the number written.
+    """Write pixels, walls and labels of every strip into `folder`; returns their number.
 
-    The labels come last: a folder without `annotations.json` is an unfinished one.
+    The labels are written last: a folder without `annotations.json` is incomplete.
 
     Raises:
-        InvalidDataset: a cycle of a strip is not one that could be read back, there are no strips,
-            or `folder` already holds a data set.
+        InvalidDataset: a cycle is invalid, there are no strips, or `folder` already holds a data set.
     """
     if (folder / ANNOTATIONS).exists():
         raise InvalidDataset(folder / ANNOTATIONS, "already exists")
@@ -89,7 +88,7 @@ def _write_strip(writer: _Writer, strip: LabelledStrip) -> None:
 
 
 def _write_walls(folder: Path, stem: str, strip: LabelledStrip) -> str | None:
-    """The wall curves in the frame of the file, beside the labels: as JSON they would outweigh them."""
+    """Write the wall curves in coordinates of the file; as JSON they would dwarf the labels."""
     if strip.walls_px is None:
         return None
     folder.mkdir(exist_ok=True)
@@ -99,7 +98,7 @@ def _write_walls(folder: Path, stem: str, strip: LabelledStrip) -> str | None:
 
 
 def _unused(name: str, stems: set[str]) -> str:
-    """A file name made of `name`'s harmless characters that no other strip of the set has."""
+    """A file name from the safe characters of `name`, unique in the set."""
     bare = re.sub(r"\.(png|jpe?g|bmp|tiff?|dcm)$", "", name, flags=re.IGNORECASE)
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", bare).strip("._") or "strip"
     stem, number = plain, 1

@@ -1,1 +1,1 @@
-"""Other people's labels as labelled strips; each module reads one layout."""
+"""Import of labels from other tools as labelled strips; one module per format."""

@@ -1,11 +1,11 @@
-"""What CVAT and Label Studio write when they export keypoints as COCO.
+"""COCO keypoints as exported by CVAT and Label Studio.
 
 - CVAT, "COCO Keypoints 1.0" (through Datumaro): `annotations/person_keypoints_<subset>.json`, pictures in
   `images/<subset>/` or `images/`. One annotation per skeleton, coordinates with fractions. `bbox` is the
   rectangle grouped with the skeleton, and the category is then the rectangle's; without one it is the hull
-  of the points, which is no cycle.
-- Label Studio, "COCO": `result.json`, pictures in `images/`. Rectangles are annotations of their own, and
-  all keypoints of a picture become one more, in whole pixels, its `bbox` their hull: one cycle a picture.
+  of the points, which is not the cycle.
+- Label Studio, "COCO": `result.json`, pictures in `images/`. Rectangles are separate annotations, and all
+  keypoints of a picture are one annotation in whole pixels, with their hull as `bbox`: one cycle a picture.
 """
 
 import json
@@ -16,14 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from inference.networks.landmarks import LANDMARK_ORDER
 from inference.networks.preprocessing import Box
-from inference.training.datasets.errors import InvalidDataset
+from inference.training.datasets.errors import InvalidDataset, invalid_if_malformed
 from inference.training.imports.tracings import TracedPicture, Tracing
+from inference.types import LANDMARK_ORDER
 
 
 def label_file(source: Path) -> Path:
-    """`source` itself, or the one JSON file in it or in its `annotations`."""
+    """`source` itself, or the one JSON file in it or in its `annotations`.
+
+    Raises:
+        InvalidDataset: there are none or several.
+    """
     if source.is_file():
         return source
     found = sorted([*source.glob("*.json"), *(source / "annotations").glob("*.json")])
@@ -33,7 +37,7 @@ def label_file(source: Path) -> Path:
 
 
 def picture_folders(labels: Path) -> tuple[Path, ...]:
-    """Where the tools put the pictures, seen from the label file."""
+    """Where the tools put the pictures, relative to the label file."""
     near, above = labels.parent, labels.parent.parent
     subset = labels.stem.removeprefix("person_keypoints_")
     return near, near / "images", above / "images" / subset, above / "images"
@@ -43,7 +47,7 @@ def read_coco(labels: Path, category: str | None = None) -> list[TracedPicture]:
     """Every picture of a COCO file; `category` names the one with the keypoints if there are several.
 
     Raises:
-        InvalidDataset: names the file and the annotation that cannot be used.
+        InvalidDataset: names the file and the invalid annotation.
     """
     document = _read(labels)
     places, others = _landmarks(labels, document["categories"], category)
@@ -68,30 +72,26 @@ def read_coco(labels: Path, category: str | None = None) -> list[TracedPicture]:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    try:
+    with invalid_if_malformed(path, "is no COCO file"):
         document = json.loads(path.read_bytes())
         _ = [(each["id"], each["file_name"]) for each in document["images"]]
         _ = [(each["image_id"], each["category_id"], each["id"]) for each in document["annotations"]]
         _ = [(each["id"], each["name"]) for each in document["categories"]]
-    except OSError as error:
-        raise InvalidDataset(path, f"cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidDataset(path, f"is no COCO file: {error!r}") from error
     return dict(document)
 
 
 def _landmarks(
     path: Path, categories: Sequence[Mapping[str, Any]], name: str | None
 ) -> tuple[Sequence[int], set[Any]]:
-    """Where each landmark stands among the keypoints, by name, else in order; ids of other skeletons."""
+    """Index of each landmark among the keypoints (by name, else in order), and ids of other skeletons."""
     eight = [
         each
         for each in categories
         if len(each.get("keypoints") or ()) == len(LANDMARK_ORDER) and name in (None, each["name"])
     ]
     if len(eight) != 1:
-        wanted = f"one category {name}" if name else "one category"
-        raise InvalidDataset(path, f"{wanted} with eight keypoints is needed, found {len(eight)}")
+        needed = f"one category {name}" if name else "one category"
+        raise InvalidDataset(path, f"{needed} with eight keypoints is needed, found {len(eight)}")
     others = {each["id"] for each in categories if each.get("keypoints")} - {eight[0]["id"]}
     names = list(eight[0]["keypoints"])
     if set(names) == set(LANDMARK_ORDER):

@@ -1,7 +1,7 @@
-"""Label Studio's own JSON export: rectangles with the keypoints dragged under them, any number a picture.
+"""Label Studio's JSON export: rectangles with keypoints below them, any number per picture.
 
-Positions are percentages of the picture, so that 0 is its outer edge; each keypoint names the region it
-lies under (`parentID`).
+Positions are percentages of the picture, with 0 at its outer edge; each keypoint names the rectangle it
+belongs to (`parentID`).
 """
 
 import json
@@ -13,15 +13,15 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from inference.networks.landmarks import LANDMARK_ORDER
-from inference.training.datasets.errors import InvalidDataset
+from inference.training.datasets.errors import InvalidDataset, invalid_if_malformed
 from inference.training.imports.tracings import TracedPicture, Tracing
+from inference.types import LANDMARK_ORDER
 
 RECTANGLE, KEYPOINT = "rectanglelabels", "keypointlabels"
 
 
 def is_label_studio(labels: Path) -> bool:
-    """True for a list of tasks; COCO files are one object."""
+    """True for a list of tasks; a COCO file is one object."""
     with labels.open("rb") as file:
         return file.read(64).lstrip().startswith(b"[")
 
@@ -30,28 +30,24 @@ def read_label_studio(labels: Path) -> list[TracedPicture]:
     """Every task of an exported file.
 
     Raises:
-        InvalidDataset: names the file and the region that cannot be used.
+        InvalidDataset: names the file and the invalid region.
     """
-    try:
+    with invalid_if_malformed(labels, "is no Label Studio export"):
         tasks = json.loads(labels.read_bytes())
         return [
             TracedPicture(name=_name(task), tracings=tuple(_tracings(labels, _regions(task))))
             for task in tasks
         ]
-    except OSError as error:
-        raise InvalidDataset(labels, f"cannot be read: {error.strerror}") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise InvalidDataset(labels, f"is no Label Studio export: {error!r}") from error
 
 
 def _name(task: Mapping[str, Any]) -> str:
-    """The picture's file name: as uploaded, or at the end of its address."""
+    """The picture's file name, from the upload or the end of its URL."""
     address = task.get("file_upload") or task["data"].get("image") or next(iter(task["data"].values()), "")
     return PurePosixPath(unquote(str(address)).split("?d=")[-1]).name
 
 
 def _regions(task: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """What the latest annotation drew; nothing when all were cancelled."""
+    """The regions of the last annotation that was not cancelled."""
     drawn = [each for each in task["annotations"] if not each.get("was_cancelled")]
     return drawn[-1]["result"] if drawn else ()
 

@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw
 
 Mask = NDArray[np.bool_]
 FINER = 4
-"""Polygons are drawn this much finer: PIL rounds corners to whole pixels and paints the outline too."""
+"""Polygons are drawn at this scale, since Pillow rounds corners to whole pixels and fills the outline."""
 BITS, MORE, NEGATIVE, OFFSET = 0x1F, 0x20, 0x10, 48
-"""The alphabet of compressed run lengths: five bits a character, from '0' on."""
+"""Encoding of compressed run lengths: five bits per character, from '0' on."""
 
 
 def as_mask(segmentation: Any, height: int, width: int) -> Mask:
@@ -31,10 +31,10 @@ def as_mask(segmentation: Any, height: int, width: int) -> Mask:
 
 
 def run_lengths(text: str) -> list[int]:
-    """The run lengths that COCO's compressed string stands for.
+    """Decode COCO's compressed run lengths.
 
-    Each is a little-endian number of five-bit groups with a sign; from the fourth on it is the
-    difference to the run two before.
+    Each is a signed little-endian number of five-bit groups; from the fourth on it is the difference from
+    the run two before.
     """
     runs: list[int] = []
     value = shift = 0
@@ -52,7 +52,7 @@ def run_lengths(text: str) -> list[int]:
 
 
 def from_runs(runs: Any, height: int, width: int) -> Mask:
-    """Runs of background and mask by turns, down the columns, background first."""
+    """Runs of background and mask in turn, down the columns, background first."""
     lengths = np.asarray(runs, dtype=np.int64)
     if lengths.ndim != 1 or (lengths < 0).any() or lengths.sum() != height * width:
         raise ValueError(f"run lengths do not add up to {height} x {width}")
@@ -61,7 +61,7 @@ def from_runs(runs: Any, height: int, width: int) -> Mask:
 
 
 def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) -> Mask:
-    """Every pixel whose larger part lies in one of the polygons (x, y, x, y, … in corner coordinates)."""
+    """Pixels of which more than half lies in a polygon (x, y, x, y, … in corner coordinates)."""
     fine = Image.new("L", (width * FINER, height * FINER))
     draw = ImageDraw.Draw(fine)
     for polygon in polygons:

@@ -1,9 +1,9 @@
 """The MEIS release of M-mode echocardiograms (Tseng et al., RAMEM, IEEE JBHI 2024) as labelled strips.
 
-Published layout, from README, config.py, utils/coco.py and eval.py of the repository
-hanktseng131415go/RAMEM: `raw_image/*.jpg`, `Allmode_train.json` and `Allmode_test.json` (COCO instances,
-category ids 1 IVS, 2 LVPW, 3 LA, 4 AoR). Its reader takes `bbox` for corners, so only masks are used
-here. No scale comes with it: RAMEM reads the depth off the picture and spreads it over 385 pixels.
+Layout from README, config.py, utils/coco.py and eval.py of the repository hanktseng131415go/RAMEM:
+`raw_image/*.jpg`, `Allmode_train.json` and `Allmode_test.json` (COCO instances, category ids 1 IVS, 2 LVPW,
+3 LA, 4 AoR). `bbox` is ambiguous (its reader takes it for corners), so only masks are used. There is no
+scale: RAMEM reads the depth off the picture and spreads it over 385 pixels.
 """
 
 import json
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.labelled import LEFT_VENTRICLE, LabelledStrip
-from inference.training.datasets.errors import InvalidDataset
+from inference.training.datasets.errors import InvalidDataset, invalid_if_malformed
 from inference.training.imports.masks import Mask, as_mask
 from inference.training.imports.placement import (
     Imported,
@@ -35,9 +35,10 @@ CATEGORY_IDS = {1: IVS, 2: LVPW, 3: LA, 4: AOR}
 NEGATIVE_KIND = "aorta"
 IMAGES = "raw_image"
 STRIP_TOP = 200 / 544
-"""The M-mode strip begins at this share of the picture's longer side (RAMEM stops its search there)."""
+"""The M-mode strip starts at this share of the picture's longer side (RAMEM ends its search there)."""
 NOMINAL = Calibration(cm_per_px_y=16 / 385, s_per_px_x=0.005)
-"""Where nobody gave a scale: 16 cm over RAMEM's 385 pixels, a common sweep. Good for shapes, not for cm."""
+"""Used where no scale is given: 16 cm over RAMEM's 385 pixels, a common sweep speed. Good for shapes,
+not for centimetres."""
 ATTRIBUTES = {
     "source": "MEIS (Tseng et al., RAMEM, IEEE JBHI 2024)",
     "licence": "none stated: not for redistribution",
@@ -48,7 +49,7 @@ def import_meis(folder: Path, placements: Placements, split: str = "train") -> I
     """Every picture of one split (`train` or `test`): left ventricles with beats, aortas as negatives.
 
     Raises:
-        InvalidDataset: a file is missing or not laid out as published.
+        InvalidDataset: a file is missing or not in the published layout.
     """
     root = folder / "data" if (folder / "data" / f"Allmode_{split}.json").is_file() else folder
     path = root / f"Allmode_{split}.json"
@@ -63,22 +64,18 @@ def import_meis(folder: Path, placements: Placements, split: str = "train") -> I
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    try:
+    with invalid_if_malformed(path, "is not laid out as published"):
         document = json.loads(path.read_bytes())
         images, annotations = document["images"], document["annotations"]
         _ = [(each["id"], each["file_name"], each["height"], each["width"]) for each in images]
         _ = [(each["image_id"], each["category_id"], each["segmentation"]) for each in annotations]
-    except OSError as error:
-        raise InvalidDataset(path, f"cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidDataset(path, f"is not laid out as published: {error!r}") from error
     return dict(document)
 
 
 def _masks(
     path: Path, image: Mapping[str, Any], annotations: list[Mapping[str, Any]], names: Mapping[int, str]
 ) -> dict[str, Mask]:
-    """One mask per structure, all its pieces together."""
+    """One mask per structure, the union of its pieces."""
     masks: dict[str, Mask] = {}
     for each in annotations:
         try:
@@ -91,7 +88,7 @@ def _masks(
 
 
 def _structure(number: int, names: Mapping[int, str]) -> str:
-    """What a category stands for: by its name in the file, else by its published number."""
+    """Name of a category: as in the file, else by its published number."""
     if names.get(number) in CATEGORY_IDS.values():
         return names[number]
     if number not in CATEGORY_IDS:
@@ -100,7 +97,7 @@ def _structure(number: int, names: Mapping[int, str]) -> str:
 
 
 def _strip(root: Path, file_name: str, masks: Mapping[str, Mask], known: Placement, split: str) -> Imported:
-    """A strip, or the reason why this picture gives none."""
+    """A strip, or the reason why the picture is skipped."""
     path = root / IMAGES / file_name
     pixels = gray_picture(path)
     if not masks:
@@ -119,7 +116,7 @@ def _strip(root: Path, file_name: str, masks: Mapping[str, Mask], known: Placeme
 def _labelled(
     file_name: str, pixels: NDArray[np.uint8], masks: Mapping[str, Mask], known: Placement, split: str
 ) -> Imported:
-    """A left ventricle with its beats when both walls are labelled, else a negative."""
+    """A left ventricle with its beats if both walls are labelled, else a negative or skipped."""
     calibration = known.calibration or NOMINAL
     walls, cycles = None, []
     is_lv = set(masks) == {IVS, LVPW}
@@ -147,7 +144,7 @@ def _labelled(
 
 
 def _region(masks: Mapping[str, Mask], pixels: NDArray[np.uint8]) -> Region:
-    """The columns that are labelled, from where RAMEM takes the strip to begin down to the last row."""
+    """The labelled columns, from RAMEM's top of the strip to the last row."""
     every = np.logical_or.reduce(list(masks.values()))
     columns, rows = np.flatnonzero(every.any(axis=0)), np.flatnonzero(every.any(axis=1))
     height, width = pixels.shape

@@ -1,4 +1,4 @@
-"""What labels of other tools do not say: where in the picture the strip lies and how large its pixels are."""
+"""Facts that labels of other tools lack: place of the strip in the picture, calibration, kind."""
 
 import csv
 import re
@@ -18,12 +18,12 @@ REGION = ("x0", "y0", "x1", "y1")
 SCALES = ("cm_per_px_y", "s_per_px_x")
 
 Region = tuple[int, int, int, int]
-"""First and last column and row (x0, y0, x1, y1) of the strip in its picture, both belonging to it."""
+"""First and last column and row (x0, y0, x1, y1) of the strip in its picture, inclusive."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Skipped:
-    """A picture that became no strip, and why."""
+    """A picture that gives no strip, and why."""
 
     name: str
     reason: str
@@ -34,7 +34,7 @@ Imported = LabelledStrip | Skipped
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """What is known of one picture; None where nothing is."""
+    """Known facts of one picture; None where unknown."""
 
     calibration: Calibration | None = None
     region_px: Region | None = None
@@ -43,13 +43,13 @@ class Placement:
 
 @dataclass(frozen=True, kw_only=True)
 class Placements:
-    """What is known of every picture: a table by file name, and what holds for the others."""
+    """A table by file name, and defaults for pictures or facts not in it."""
 
     default: Placement = field(default_factory=Placement)
     by_name: Mapping[str, Placement] = field(default_factory=dict)
 
     def of(self, file_name: str) -> Placement:
-        """The entry of a picture by its path in the label file, else by its name; gaps are filled."""
+        """The entry of a picture by its path in the label file or by its name, with the defaults."""
         names = (file_name, PurePosixPath(file_name).name, bare(file_name))
         own = next((self.by_name[name] for name in names if name in self.by_name), Placement())
         return Placement(
@@ -60,12 +60,12 @@ class Placements:
 
 
 def bare(file_name: str) -> str:
-    """The name of a picture without its folder and without the eight digits Label Studio puts before it."""
+    """The name of a picture without folder and without the eight digits Label Studio puts before it."""
     return re.sub(r"^[0-9a-f]{8}-", "", PurePosixPath(file_name).name)
 
 
 def read_table(path: Path) -> dict[str, Placement]:
-    """A CSV file with the columns file_name and, all optional, cm_per_px_y, s_per_px_x, x0 … y1, kind.
+    """Read a CSV file with column file_name and optional cm_per_px_y, s_per_px_x, x0, y0, x1, y1, kind.
 
     Raises:
         InvalidDataset: names the file and the line.
@@ -98,7 +98,11 @@ def _placement(row: Mapping[str, str]) -> Placement:
 
 
 def _numbers(row: Mapping[str, str], names: tuple[str, ...]) -> list[float]:
-    """The numbers of all columns, or none when all are empty; some but not all is a mistake."""
+    """The numbers of all columns, or none if all are empty.
+
+    Raises:
+        ValueError: some but not all are empty.
+    """
     given = [(row.get(name) or "").strip() for name in names]
     if not any(given):
         return []
@@ -111,7 +115,7 @@ def gray_picture(path: Path) -> NDArray[np.uint8]:
     """(height, width) luma of a picture file.
 
     Raises:
-        InvalidDataset: the file is missing or no picture.
+        InvalidDataset: the file is missing or not a picture.
     """
     try:
         with Image.open(path) as picture:
@@ -121,7 +125,11 @@ def gray_picture(path: Path) -> NDArray[np.uint8]:
 
 
 def check_region(path: Path, region: Region, pixels: NDArray[np.uint8]) -> None:
-    """Raises InvalidDataset unless `region` lies inside the picture."""
+    """Check that `region` lies inside the picture.
+
+    Raises:
+        InvalidDataset: it does not.
+    """
     x0, y0, x1, y1 = region
     height, width = pixels.shape
     if not (0 <= x0 < x1 < width and 0 <= y0 < y1 < height):

@@ -1,4 +1,4 @@
-"""Cycles that people drew on pictures, whatever the tool, as labelled strips.
+"""Cycles traced on pictures with any tool, as labelled strips.
 
 Coordinates here are those of the tools: whole picture, origin at the outer corner of its top-left pixel.
 """
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.labelled import LEFT_VENTRICLE, CycleTruth, LabelledStrip
-from inference.networks.landmarks import as_landmarks
 from inference.networks.preprocessing import Box
 from inference.training.datasets.errors import InvalidDataset
 from inference.training.datasets.rules import faults
@@ -25,14 +24,15 @@ from inference.training.imports.placement import (
     check_region,
     gray_picture,
 )
+from inference.types import as_landmarks
 
 OTHER = "other"
-"""Kind of a negative that nobody gave a kind."""
+"""Kind of a negative without a known kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tracing:
-    """One traced cycle: eight points in landmark order and the box drawn for them, if it is known."""
+    """One traced cycle: eight points in `LANDMARK_ORDER` and its box, if known."""
 
     id: int | str
     points: NDArray[np.float64]
@@ -42,7 +42,7 @@ class Tracing:
 
 @dataclass(frozen=True, kw_only=True)
 class TracedPicture:
-    """What was drawn on one picture; rectangles are those not known to belong to a tracing."""
+    """Labels of one picture; `rectangles` are boxes not assigned to a tracing."""
 
     name: str
     tracings: tuple[Tracing, ...]
@@ -51,20 +51,20 @@ class TracedPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """What the person who imports says about the pictures."""
+    """Options of an import."""
 
     placements: Placements
     folders: tuple[Path, ...]
-    """Where the pictures may lie, best guess first."""
+    """Folders searched for the pictures, in this order."""
     unlabelled_are_negatives: bool = False
     source: str = ""
 
 
 def strips_of(pictures: Iterable[TracedPicture], choices: Choices) -> Iterator[Imported]:
-    """Every traced picture as a left ventricle, the others as negatives or skipped.
+    """Traced pictures as left ventricles, the others as negatives or skipped.
 
     Raises:
-        InvalidDataset: names the picture and the annotation that cannot be used.
+        InvalidDataset: names the picture and the invalid annotation.
     """
     for picture in pictures:
         known = choices.placements.of(picture.name)
@@ -89,7 +89,7 @@ def strips_of(pictures: Iterable[TracedPicture], choices: Choices) -> Iterator[I
 
 
 def _kind(picture: TracedPicture, known: str | None, choices: Choices) -> str | None:
-    """What the picture shows; None for one that nobody looked at, as far as can be known."""
+    """What the picture shows; None if it may simply not have been labelled yet."""
     if picture.tracings:
         return LEFT_VENTRICLE
     if known == LEFT_VENTRICLE:
@@ -98,7 +98,7 @@ def _kind(picture: TracedPicture, known: str | None, choices: Choices) -> str | 
 
 
 def _find(name: str, folders: tuple[Path, ...]) -> Path:
-    """The picture by its path in the export, or by its name with or without what Label Studio adds."""
+    """The picture by its path in the export or by its name, with or without Label Studio's prefix."""
     names = (name, PurePosixPath(name).name, bare(name))
     guesses = [folder / each for folder in folders for each in names]
     return next((guess for guess in guesses if guess.is_file()), guesses[0])
@@ -115,7 +115,7 @@ def _cycles(path: Path, picture: TracedPicture, region: Region) -> tuple[CycleTr
 
 
 def _cycle(path: Path, tracing: Tracing, rectangles: tuple[Box, ...], region: Region) -> CycleTruth:
-    """The tracing in strip pixels, its box cut at the edges of the strip."""
+    """The tracing in strip pixels, its box clipped to the strip."""
     box = _box(tracing, rectangles)
     if box is None:
         raise InvalidDataset(path, "no cycle box is drawn around the eight points", annotation=tracing.id)
@@ -132,7 +132,10 @@ def _cycle(path: Path, tracing: Tracing, rectangles: tuple[Box, ...], region: Re
 
 
 def _box(tracing: Tracing, rectangles: tuple[Box, ...]) -> Box | None:
-    """The smallest box that holds more than the points: their bare hull is what tools write without one."""
+    """The smallest box that holds the points with some room at the sides.
+
+    Without a drawn box the tools write the hull of the points, which has none.
+    """
     left, top = tracing.points.min(axis=0)
     right, bottom = tracing.points.max(axis=0)
     own = (tracing.box,) if tracing.box is not None else ()

@@ -1,4 +1,4 @@
-"""From wall masks to wall curves, and from wall curves to beats with landmarks."""
+"""From wall masks to wall curves, and from wall curves to cycles with landmarks."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -9,32 +9,31 @@ from scipy.ndimage import binary_closing, gaussian_filter1d, label, median_filte
 from scipy.signal import find_peaks
 
 from inference.labelled import CycleTruth
-from inference.networks.landmarks import as_landmarks
 from inference.phantom.strip import WALL_MARGIN
 from inference.phantom.ventricle import CYCLE_LEAD
 from inference.training.imports.masks import Mask
-from inference.types import Calibration
+from inference.types import Calibration, as_landmarks
 
 Walls = NDArray[np.float32]
 """(4, width) depth in strip pixels of septum outer, inner, posterior wall inner, outer; NaN unknown."""
 
 SLIT_PX = 4
-"""A mask may miss this many columns in a row: a slip of the hand, not the end of a tracing."""
+"""Gaps of a mask up to this many columns are bridged."""
 SPECK_SHARE = 0.05
-"""Pieces smaller than this share of the mask are no wall."""
+"""Pieces smaller than this share of the mask are dropped."""
 SMOOTHING_S = 0.02
-"""The distance between the walls is smoothed with a Gaussian of this width before its extremes are sought."""
+"""Sigma of the Gaussian that smooths the distance of the walls before its extremes are found."""
 LEAST_RR_S, MOST_RR_S = 0.3, 2.5
 LEAST_PROMINENCE = 0.3
-"""An end diastole rises above its surroundings by this share of the distance's whole range."""
+"""Least prominence of an end diastole, as a share of the range of the distance."""
 PLATEAU_PX = 0.25
-"""Distances that differ by less are the same: a mask ends at whole pixels."""
+"""Distances that differ by less are equal, since a mask ends at whole pixels."""
 SYSTOLE = (0.15, 0.65)
-"""End systole is sought between these shares of the beat after end diastole."""
+"""End systole is the minimum between these shares of the beat after end diastole."""
 
 
 def wall_curves(septum: Mask, posterior_wall: Mask) -> Walls:
-    """Upper and lower edge of both masks at every column; unknown where one is missing or they cross."""
+    """Upper and lower edge of both masks at every column; NaN where one is missing or they cross."""
     curves = np.stack([*_edges(septum), *_edges(posterior_wall)])
     with np.errstate(invalid="ignore"):
         ordered = (np.diff(curves, axis=0) > 0).all(axis=0)
@@ -43,7 +42,7 @@ def wall_curves(septum: Mask, posterior_wall: Mask) -> Walls:
 
 
 def _edges(mask: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Outer edge of the first and of the last pixel of each column, slits and specks mended."""
+    """Outer edges of the first and of the last pixel of each column, without gaps and specks."""
     pieces, count = label(mask, np.ones((3, 3)))
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)
     keep = sizes >= SPECK_SHARE * sizes[1:].sum()
@@ -56,7 +55,7 @@ def _edges(mask: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _mended(edge: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Short slits bridged, single columns that stick out brought back: a slow sweep bears no more."""
+    """Bridge short gaps and remove outliers of a single column."""
     columns, known = np.arange(len(edge)), np.isfinite(edge)
     if not known.any():
         return edge
@@ -66,7 +65,7 @@ def _mended(edge: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def cycles_of(walls: Walls, calibration: Calibration, height: int) -> list[CycleTruth]:
-    """Every beat of which box, end diastole, end systole and the next end diastole are on the strip."""
+    """Every beat with box, end diastole, end systole and the next end diastole on the strip."""
     found = []
     known: Mask = np.asarray(np.isfinite(walls).all(axis=0))
     for start, stop in _stretches(known):
@@ -84,20 +83,20 @@ def cycles_of(walls: Walls, calibration: Calibration, height: int) -> list[Cycle
 
 
 def _stretches(known: Mask) -> Iterator[tuple[int, int]]:
-    """[start, stop) of every unbroken run of known columns."""
+    """[start, stop) of every run of known columns."""
     turns = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(np.int8)))
     yield from ((int(start), int(stop)) for start, stop in turns.reshape(-1, 2))
 
 
 def _distance(walls: Walls, s_per_px: float) -> NDArray[np.float64]:
-    """Between the walls' inner borders, in pixels; smooth, for masks are flat where it turns."""
+    """Distance of the walls' inner borders in pixels, smoothed."""
     inner = (walls[2] - walls[1]).astype(np.float64)
     return np.asarray(gaussian_filter1d(inner, SMOOTHING_S / s_per_px), dtype=np.float64)
 
 
 def _diastoles(distance: NDArray[np.float64], s_per_px: float) -> list[int]:
-    """Columns where the walls are farthest apart, the last of each plateau: there contraction begins."""
-    # As if a systole lay on either side: the first and last beat need no whole one there.
+    """Columns of the greatest distances, the last of each plateau, where contraction begins."""
+    # Padded with the least distance, so that the first and last peak need no systole beside them.
     between_systoles = np.pad(distance, 1, constant_values=distance.min())
     peaks, _ = find_peaks(
         between_systoles,

@@ -50,7 +50,7 @@ def _end(database: Database, job: Job, ending: str, now: datetime) -> None:
 
 ENDINGS = [
     ("finish", JobState.DONE, StudyState.DONE, 1, ["job.done", "study.done"]),
-    ("release", JobState.QUEUED, StudyState.READY, 0, ["job.handed_back", "study.ready"]),
+    ("release", JobState.QUEUED, StudyState.READY, 0, ["job.released", "study.ready"]),
     ("retry", JobState.QUEUED, StudyState.READY, 1, ["job.retry", "study.ready"]),
     ("fail", JobState.DEAD, StudyState.FAILED, 1, ["job.dead", "study.failed"]),
 ]

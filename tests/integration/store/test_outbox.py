@@ -233,7 +233,7 @@ def test_ways(database: Database, add_result: Add, now: datetime, way: tuple[str
     assert {state: number for state, number in _states(database).items() if number} == {end: 1}
     with database.read() as session:
         found = [each.event for each in audit_log.events(session) if each.event.startswith("delivery.")]
-    named = {"park": "dead", "requeue": "unparked"}
+    named = {"park": "dead", "requeue": "requeued"}
     assert found == [f"delivery.{named.get(answer, answer)}" for answer in way]
 
 
@@ -249,7 +249,7 @@ def test_ways(database: Database, add_result: Add, now: datetime, way: tuple[str
 def test_answers_out_of_place(
     database: Database, add_result: Add, now: datetime, before: str | None, answer: str
 ) -> None:
-    """Only what was sent can be committed or lost, only what is parked can be unparked."""
+    """Only what was sent can be committed or lost, only what is parked can be queued again."""
     add_result(1)
     (head,) = _due(database, now)
     if before is not None:
@@ -261,7 +261,7 @@ def test_answers_out_of_place(
     assert states == _states(database)
 
 
-def test_unparked_is_as_patient_as_new(database: Database, add_result: Add, now: datetime) -> None:
+def test_requeued_is_as_patient_as_new(database: Database, add_result: Add, now: datetime) -> None:
     """Attempts and waiting time begin again when an administrator sends what was parked."""
     add_result(1)
     (head,) = _due(database, now)

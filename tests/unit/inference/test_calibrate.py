@@ -15,25 +15,33 @@ from inference.measure.formulas import derived
 from inference.measure.intervals import QUANTITIES, Residuals, with_intervals
 from inference.networks.weights import SHIPPED
 from inference.training import residuals as fitting
-from inference.training.calibrate import Plan, calibrate, errors, gate_figures, named_phantoms
-from inference.training.residuals import Answer, fit_residuals
-from inference.training.thresholds import HESITANT, MOST_FALSE, choose, judged, least_certainty
-from inference.training.verdicts import Beat, Seen
+from inference.training.calibrate import CalibrationPlan, acceptance_figures, calibrate, errors, phantom_ids
+from inference.training.candidates import Candidate, CandidateCycle
+from inference.training.residuals import ValidationStrip, fit_residuals
+from inference.training.thresholds import (
+    MOST_COVERAGE_LOST,
+    MOST_FALSE,
+    choose,
+    least_certainty,
+    thresholds_with_shares,
+)
 from inference.types import LENGTHS, CycleMeasurement
 
 BEAT = cycle()
-PLAN = Plan(strips=8, lookalikes=18, workers=1)
+PLAN = CalibrationPlan(strips=8, lookalikes=18, workers=1)
 
 
-def seen(kind: str, *scores: tuple[float, float]) -> Seen:
-    """A strip of alike beats with these (detector, heart) probabilities."""
-    beats = [Beat(probability=p, heart_probability=heart, certainty=1.0, cycle=BEAT) for p, heart in scores]
-    return Seen(kind=kind, beats=tuple(beats), truth=BEAT.values if kind == "LV" else {})
+def candidate(kind: str, *scores: tuple[float, float]) -> Candidate:
+    """A strip of alike beats with these (detector, LV) probabilities."""
+    beats = [
+        CandidateCycle(probability=p, lv_probability=lv, certainty=1.0, measurement=BEAT) for p, lv in scores
+    ]
+    return Candidate(kind=kind, cycles=tuple(beats), truth=BEAT.values if kind == "LV" else {})
 
 
-def test_the_beats_of_a_strip_decide_together() -> None:
-    """Those that the detector believes in are asked; together they pass or not, without the doubtful."""
-    strip = seen("LV", (0.9, 0.4), (0.3, 0.05), (0.8, 0.95))
+def test_the_cycles_of_a_strip_are_pooled() -> None:
+    """Cycles above the detector's threshold are pooled; those that fail alone are left out."""
+    strip = candidate("LV", (0.9, 0.4), (0.3, 0.05), (0.8, 0.95))
 
     assert len(strip.measured(0.5, 0.5)) == 1
     assert strip.measured(0.85, 0.5) == []
@@ -45,80 +53,90 @@ def test_the_beats_of_a_strip_decide_together() -> None:
 
 def test_what_the_rules_refuse_is_never_measured() -> None:
     """An implausible beat does not count, nor do beats that disagree."""
-    implausible = Seen(
-        kind="LV", beats=(Beat(probability=1.0, heart_probability=1.0, certainty=1.0, cycle=None),), truth={}
+    implausible = Candidate(
+        kind="LV",
+        cycles=(CandidateCycle(probability=1.0, lv_probability=1.0, certainty=1.0, measurement=None),),
+        truth={},
     )
     values = [{**BEAT.values, "EF_percent": EF, "LVIDd_cm": d} for EF, d in ((20, 3.0), (50, 4.4), (75, 6.5))]
     beats = [
-        Beat(probability=1.0, heart_probability=1.0, certainty=1.0, cycle=replace(BEAT, values=each))
+        CandidateCycle(
+            probability=1.0, lv_probability=1.0, certainty=1.0, measurement=replace(BEAT, values=each)
+        )
         for each in values
     ]
 
     assert implausible.measured(0.0, 0.0) == []
-    assert Seen(kind="LV", beats=tuple(beats), truth=BEAT.values).measured(0.0, 0.0) == []
+    assert Candidate(kind="LV", cycles=tuple(beats), truth=BEAT.values).measured(0.0, 0.0) == []
 
 
-def test_two_gates_do_what_neither_does_alone() -> None:
-    """Look-alikes that fool one network each; hearts that please both: the pair parts them wholly."""
-    hearts = [seen("LV", (0.8, 0.8))] * 50
-    others = [seen("mitral", (0.95, 0.3))] * 25 + [seen("aorta", (0.4, 0.95))] * 25
-    chosen = choose([*hearts, *others])
+def test_two_thresholds_separate_what_neither_does_alone() -> None:
+    """Each network accepts other look-alikes, both accept the ventricles: the pair separates them wholly."""
+    lv_strips = [candidate("LV", (0.8, 0.8))] * 50
+    others = [candidate("mitral", (0.95, 0.3))] * 25 + [candidate("aorta", (0.4, 0.95))] * 25
+    chosen = choose([*lv_strips, *others])
 
     assert (chosen.coverage, chosen.false_measures) == (1.0, 0.0)
     assert 0.4 < chosen.detector <= 0.8
-    assert 0.3 < chosen.heart <= 0.8
-    assert judged(hearts, others, chosen.detector, 0.0).false_measures > 0
-    assert judged(hearts, others, 0.05, chosen.heart).false_measures > 0
+    assert 0.3 < chosen.lv_probability <= 0.8
+    assert thresholds_with_shares(lv_strips, others, chosen.detector, 0.0).false_measures > 0
+    assert thresholds_with_shares(lv_strips, others, 0.05, chosen.lv_probability).false_measures > 0
 
 
 def test_false_measures_come_before_coverage() -> None:
-    """Half of the hearts are given up rather than to measure one look-alike in fifty."""
-    hearts = [seen("LV", (0.9, 0.9))] * 25 + [seen("LV", (0.5, 0.5))] * 25
-    chosen = choose([*hearts, *[seen("mitral", (0.6, 0.6))] * 2, *[seen("noise")] * 98])
+    """Half of the ventricles are given up rather than to measure one look-alike in fifty."""
+    lv_strips = [candidate("LV", (0.9, 0.9))] * 25 + [candidate("LV", (0.5, 0.5))] * 25
+    chosen = choose([*lv_strips, *[candidate("mitral", (0.6, 0.6))] * 2, *[candidate("noise")] * 98])
 
     assert chosen.false_measures <= MOST_FALSE
     assert chosen.coverage == 0.5
 
 
-@pytest.mark.parametrize("strips", [[seen("LV", (1, 1))], [seen("aorta")], []], ids=["LV", "aorta", "none"])
-def test_thresholds_need_both_sides(strips: list[Seen]) -> None:
+@pytest.mark.parametrize(
+    "strips", [[candidate("LV", (1, 1))], [candidate("aorta")], []], ids=["LV", "aorta", "none"]
+)
+def test_thresholds_need_both_sides(strips: list[Candidate]) -> None:
     """Without left ventricles, or without anything else, nothing can be chosen."""
     with pytest.raises(ValueError, match="look-alikes"):
         choose(strips)
 
 
-def test_certainty_is_asked_for_until_one_heart_in_two_hundred_is_lost() -> None:
-    """Of 400 hearts at most `HESITANT` are refused by the demand, the least certain ones."""
-    hearts = [
-        Seen(
+def test_the_certainty_threshold_costs_one_ventricle_in_two_hundred() -> None:
+    """Of 400 ventricles at most `MOST_COVERAGE_LOST` are refused by the threshold, the least certain ones."""
+    lv_strips = [
+        Candidate(
             kind="LV",
-            beats=(Beat(probability=1.0, heart_probability=1.0, certainty=sure, cycle=BEAT),),
+            cycles=(CandidateCycle(probability=1.0, lv_probability=1.0, certainty=sure, measurement=BEAT),),
             truth=BEAT.values,
         )
         for sure in [0.31, 0.37, 0.52, 0.53, 0.55, *[0.95] * 395]
     ]
-    others = [seen("noise")]
+    others = [candidate("noise")]
 
-    certainty = least_certainty([*hearts, *others], judged(hearts, others, 0.5, 0.5))
+    certainty = least_certainty([*lv_strips, *others], thresholds_with_shares(lv_strips, others, 0.5, 0.5))
 
     assert 0.37 < certainty <= 0.52
-    lost = [one for one in hearts if not one.measured(0.5, 0.5, certainty)]
-    assert len(lost) == HESITANT * len(hearts) == 2
+    lost = [one for one in lv_strips if not one.measured(0.5, 0.5, certainty)]
+    assert len(lost) == MOST_COVERAGE_LOST * len(lv_strips) == 2
 
 
 def test_figures_name_every_kind() -> None:
     """The record says which look-alike still passes."""
-    implausible = Beat(probability=0.9, heart_probability=0.9, certainty=1.0, cycle=None)
-    hearts = [seen("LV", (0.9, 0.9)), Seen(kind="LV", beats=(implausible,), truth=BEAT.values)]
-    others = [seen("mitral", (0.9, 0.9)), seen("aorta", (0.1, 0.1)), seen("aorta")]
-    figures = gate_figures([*hearts, *others], judged(hearts, others, 0.5, 0.5), 0.0)
+    implausible = CandidateCycle(probability=0.9, lv_probability=0.9, certainty=1.0, measurement=None)
+    lv_strips = [candidate("LV", (0.9, 0.9)), Candidate(kind="LV", cycles=(implausible,), truth=BEAT.values)]
+    others = [candidate("mitral", (0.9, 0.9)), candidate("aorta", (0.1, 0.1)), candidate("aorta")]
+    figures = acceptance_figures(
+        [*lv_strips, *others], thresholds_with_shares(lv_strips, others, 0.5, 0.5), 0.0
+    )
 
     assert (figures["coverage"], figures["refused_by_rules"]) == (0.5, 0.5)
     assert figures["false_measures"] == pytest.approx(1 / 3)
     assert (figures["false_measures_mitral"], figures["false_measures_aorta"]) == (1.0, 0.0)
 
 
-def answers(count: int, *, fixed: float, slope: float, together: float, seed: int = 1) -> list[Answer]:
+def validation_strips(
+    count: int, *, fixed: float, slope: float, together: float, seed: int = 1
+) -> list[ValidationStrip]:
     """Strips whose errors are known: a fixed share of the heart, a part per spread, both diameters alike."""
     rng = np.random.default_rng(seed)
     made = []
@@ -132,7 +150,7 @@ def answers(count: int, *, fixed: float, slope: float, together: float, seed: in
             for name in LENGTHS
         }
         rate = BEAT.values["HR_bpm"] * (1 + fixed * noise["HR_bpm"])
-        made.append(Answer(cycles=[measured(lengths, rate, spread)], truth=BEAT.values))
+        made.append(ValidationStrip(cycles=[measured(lengths, rate, spread)], truth=BEAT.values))
     return made
 
 
@@ -144,7 +162,7 @@ def measured(lengths: Mapping[str, float], rate: float, spread: Mapping[str, flo
 
 def test_the_error_model_is_found_again() -> None:
     """From 1,500 strips: fixed part, part per spread and correlation as they were put in."""
-    found = fit_residuals(answers(1500, fixed=0.01, slope=1.5, together=0.6))
+    found = fit_residuals(validation_strips(1500, fixed=0.01, slope=1.5, together=0.6))
     d, s = QUANTITIES.index("LVIDd_cm"), QUANTITIES.index("LVIDs_cm")
 
     assert found.fixed["LVIDd_cm"] == pytest.approx(0.01, rel=0.25)
@@ -157,8 +175,8 @@ def test_the_error_model_is_found_again() -> None:
 
 def test_95_percent_of_unseen_truths_lie_inside() -> None:
     """Intervals fitted on some strips hold on others, for every number, volumes and EF too."""
-    fitted = fit_residuals(answers(600, fixed=0.015, slope=1.0, together=0.5))
-    unseen = answers(600, fixed=0.015, slope=1.0, together=0.5, seed=2)
+    fitted = fit_residuals(validation_strips(600, fixed=0.015, slope=1.0, together=0.5))
+    unseen = validation_strips(600, fixed=0.015, slope=1.0, together=0.5, seed=2)
 
     found = [with_intervals(one.cycles, fitted) for one in unseen]
     for name, truth in BEAT.values.items():
@@ -169,20 +187,20 @@ def test_95_percent_of_unseen_truths_lie_inside() -> None:
 def test_too_few_strips_are_said_to_be_too_few() -> None:
     """No interval is made up from a handful of strips."""
     with pytest.raises(ValueError, match="40 measured left ventricles, not 3"):
-        fit_residuals(answers(3, fixed=0.01, slope=1.0, together=0.0))
+        fit_residuals(validation_strips(3, fixed=0.01, slope=1.0, together=0.0))
 
 
 def test_root_mean_square_errors() -> None:
     """The record's figures are those of strip means; of nothing there are none."""
     off = {**BEAT.values, "LVIDd_cm": BEAT.values["LVIDd_cm"] - 0.3}
 
-    assert errors([Answer(cycles=[BEAT], truth=off)])["LVIDd_cm"] == pytest.approx(0.3)
+    assert errors([ValidationStrip(cycles=[BEAT], truth=off)])["LVIDd_cm"] == pytest.approx(0.3)
     assert errors([]) == {}
 
 
 def test_a_plan_is_always_the_same_phantoms() -> None:
-    """Hearts of consecutive seeds, then every other kind in turn."""
-    named = named_phantoms(Plan(strips=3, lookalikes=40))
+    """Ventricles of consecutive seeds, then every other kind in turn."""
+    named = phantom_ids(CalibrationPlan(strips=3, lookalikes=40))
 
     assert [kind for _, kind in named[:4]] == ["LV", "LV", "LV", "mitral"]
     assert len(named) == len(set(named)) == 43
@@ -198,7 +216,7 @@ def test_calibrating_the_shipped_weights(tmp_path: Path, monkeypatch: pytest.Mon
     model = load_model(str(tmp_path), "cpu")
 
     assert before == {file.name: file.read_bytes() for file in tmp_path.glob("*.safetensors")}
-    assert (model.threshold, model.heart_threshold) == (cycles.threshold, landmarks.heart_threshold)
+    assert (model.threshold, model.lv_threshold) == (cycles.threshold, landmarks.heart_threshold)
     assert model.residuals == landmarks.residuals != Residuals()
     assert {"coverage", "false_measures", "false_measures_mitral"} <= set(cycles.measured)
     assert landmarks.training["calibration"]["strips"] == PLAN.strips

@@ -11,11 +11,10 @@ import pytest
 from PIL import Image
 
 from inference.labelled import CycleTruth, LabelledStrip
-from inference.networks.landmarks import LANDMARK_ORDER
 from inference.training.datasets.errors import InvalidDataset
 from inference.training.datasets.read import read_dataset
 from inference.training.datasets.write import write_dataset
-from inference.types import Calibration, Landmarks
+from inference.types import LANDMARK_ORDER, Calibration, Landmarks
 
 HUNDREDTH = 0.00501
 """Half a hundredth of a pixel, and what single precision adds."""

@@ -13,26 +13,26 @@ import pytest
 from PIL import Image
 from support.builders import texture
 from support.measured_strips import MODEL, cycle, refused, strip_result
-from support.scored_strips import boxes, judged, labelled
+from support.scored_strips import boxes, labelled, scored
 
 from inference.evaluation.agreement import NOMINAL, Pairs, Rate, agreement, interval_reliability
-from inference.evaluation.beats import at_their_rhythm, windows
+from inference.evaluation.beats import beats_at_rhythm, windows
 from inference.evaluation.detection import (
     average_precision,
     best_box_hits,
-    found_boxes,
     iou,
+    matched_boxes,
     matches,
     probability_reliability,
 )
 from inference.evaluation.document import as_document
 from inference.evaluation.evaluate import Evaluation
 from inference.evaluation.figures import Timing, figures
-from inference.evaluation.judged import Judged
 from inference.evaluation.page import page
 from inference.evaluation.pictures import read_pictures
 from inference.evaluation.printed import PictureScore, beats_without_calipers, compare, picture_targets
-from inference.evaluation.sample import Plan, Range, heart_sources, in_clinical_range, lookalike_sources
+from inference.evaluation.sample import Plan, Range, in_clinical_range, lookalike_sources, lv_sources
+from inference.evaluation.scored_strips import ScoredStrip
 from inference.evaluation.targets import targets
 from inference.image.regions import mmode_regions
 from inference.phantom.lookalikes import LOOKALIKES
@@ -42,11 +42,11 @@ A, B = (0.0, 0.0, 10.0, 10.0), (20.0, 0.0, 30.0, 10.0)
 NOWHERE = (50.0, 50.0, 60.0, 60.0)
 
 
-def two_beats(*found: tuple[tuple[float, float, float, float], float]) -> Judged:
+def two_beats(*found: tuple[tuple[float, float, float, float], float]) -> ScoredStrip:
     """Return a strip with true cycles at A and B and these detector boxes."""
     strip = labelled(cycles=2)
     truths = tuple(replace(cycle, box_px=box) for cycle, box in zip(strip.cycles, (A, B), strict=True))
-    return replace(judged(candidates=boxes(*found)), truths=truths)
+    return replace(scored(detected=boxes(*found)), truths=truths)
 
 
 def values(true: list[float], found: list[float], half: float = 1.0) -> Pairs:
@@ -88,22 +88,22 @@ def test_average_precision(
     found: list[tuple[tuple[float, float, float, float], float]], expected: float
 ) -> None:
     """Perfect, with false boxes, with duplicates, with misses: the area computed by hand."""
-    assert average_precision(found_boxes([two_beats(*found)])) == pytest.approx(expected)
+    assert average_precision(matched_boxes([two_beats(*found)])) == pytest.approx(expected)
 
 
 def test_boxes_on_other_strips_count_against_average_precision() -> None:
     """A sure box on a strip that is no left ventricle ranks above all true ones."""
-    other = judged(labelled(kind="TAPSE", cycles=0), refused(), boxes((A, 0.95)))
+    other = scored(labelled(kind="TAPSE", cycles=0), refused(), boxes((A, 0.95)))
 
     # Precision 0, 1/2, 2/3 at recall 0, 1/2, 1; made falling: 2/3 throughout.
-    found = found_boxes([two_beats((A, 0.9), (B, 0.8)), other])
+    found = matched_boxes([two_beats((A, 0.9), (B, 0.8)), other])
 
     assert average_precision(found) == pytest.approx(2 / 3)
 
 
 def test_average_precision_of_nothing_is_unknown() -> None:
     """Without a true cycle there is no recall."""
-    assert average_precision(found_boxes([])) is None
+    assert average_precision(matched_boxes([])) is None
 
 
 def test_the_best_box_decides_the_hit() -> None:
@@ -115,7 +115,7 @@ def test_the_best_box_decides_the_hit() -> None:
 
 def test_probability_reliability() -> None:
     """Boxes of one tenth of the scale, their mean probability and the share that are right."""
-    bins = probability_reliability(found_boxes([two_beats((A, 1.0), (NOWHERE, 0.92), (B, 0.25))]))
+    bins = probability_reliability(matched_boxes([two_beats((A, 1.0), (NOWHERE, 0.92), (B, 0.25))]))
 
     assert [(one.count, one.observed) for one in bins] == [(1, 1.0), (2, 0.5)]
     assert [one.stated for one in bins] == pytest.approx([0.25, 0.96])
@@ -181,7 +181,7 @@ def test_the_clinical_range() -> None:
 def test_a_plan_is_always_the_same_strips() -> None:
     """Sources of the test seeds give the same strip each time, lookalikes of every kind in turn."""
     plan = Plan(count=1, lookalikes=2 * len(LOOKALIKES), seed=7)
-    first, again = (next(heart_sources(plan))() for _ in range(2))
+    first, again = (next(lv_sources(plan))() for _ in range(2))
     kinds = Counter(source.keywords["kind"] for source in lookalike_sources(plan))  # type: ignore[attr-defined]
 
     assert first.name == again.name
@@ -192,29 +192,29 @@ def test_a_plan_is_always_the_same_strips() -> None:
 # Figures, document and page
 
 
-def mixed() -> list[Judged]:
+def mixed() -> list[ScoredStrip]:
     """Return two measured hearts, one refused, one look-alike refused and one measured."""
     off = strip_result()
     off = replace(
         off, measurements={k: Value(value=1.2 * v.value, ci95=v.ci95) for k, v in off.measurements.items()}
     )
     return [
-        judged(),
-        judged(labelled(name="LV 2"), off),
-        judged(labelled(name="LV 3"), refused("no_cycle")),
-        judged(labelled(name="IVC 1", kind="IVC", cycles=0), refused()),
-        judged(labelled(name="TAPSE 1", kind="TAPSE", cycles=0)),
+        scored(),
+        scored(labelled(name="LV 2"), off),
+        scored(labelled(name="LV 3"), refused("no_cycle")),
+        scored(labelled(name="IVC 1", kind="IVC", cycles=0), refused()),
+        scored(labelled(name="TAPSE 1", kind="TAPSE", cycles=0)),
     ]
 
 
-def evaluation(strips: list[Judged]) -> Evaluation:
+def evaluation(strips: list[ScoredStrip]) -> Evaluation:
     """Return what came out, as if it had been timed."""
     found, timing = figures(strips), Timing(median_s=0.2, p95_s=0.3, count=3)
     lines = tuple(targets(found, timing, Range.CLINICAL))
     return Evaluation(
         strips="made-up strips",
         model=MODEL,
-        judged=tuple(strips),
+        scored=tuple(strips),
         figures=found,
         timing=timing,
         targets=lines,
@@ -232,9 +232,9 @@ def test_coverage_refusals_and_false_measures() -> None:
     assert found.agreement["EF_percent"].count == 2
 
 
-def test_targets_are_judged() -> None:
+def test_targets_are_met_or_missed() -> None:
     """What is exact meets its target, what is not is said not to."""
-    exact, wrong = evaluation([judged()]), evaluation(mixed())
+    exact, wrong = evaluation([scored()]), evaluation(mixed())
     verdicts = {target.name: target.met for target in exact.targets}
 
     assert verdicts["EF, mean absolute error"] is True
@@ -244,7 +244,7 @@ def test_targets_are_judged() -> None:
 
 
 @pytest.mark.parametrize("strips", [mixed(), []])
-def test_the_document_is_strict_json(strips: list[Judged]) -> None:
+def test_the_document_is_strict_json(strips: list[ScoredStrip]) -> None:
     """No NaN, nothing that JSON cannot say, with strips and without."""
     document = json.loads(json.dumps(as_document(evaluation(strips)), allow_nan=False))
 
@@ -325,20 +325,20 @@ def test_beats_under_burned_in_calipers_are_dropped(tmp_path: Path) -> None:
     assert set(score.compared) == {"LVIDd_cm", "EF_percent"}
 
 
-def seen_at(*starts_px: float, long_px: float = 52.0) -> list[CycleBox]:
+def cycles_at(*starts_px: float, long_px: float = 52.0) -> list[CycleBox]:
     """Cycles that the detector drew a little too long or too short, as it does."""
     return [CycleBox(x0=x, y0=0, x1=x + long_px, y1=9, probability=0.9) for x in starts_px]
 
 
 def test_beats_too_faint_to_see_are_counted_at_the_rhythm_of_the_others() -> None:
     """Half of the beats of a regular heart are enough to know how many there are; four are the least."""
-    assert at_their_rhythm(seen_at(104, 150, 203, 352, 401, 650), 1000) == 20
-    assert at_their_rhythm(seen_at(104, 150, 203), 1000) == 3
+    assert beats_at_rhythm(cycles_at(104, 150, 203, 352, 401, 650), 1000) == 20
+    assert beats_at_rhythm(cycles_at(104, 150, 203), 1000) == 3
 
 
-def test_without_a_rhythm_only_the_cycles_that_were_seen_count() -> None:
+def test_without_a_rhythm_only_the_detected_cycles_count() -> None:
     """Nobody knows how many beats an irregular heart makes while it is not seen."""
-    assert at_their_rhythm(seen_at(100, 170, 244, 320, 394, 470), 1000) == 6
+    assert beats_at_rhythm(cycles_at(100, 170, 244, 320, 394, 470), 1000) == 6
 
 
 def test_beats_that_were_not_averaged_are_not_compared() -> None:

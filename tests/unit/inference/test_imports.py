@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference.labelled import LabelledStrip
-from inference.networks.landmarks import LANDMARK_ORDER
 from inference.training.datasets.errors import InvalidDataset
 from inference.training.datasets.read import read_dataset
 from inference.training.datasets.write import write_dataset
@@ -22,7 +21,7 @@ from inference.training.imports.meis import NOMINAL, import_meis
 from inference.training.imports.placement import Placement, Placements, Skipped, read_table
 from inference.training.imports.tracings import Choices, TracedPicture, Tracing, strips_of
 from inference.training.imports.walls import cycles_of, wall_curves
-from inference.types import Calibration
+from inference.types import LANDMARK_ORDER, Calibration
 
 SCALE = Calibration(cm_per_px_y=0.04, s_per_px_x=0.005)
 WIDTH, HEIGHT = 640, 480

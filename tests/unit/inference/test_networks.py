@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from inference.networks.detector import SeedBoxes, build_detector, detect, seed_boxes
 from inference.networks.landmark_network import RegressionNet, meeting_points, peak, widest_and_narrowest
-from inference.networks.landmarks import HEADS, LANDMARK_ORDER, RESAMPLED, build_landmark_net, locate
+from inference.networks.landmarks import HEADS, TEST_TIME_CROPS, build_landmark_net, locate
 from inference.networks.preprocessing import CROP_SIZE_PX, to_unit
 from inference.phantom.strip import make_phantom
 from inference.training.sampling import range_extended_crop, time_window
-from inference.types import CycleBox
+from inference.types import LANDMARK_ORDER, CycleBox
 
 CPU = torch.device("cpu")
 SIZES = [(100.0, 110.0), (20.0, 50.0), (50.0, 80.0)]
@@ -56,7 +56,7 @@ def test_landmarks_are_unit_positions(head: str) -> None:
 
     assert reading.points.shape == (2, len(LANDMARK_ORDER), 2)
     assert bool(((reading.points >= 0) & (reading.points <= 1)).all())
-    assert reading.heart.shape == (2,)
+    assert reading.lv_logit.shape == (2,)
 
 
 def test_the_patents_head_stays_under_sixty_lines() -> None:
@@ -123,10 +123,10 @@ def test_every_cycle_gets_samples_of_its_landmarks(head: str) -> None:
     assert len(found) == len(boxes) > 0
     for samples, box in zip(found, boxes, strict=True):
         width = box.x1 - box.x0
-        assert samples.points_px.shape == (len(RESAMPLED), 8, 2)
+        assert samples.points_px.shape == (len(TEST_TIME_CROPS), 8, 2)
         assert samples.points_px[..., 0].min() > box.x0 - 0.3 * width
         assert samples.points_px[..., 0].max() < box.x1 + 0.3 * width
-        assert 0 <= samples.heart_probability <= 1
+        assert 0 <= samples.mean_lv_probability <= 1
         assert 0 <= samples.mean_certainty <= 1
     assert locate(network, phantom.strip, [], CPU) == []
 

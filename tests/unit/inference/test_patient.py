@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from pydicom import Dataset
 
-from inference.image.patient import UNKNOWN, Patient, patient_of
+from inference.image.patient import patient_of
 from inference.measure.clinical_limits import ANY_HEART, body_surfaces_m2, limits_for
+from inference.types import UNKNOWN_PATIENT, Patient
 
 
 def dataset(**attributes: object) -> Dataset:
@@ -20,21 +21,21 @@ def dataset(**attributes: object) -> Dataset:
 @pytest.mark.parametrize(
     ("attributes", "expected"),
     [
-        ({}, UNKNOWN),
+        ({}, UNKNOWN_PATIENT),
         ({"PatientSize": "1.75", "PatientWeight": "80"}, Patient(height_m=1.75, weight_kg=80)),
         ({"PatientSize": "175"}, Patient(height_m=1.75)),
-        ({"PatientSize": "0", "PatientWeight": "0"}, UNKNOWN),
-        ({"PatientSize": "17500"}, UNKNOWN),
+        ({"PatientSize": "0", "PatientWeight": "0"}, UNKNOWN_PATIENT),
+        ({"PatientSize": "17500"}, UNKNOWN_PATIENT),
         ({"PatientAge": "003Y"}, Patient(age_years=3)),
         ({"PatientAge": "018M"}, Patient(age_years=1.5)),
         ({"PatientAge": "000D"}, Patient(age_years=0)),
-        ({"PatientAge": ""}, UNKNOWN),
+        ({"PatientAge": ""}, UNKNOWN_PATIENT),
         ({"PatientBirthDate": "20240101", "StudyDate": "20251231"}, Patient(age_years=730 / 365.25)),
-        ({"PatientBirthDate": "20270101", "StudyDate": "20260101"}, UNKNOWN),
-        ({"PatientBirthDate": "", "StudyDate": "20260101"}, UNKNOWN),
+        ({"PatientBirthDate": "20270101", "StudyDate": "20260101"}, UNKNOWN_PATIENT),
+        ({"PatientBirthDate": "", "StudyDate": "20260101"}, UNKNOWN_PATIENT),
         ({"HeartRate": "72"}, Patient(heart_rate_bpm=72)),
-        ({"HeartRate": "0"}, UNKNOWN),
-        ({"HeartRate": ["72", "80"]}, UNKNOWN),
+        ({"HeartRate": "0"}, UNKNOWN_PATIENT),
+        ({"HeartRate": ["72", "80"]}, UNKNOWN_PATIENT),
     ],
     ids=str,
 )
@@ -49,12 +50,12 @@ def test_attributes_of_the_wrong_form_are_absent() -> None:
     ds["PatientAge"]._value = "three"  # noqa: SLF001 - what no setter would let pass
     ds.add_new("PatientSize", "LO", "tall")
 
-    assert patient_of(ds) == UNKNOWN
+    assert patient_of(ds) == UNKNOWN_PATIENT
 
 
 def test_nothing_known_gives_the_limits_of_any_heart() -> None:
     """Files often say nothing of the patient."""
-    assert limits_for(UNKNOWN) == ANY_HEART
+    assert limits_for(UNKNOWN_PATIENT) == ANY_HEART
     assert limits_for(Patient(heart_rate_bpm=70)) == ANY_HEART
 
 

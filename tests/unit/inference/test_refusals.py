@@ -6,14 +6,12 @@ from support.drawn_hearts import Heart, boxes_of, changed, draw, readers, strip_
 
 from inference.analyse import analyse_strip
 from inference.errors import NoCycle
-from inference.image.patient import UNKNOWN, Patient
 from inference.measure.acceptance import Located, left_ventricles
 from inference.measure.plausibility import GAP_PX, crosses_gap
-from inference.networks.landmarks import LandmarkSamples
-from inference.types import CycleBox, StripResult
+from inference.types import UNKNOWN_PATIENT, CycleBox, LandmarkSamples, Patient, StripResult
 
 
-def result_of(*hearts: Heart, patient: Patient = UNKNOWN, shift: float = 0.0) -> StripResult:
+def result_of(*hearts: Heart, patient: Patient = UNKNOWN_PATIENT, shift: float = 0.0) -> StripResult:
     """What the node says of a strip of these beats."""
     with readers(hearts, boxes_of(hearts, shift=shift)) as model:
         return analyse_strip(draw(*hearts), model, patient)
@@ -183,9 +181,9 @@ def test_a_faint_cycle_is_no_cycle() -> None:
 
 
 def test_what_the_landmark_network_does_not_know_is_no_cycle() -> None:
-    """The second gate refuses what the detector took for a cycle, and names both probabilities."""
+    """The landmark network refuses what the detector took for a cycle; both probabilities are named."""
     hearts = [Heart()]
-    with readers(hearts, boxes_of(hearts), heart=0.2) as model:
+    with readers(hearts, boxes_of(hearts), lv_probability=0.2) as model:
         result = analyse_strip(draw(*hearts), model)
 
     assert result.reason == "no_cycle"
@@ -193,7 +191,7 @@ def test_what_the_landmark_network_does_not_know_is_no_cycle() -> None:
     assert "0.20" in result.detail
 
 
-def test_the_cycles_of_a_strip_decide_together() -> None:
+def test_the_cycles_of_a_strip_are_pooled() -> None:
     """One cycle that looks like a ventricle's does not make a strip one; one that does not is left out."""
     found = [located(0.9, 0.8), located(0.9, 0.1)]
     with pytest.raises(NoCycle, match=r"left ventricle 0\.40, needed 0\.50"):
@@ -212,9 +210,11 @@ def test_a_strip_whose_probable_cycles_would_not_pass_alone_is_refused() -> None
         left_ventricles(found, 0.95)
 
 
-def located(probability: float, heart: float) -> Located:
+def located(probability: float, lv_probability: float) -> Located:
     """A cycle that both networks give these probabilities."""
-    samples = LandmarkSamples(points_px=np.zeros((1, 8, 2)), heart=np.array([heart]), certainty=np.ones(1))
+    samples = LandmarkSamples(
+        points_px=np.zeros((1, 8, 2)), lv_probability=np.array([lv_probability]), certainty=np.ones(1)
+    )
     return Located(box=CycleBox(x0=0, y0=0, x1=9, y1=9, probability=probability), samples=samples)
 
 

@@ -21,15 +21,15 @@ from inference.networks.weights import SHIPPED
 from inference.phantom.strip import make_phantom
 from inference.training import fit_cycles, fit_landmarks, optimise
 from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS
+from inference.training.hard_negatives import HardNegatives
 from inference.training.losses import Targets, landmark_loss, two_cell_entropy
-from inference.training.mistakes import Mistakes
 from inference.training.optimise import Task
-from inference.training.sampling import depth_window, shaken, vary
+from inference.training.sampling import depth_window, jittered, vary
 from inference.training.stream import Batches, Mix, drawn
 
 CPU = torch.device("cpu")
 HEART = make_phantom(1, "LV")
-ANYWHERE = Mistakes(None)
+ANYWHERE = HardNegatives(None)
 
 
 def test_detector_examples_are_whitened_and_their_boxes_lie_inside() -> None:
@@ -45,7 +45,7 @@ def test_detector_examples_are_whitened_and_their_boxes_lie_inside() -> None:
 
 
 def test_a_degenerate_box_stops_with_the_name_of_its_image() -> None:
-    """A box without width is a mistake of the data set: nobody trains on it unknowingly."""
+    """A box without width is an error of the data set that stops training."""
     cycle = HEART.cycles[0]
     x0, y0, _, y1 = cycle.box_px
     broken = replace(HEART, cycles=(replace(cycle, box_px=(x0, y0, x0, y1)),))
@@ -74,7 +74,7 @@ def test_without_wall_curves_only_the_landmarks_columns_are_known() -> None:
 
 
 def test_lookalikes_are_shown_without_landmarks() -> None:
-    """A crop of a look-alike only asks for "no heart"; one in five is passed over."""
+    """A crop of a look-alike only has the target "no left ventricle"; one in five is skipped."""
     rng, other = np.random.default_rng(0), make_phantom(1, "mitral")
 
     shown = [fit_landmarks.example(rng, other, ANYWHERE) for _ in range(60)]
@@ -83,31 +83,31 @@ def test_lookalikes_are_shown_without_landmarks() -> None:
     assert 38 < len(seen) < 58
     crops, targets = fit_landmarks.collate(seen)
     assert crops.shape[1:] == (1, *CROP_SIZE_PX)
-    assert float(targets.heart.sum()) == 0.0
+    assert float(targets.is_lv.sum()) == 0.0
 
 
-def test_a_lookalike_is_shown_where_the_detector_is_mistaken() -> None:
+def test_a_lookalike_is_cropped_at_the_false_boxes_of_the_detector() -> None:
     """Most boxes lie about those that the detector drew, asked once per strip; a few lie anywhere."""
-    rng, mistakes = np.random.default_rng(0), Mistakes(SHIPPED)
+    rng, hard_negatives = np.random.default_rng(0), HardNegatives(SHIPPED)
     strips = (make_phantom(seed, "mitral") for seed in range(2, 40))
-    other = next(strip for strip in strips if mistakes.of(strip))
-    mistaken = torch.tensor(mistakes.of(other))
-    assert len(mistaken) <= MOST_CYCLES
+    other = next(strip for strip in strips if hard_negatives.of(strip))
+    false_boxes = torch.tensor(hard_negatives.of(other))
+    assert len(false_boxes) <= MOST_CYCLES
 
-    shown = torch.tensor([mistakes(rng, other) for _ in range(100)])
+    shown = torch.tensor([hard_negatives(rng, other) for _ in range(100)])
 
-    assert mistakes.of(other) is mistakes.of(other)
-    near = (box_iou(shown, mistaken).amax(1) > 0.5).double().mean()
+    assert hard_negatives.of(other) is hard_negatives.of(other)
+    near = (box_iou(shown, false_boxes).amax(1) > 0.5).double().mean()
     assert 0.6 < float(near) < 1.0
     namesake = replace(make_phantom(3, "air"), name=other.name)
-    assert mistakes.of(namesake) != mistakes.of(other)
+    assert hard_negatives.of(namesake) != hard_negatives.of(other)
 
 
 def test_boxes_are_shaken_as_a_detector_errs() -> None:
     """Most edges are off by little, some by a whole wall, and more so in depth than in time."""
     rng, box = np.random.default_rng(0), (100.0, 50.0, 200.0, 250.0)
 
-    off = (np.array([shaken(rng, box) for _ in range(2000)]) - box) / (100, 200, 100, 200)
+    off = (np.array([jittered(rng, box) for _ in range(2000)]) - box) / (100, 200, 100, 200)
 
     assert np.median(np.abs(off)) < 0.05
     far = (np.abs(off) > 0.15).mean(axis=0)
@@ -163,7 +163,7 @@ def test_the_loss_falls_as_the_points_come_closer(traces: bool) -> None:
     truth = torch.full((1, 8, 2), 0.5)
     walls = torch.full((1, 4, 48), torch.nan)
     walls[0, :, 24] = 0.5
-    targets = Targets(points=truth, walls=walls, heart=torch.ones(1))
+    targets = Targets(points=truth, walls=walls, is_lv=torch.ones(1))
 
     def loss(off: float) -> float:
         rows, columns = torch.full((1, 4, 80, 48), -9.0), torch.full((1, 2, 48), -9.0)
@@ -201,7 +201,7 @@ def test_real_sets_are_mixed_in_by_their_weight() -> None:
 
 def test_the_same_seed_gives_the_same_batches() -> None:
     """Anyone can repeat a run."""
-    make = partial(fit_landmarks.example, mistakes=ANYWHERE)
+    make = partial(fit_landmarks.example, hard_negatives=ANYWHERE)
     once, again = (next(iter(Batches(make, Mix(), batch=4, seed=7))) for _ in range(2))
 
     assert [one.name for one in once] == [one.name for one in again]

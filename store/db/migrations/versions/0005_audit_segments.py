@@ -1,4 +1,4 @@
-"""Sealed segments of the audit trail, and how far it was sent to other machines."""
+"""Sealed segments of the audit log, and how far it was sent to other machines."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,7 +1,7 @@
-"""Hard negatives: the boxes a detector draws on strips that show no left ventricle.
+"""Hard negatives: the boxes that a detector finds on strips without a left ventricle.
 
-The landmark network is the second gate, and only ever sees what passed the first one: crops from
-anywhere in a look-alike teach it little about those.
+The landmark network is applied to boxes of the detector only, so it is trained on the detector's false
+boxes rather than on arbitrary parts of a look-alike.
 """
 
 from functools import cache
@@ -18,14 +18,14 @@ from inference.networks.detector import detect, load_detector
 from inference.networks.landmarks import shifted
 from inference.networks.preprocessing import DETECTOR_INPUT, Box
 from inference.networks.weights import load_weights
-from inference.training.sampling import elsewhere, shaken
+from inference.training.sampling import jittered, random_box
 
 ANYWHERE = 0.2
-"""Share of boxes that are drawn without asking the detector."""
+"""Share of the boxes that are placed at random instead."""
 
 
-class Mistakes:
-    """Boxes on look-alikes, by the detector of a weights folder; without one, from anywhere."""
+class HardNegatives:
+    """Boxes on look-alikes from the detector of a weights folder; at random without one."""
 
     def __init__(self, weights: Path | None) -> None:
         self.weights = weights
@@ -33,19 +33,19 @@ class Mistakes:
 
     @property
     def sha256(self) -> str | None:
-        """The detector's, for the record of who was taught by it; None without one."""
+        """Sha256 of the detector, for the weights record; None without one."""
         return load_weights(self.weights, "cycles", DETECTOR_INPUT)[1].sha256 if self.weights else None
 
     def __call__(self, rng: np.random.Generator, strip: LabelledStrip) -> Box:
-        """A box in strip pixels in which there is no left ventricle."""
+        """A box in strip pixels, without a left ventricle in it."""
         boxes = self.of(strip) if rng.random() > ANYWHERE else []
         if not boxes:
-            return elsewhere(rng, strip.pixels.shape, strip.calibration.s_per_px_x)
-        box = shaken(rng, boxes[int(rng.integers(len(boxes)))])
+            return random_box(rng, strip.pixels.shape, strip.calibration.s_per_px_x)
+        box = jittered(rng, boxes[int(rng.integers(len(boxes)))])
         return shifted(box, rng.uniform(-0.2, 0.2), rng.uniform(-0.05, 0.05), rng.uniform(0.9, 1.1))
 
     def of(self, strip: LabelledStrip) -> list[Box]:
-        """The detector's most probable boxes, however improbable; looked for once per strip."""
+        """The detector's most probable boxes without any threshold, detected once per strip."""
         if self.weights is None:
             return []
         # Two real sets may use the same file names.
@@ -58,9 +58,9 @@ class Mistakes:
 
 @cache
 def detector_of(weights: Path) -> FasterRCNN:
-    """The detector of this process, loaded when first asked for: processes share no threads.
+    """The detector of this process, loaded at the first call.
 
     Raises:
-        WeightsMismatch: there is no usable detector in `weights`.
+        WeightsMismatch: there is no valid detector in `weights`.
     """
     return load_detector(weights)[0].eval()
