@@ -85,12 +85,12 @@ def test_receiver_killed_at_named_moments(node: NodeHarness) -> None:
 
     uids = {str(ds.SOPInstanceUID) for ds in images}
     files = [path.name for path in (node.data_dir).rglob("*") if path.suffix in {".dcm", ".part"}]
-    assert set(node.instances(images[0].StudyInstanceUID)) == uids
+    assert {row.sop_instance_uid for row in node.instances(images[0].StudyInstanceUID)} == uids
     assert sorted(files) == sorted(f"{uid}.dcm" for uid in uids)
     assert node.events("instance.conflict") == []
 
 
-def test_three_crashes_bury_the_job(tmp_path: Path) -> None:
+def test_three_crashes_fail_the_job(tmp_path: Path) -> None:
     """An image that kills the worker each time is given up after three, and the worker lives on."""
     node = process_node(tmp_path, job_attempts=3)
     node.receive(image(1))
@@ -107,12 +107,12 @@ def test_three_crashes_bury_the_job(tmp_path: Path) -> None:
 
 
 def test_killed_at_random(node: NodeHarness, pacs: Pacs) -> None:
-    """Ten kills of receiver or worker, at random, while studies come in: all is kept and reported once."""
+    """Five kills of a supervised receiver or worker while studies come in: all is kept and reported once."""
     chance = random.Random(20261122)
     supervisor = node.start_role("serve")
     node.wait_until_listening()
     images = []
-    for number in range(10):
+    for number in range(5):
         images.append(image(number, study=number % 4))
         send_until_acknowledged(node, images[-1])
         if number % 3 == 0:  # let it get further

@@ -19,7 +19,8 @@ from pydicom.uid import UltrasoundImageStorage
 from support import builders
 from support.node import NodeHarness, process_node, receiver, wait_for
 from support.pacs import Pacs
-from support.pusher import image, needs_dcmtk, storescu
+from support.peers import needs_dcmtk
+from support.pusher import image, storescu
 from support.sender import association, contexts_of, encoded, store_raw
 
 from store.db.database import Database

@@ -1,6 +1,5 @@
 """Attacks on the DICOM port that pynetdicom alone falls for: each has a bound, and others do not notice."""
 
-import shutil
 import subprocess
 import threading
 import time
@@ -36,6 +35,7 @@ from support.attacks import (
     user_information,
 )
 from support.node import NodeHarness, receiver_process, settings_for, wait_for
+from support.peers import needs_dcmtk
 
 from dicom_node.settings import Settings
 from store.audit.audit_log import AuditEvent
@@ -235,7 +235,7 @@ def clip(folder: Path, frames: int) -> Path:
     return builders.save(ds, folder / "clip.dcm")
 
 
-@pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK is not installed")
+@needs_dcmtk
 def test_sender_killed_in_the_middle(tmp_path: Path) -> None:
     """Kill -9 of a real sender: its part is removed, its place is free, and the audit log says so."""
     path = clip(tmp_path, 200)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from support import kill_matrix
-from support.pusher import needs_dcmtk
+from support.peers import needs_dcmtk
 
 KILLS = 20
 

@@ -9,7 +9,8 @@ import pytest
 from support import builders
 from support.node import NodeHarness, children_of, kill, process_node, wait_for
 from support.pacs import Pacs
-from support.pusher import image, needs_dcmtk, storescu
+from support.peers import needs_dcmtk
+from support.pusher import image, storescu
 
 from dicom_node import identity
 from dicom_node.tools.demo.study import LV_SEED
@@ -68,7 +69,7 @@ def test_own_results_come_home_a_thousand_times(node: NodeHarness, pacs: Pacs) -
 
     assert sum(storescu(node.port, paths) for _ in range(5)) == 1000
 
-    assert {row.state for row in node.instances(own[0].StudyInstanceUID).values()} == {InstanceState.OWN}
+    assert {row.state for row in node.instances(own[0].StudyInstanceUID)} == {InstanceState.OWN}
     assert len(node.events("instance.received")) == len(own)
     assert len(node.events("instance.duplicate")) == 4 * len(own)
     assert node.events("study.receiving") == node.events("job.queued") == []

@@ -1,7 +1,6 @@
 """A receiver process under signals and crashes: what was acknowledged is there."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -149,8 +148,6 @@ def test_kill_minus_nine_loses_nothing_acknowledged(acknowledged_first: int, tmp
 
 def test_receivers_share_a_port(tmp_path: Path) -> None:
     """Two processes with `receivers = 2` take turns on one port and one store."""
-    if shutil.which("storescu") is None:
-        pytest.skip("DCMTK is not installed")
     settings = settings_for(tmp_path, port=free_port(), receivers=2)
     images = [image(number) for number in range(16)]
     with receiver_process(settings) as first, receiver_process(settings) as second:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support import builders, fake_analyzer
 from support.node import NodeHarness, children_of, kill, process_node, wait_for
+from support.node_processes import Started
 
 from dicom_node.errors import AnalyzerError
 from dicom_node.settings import Settings
@@ -33,7 +34,7 @@ def node(tmp_path: Path) -> Iterator[NodeHarness]:
         yield made
 
 
-def worker(node: NodeHarness, *, limit_s: float = LIMIT_S) -> subprocess.Popen[bytes]:
+def worker(node: NodeHarness, *, limit_s: float = LIMIT_S) -> Started:
     """Start a worker with the fake analyzer and this limit of time."""
     return node.start_role("work", ECHONODE_JOB__IMAGE_TIMEOUT_S=str(limit_s))
 
@@ -51,7 +52,7 @@ def take_in(node: NodeHarness, *comments: str) -> list[str]:
 def outcomes(node: NodeHarness) -> dict[str, tuple[InstanceState, str | None]]:
     """Return state and reason per image, once the study is done."""
     wait_for(lambda: node.events("study.done"), "the study is done", limit_s=PATIENT_S)
-    return {uid: (each.state, each.reason) for uid, each in node.instances(STUDY).items()}
+    return {each.sop_instance_uid: (each.state, each.reason) for each in node.instances(STUDY)}
 
 
 def details(node: NodeHarness) -> dict[str | None, str]:
@@ -60,7 +61,7 @@ def details(node: NodeHarness) -> dict[str | None, str]:
     return {event.sop_instance_uid: event.detail["strips"][0]["detail"] for event in rows}
 
 
-def analyzer_pid(process: subprocess.Popen[bytes]) -> int:
+def analyzer_pid(process: Started) -> int:
     """Return the process id of the worker's analysis process."""
     (pid,) = wait_for(lambda: children_of(process), "the worker has a child")
     return int(pid)

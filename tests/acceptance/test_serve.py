@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage
 from pynetdicom import AE
 from support import builders
 from support.node import PATIENCE_S, NodeHarness, children_of, kill, process_node, wait_for
+from support.node_processes import Started
 from support.pacs import Pacs
 
 from dicom_node.network.scu import Accepted, echo
@@ -26,7 +26,7 @@ def node(tmp_path: Path, pacs: Pacs) -> Iterator[NodeHarness]:
     made.close()
 
 
-def serve(node: NodeHarness) -> subprocess.Popen[bytes]:
+def serve(node: NodeHarness) -> Started:
     """Start the supervisor and wait until both roles say that they have started."""
     supervisor = node.start_role("serve")
     wait_for(lambda: {"receiver", "worker"} <= roles(node, "node.started"), "both roles have started")

@@ -1,7 +1,6 @@
 """Sources as real devices send them: each gives valid objects or a refusal with its reason, never a crash."""
 
 import json
-import shutil
 import subprocess
 import warnings
 from functools import cache
@@ -16,6 +15,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 from support import builders, measured_strips
+from support.peers import require
 from support.reported import built, plan, source
 
 from dicom_node.report.objects import UnreportableSource
@@ -158,9 +158,10 @@ def table(name: str) -> Any:
 
 
 def errors(ds: Dataset, folder: Path) -> list[str]:
-    """Return what dciodvfy calls errors; nothing where it is not installed or knows no such object."""
-    if shutil.which("dciodvfy") is None or ds.SOPClassUID == NO_VALIDATOR_KNOWS:
+    """Return what dciodvfy calls errors; nothing where it knows no such object."""
+    if ds.SOPClassUID == NO_VALIDATOR_KNOWS:
         return []
+    require("dciodvfy")
     path = folder / f"{ds.SOPInstanceUID}.dcm"
     dcmwrite(path, ds, enforce_file_format=True)
     done = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True, check=False)

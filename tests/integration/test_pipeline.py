@@ -267,7 +267,7 @@ def test_a_repeated_job_makes_the_same_bytes(node: NodeHarness) -> None:
     assert len(node.results(STUDY)) == len(before) == 2
 
 
-def test_a_bug_is_retried_then_buried(node: NodeHarness) -> None:
+def test_a_bug_is_retried_then_given_up(node: NodeHarness) -> None:
     """A job that fails is tried again after a while, and after max_attempts the study has FAILED."""
     receive(node, "raise")
     node.complete()

@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from support.builders import REAL_IMAGES, real_image, save
+from support.builders import save
 from support.node import PATIENCE_S, process_node, wait_for
 from support.orthanc import Orthanc, running_orthanc
+from support.peers import require
+from support.real_images import REAL_IMAGES, real_image
 
 from dicom_node.tools.demo.verdict import numbers
 from inference.analyse import Model, analyse, load_model
@@ -38,10 +39,8 @@ def model() -> Model:
 
 def storescu(path: Path, port: int) -> None:
     """DCMTK pushes one file as it is, JPEG included."""
-    binary = shutil.which("storescu")
-    if binary is None:
-        pytest.skip("DCMTK's storescu is not installed")
-    command = [binary, "-xy", "-aec", "ECHONODE", "127.0.0.1", str(port), str(path)]
+    require("storescu")
+    command = ["storescu", "-xy", "-aec", "ECHONODE", "127.0.0.1", str(port), str(path)]
     sent = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert sent.returncode == 0, sent.stderr
 

@@ -1,6 +1,5 @@
 """The receiver, pushed to over real associations: what is taken, and what is then in the store."""
 
-import shutil
 import socket
 import subprocess
 import threading
@@ -18,6 +17,7 @@ from pydicom.uid import (
 from pynetdicom.presentation import build_context
 from support import builders
 from support.node import receiver, runtime, settings_for, wait_for
+from support.peers import require
 from support.sender import association, contexts_of, data_set_bytes, encoded, push, store_raw
 
 from dicom_node import identity
@@ -43,8 +43,7 @@ def in_syntax(ds: Dataset, syntax: UID) -> bytes:
 
 def test_echo_of_dcmtk(tmp_path: Path) -> None:
     """DCMTK's echoscu gets success, and the association is in the audit log."""
-    if shutil.which("echoscu") is None:
-        pytest.skip("DCMTK is not installed")
+    require("echoscu")
     with receiver(tmp_path) as node:
         subprocess.run(["echoscu", "-aec", "ECHONODE", "127.0.0.1", str(node.port)], check=True)
         node.wait_for_event("association.closed")
@@ -55,8 +54,7 @@ def test_echo_of_dcmtk(tmp_path: Path) -> None:
 
 def test_study_of_dcmtk(tmp_path: Path) -> None:
     """DCMTK's storescu pushes a study of several classes: ultrasound is to be analysed, the rest is kept."""
-    if shutil.which("storescu") is None:
-        pytest.skip("DCMTK is not installed")
+    require("storescu")
     sent = [image(), builders.image_2d(), builders.vendor_sr(), builders.presentation_state(image())]
     folder = tmp_path / "sent"
     for number, ds in enumerate(sent):

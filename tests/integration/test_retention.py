@@ -13,8 +13,8 @@ import pytest
 from pydicom.uid import generate_uid
 from sqlalchemy import text
 from support import builders
+from support.fork_server import SEARCH_PATH
 from support.node import NodeHarness
-from support.node_processes import SEARCH_PATH
 
 from dicom_node.settings import DiskSettings, RetentionSettings
 from dicom_node.storage.retention import reason_to_go

@@ -16,8 +16,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from support.certificates import Authority
 from support.databases import upgraded
+from support.fork_server import SEARCH_PATH
 from support.node import free_port, wait_for
-from support.node_processes import SEARCH_PATH
 
 from dicom_node.audit.dicom_message import KINDS
 from dicom_node.audit.sweeps import seal_old

@@ -1,6 +1,5 @@
 """DICOM over TLS: who gets in, who does not, and that a silent peer stops nobody."""
 
-import shutil
 import socket
 import ssl
 import subprocess
@@ -16,14 +15,13 @@ from support.attacks import connected, is_closed, others_answered, read, request
 from support.certificates import DAY, Authority, Identity
 from support.node import NodeHarness, free_port, receiver, receiver_process, runtime, settings_for, wait_for
 from support.pacs import Pacs
+from support.peers import needs_dcmtk
 
 from dicom_node.errors import SettingsError
 from dicom_node.monitoring import certificates, preflight
 from dicom_node.network.scu import Accepted, Unreachable, echo, send_objects
 from dicom_node.roles.receiver import Receiver
 from dicom_node.settings import Destination, Settings, TLSSettings
-
-needs_dcmtk = pytest.mark.skipif(shutil.which("echoscu") is None, reason="DCMTK is not installed")
 
 
 @pytest.fixture(scope="module")

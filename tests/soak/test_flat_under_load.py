@@ -10,7 +10,8 @@ from support import builders
 from support.footprint import Footprint, footprint
 from support.node import NodeHarness, process_node, wait_for
 from support.pacs import Pacs
-from support.pusher import image, needs_dcmtk, storescu
+from support.peers import needs_dcmtk
+from support.pusher import image, storescu
 
 ASSOCIATIONS = int(os.environ.get("SOAK_STUDIES", "100"))
 

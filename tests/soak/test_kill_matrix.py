@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from support import kill_matrix
-from support.pusher import needs_dcmtk
+from support.peers import needs_dcmtk
 
 KILLS = int(os.environ.get("KILLS", "200"))
 

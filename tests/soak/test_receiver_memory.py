@@ -10,6 +10,7 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import UltrasoundMultiFrameImageStorage, generate_uid
 from support import builders
 from support.node import receiver_process, settings_for
+from support.peers import needs_dcmtk
 
 SENDERS, FRAMES, ROWS, COLUMNS = 8, 100, 480, 640
 PIXEL_BYTES = FRAMES * ROWS * COLUMNS * 3
@@ -32,7 +33,7 @@ def clip(path: Path) -> Path:
     return path
 
 
-@pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK is not installed")
+@needs_dcmtk
 def test_eight_clips_at_once(tmp_path: Path) -> None:
     """Eight clips of 92 MB from eight DCMTK senders: at no time more than 150 MB in memory."""
     clips = [clip(tmp_path / f"{number}.dcm") for number in range(SENDERS)]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import dcmwrite
@@ -29,9 +28,6 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from inference.evaluation.pictures import read_pictures
-
-REAL_IMAGES = Path(__file__).parents[3] / "shared" / "real"
 STUDY_UID = generate_uid(entropy_srcs=["builders", "study"])
 Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.int16]
 
@@ -179,23 +175,6 @@ def jpeg(pixels: NDArray[np.uint8], **options: Any) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG", **{"quality": 95} | options)
     return stream.getvalue()
-
-
-def real_image(name: str, **attributes: Any) -> FileDataset:
-    """Wrap a real M-mode picture into an Ultrasound Image, calibrated by the figures of truth.json.
-
-    A JPEG file stays the JPEG it is; a picture without a scale gets no region. Skips the calling
-    test where the pictures are absent.
-    """
-    path = REAL_IMAGES / name
-    if not path.is_file():
-        pytest.skip(f"real image {name} is not in ../shared/real")
-    picture = next(one for one in read_pictures(REAL_IMAGES) if one.name == name)
-    scale, regions = picture.calibration, []
-    if scale is not None and picture.region_px is not None:
-        regions = [mmode_region(*picture.region_px, cm_per_px=scale.cm_per_px_y, s_per_px=scale.s_per_px_x)]
-    ds = us_image(picture.rgb(), regions, **attributes)
-    return with_jpeg(ds, [path.read_bytes()]) if path.suffix == ".jpg" else ds
 
 
 def save(ds: FileDataset, path: Path) -> Path:

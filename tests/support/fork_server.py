@@ -1,98 +1,135 @@
-"""Roles of the node as forks of one process that has imported everything: hundreds of starts in a minute.
+"""Roles of the node as forks of one process that has imported everything: a start takes milliseconds.
 
-    python -m support.fork_server CONFIG
+    python -m support.fork_server
 
-Each line of standard input is a JSON object {"role": …, "environment": {…}}; the answer is the process
-id of a child that runs that role as role.py does. A child that died answers a line "PID STATUS".
+Each line of standard input is a JSON object: the arguments of a role (see role.py), its environment
+and its log. The answer is the process id of a child that runs it. A child that died answers a line
+"PID STATUS".
 """
 
+import atexit
+import importlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from support.node_processes import SEARCH_PATH
-from support.wait import PATIENCE_S, wait_for
+from support.wait import wait_for
+
+SEARCH_PATH = os.pathsep.join(str(Path(__file__).parents[up]) for up in (2, 1))
+"""PYTHONPATH of processes that import the product and these helpers from this source tree."""
+
+
+class ForkedProcess:
+    """A role that runs: what tests use of subprocess.Popen."""
+
+    def __init__(self, pid: int, exits: Mapping[int, int]) -> None:
+        self.pid = pid
+        self._exits = exits
+
+    def poll(self) -> int | None:
+        """Return the exit code, negative for a signal; None while it runs."""
+        return self._exits.get(self.pid)
+
+    def wait(self, timeout: float = 30.0) -> int:
+        """Wait for its end; return the exit code."""
+        wait_for(lambda: self.poll() is not None, f"process {self.pid} ends", limit_s=timeout)
+        return self._exits[self.pid]
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)  # still there, or a zombie until its death is read
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
 
 
 class ForkServer:
-    """The test's end of it: `start` roles, ask whether they live, `kill` them."""
+    """The test's end of it."""
 
-    def __init__(self, config: Path, log: Path) -> None:
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "support.fork_server", str(config)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=output,
-                text=True,
-                env={**os.environ, "PYTHONPATH": SEARCH_PATH},
-            )
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "support.fork_server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": SEARCH_PATH},
+        )
         self._started: list[int] = []
-        self.exits: dict[int, int] = {}
-        """Of each process that died: its exit code, negative for a signal."""
-        self._listener = threading.Thread(target=self._listen)
+        self._exits: dict[int, int] = {}
+        self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
-    def __enter__(self) -> Self:
-        return self
+    def start(self, arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> ForkedProcess:
+        """Fork a role."""
+        known = len(self._started)
+        wish = {"arguments": arguments, "log": str(log), "environment": environment}
+        assert self._process.stdin is not None
+        print(json.dumps(wish), file=self._process.stdin, flush=True)
+        wait_for(lambda: len(self._started) > known, f"{arguments[0]} is forked")
+        return ForkedProcess(self._started[-1], self._exits)
 
-    def __exit__(self, *_: object) -> None:
-        for pid in set(self._started) - set(self.exits):
-            self.kill(pid)
+    def close(self) -> None:
+        """End it; roles that still run are left to those who started them."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(timeout=PATIENCE_S)
+        self._process.wait(timeout=30)
         self._listener.join()
         self._process.stdout.close()
-
-    def start(self, role: str, **environment: str) -> int:
-        """Fork a role; returns its process id."""
-        known = len(self._started)
-        assert self._process.stdin is not None
-        print(json.dumps({"role": role, "environment": environment}), file=self._process.stdin, flush=True)
-        wait_for(lambda: len(self._started) > known, f"a {role} is forked")
-        return self._started[-1]
-
-    def alive(self, pid: int) -> bool:
-        """Tell whether a process still runs."""
-        return pid not in self.exits
-
-    def kill(self, pid: int) -> None:
-        """SIGKILL, and wait until the process is gone."""
-        if self.alive(pid):
-            os.kill(pid, signal.SIGKILL)  # still there, or a zombie until its death is read
-            wait_for(lambda: not self.alive(pid), "the killed process is gone")
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             pid, *status = (int(word) for word in line.split())
             if status:
-                self.exits[pid] = status[0]
+                self._exits[pid] = status[0]
             else:
                 self._started.append(pid)
 
 
-def fork(config: str, role: str, environment: Mapping[str, str]) -> int:
+@cache
+def fork_server() -> ForkServer:
+    """Return the one of this test process, started by the first who asks."""
+    made = ForkServer()
+    atexit.register(made.close)
+    return made
+
+
+def fork(arguments: Sequence[str], log: str, environment: Mapping[str, str]) -> int:
     """Run a role in a child; returns its process id."""
-    from support import role as roles  # noqa: PLC0415 - imported by main before the first fork
+    from support import role  # noqa: PLC0415 - imported by main before the first fork
 
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)
         os.close(0)
         os.open(os.devnull, os.O_RDONLY)
-        os.dup2(2, 1)
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
         os.environ.update(environment)
-        sys.argv = ["role.py", role, config]
-        os._exit(roles.main())
+        sys.argv = ["role.py", *arguments]
+        code = 1
+        try:
+            code = role.main()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
     return pid
 
 
@@ -108,13 +145,14 @@ def reap() -> None:
         print(pid, os.waitstatus_to_exitcode(status), flush=True)
 
 
-def main(config: str) -> None:
+def main() -> None:
     """Fork what standard input asks for, until it ends."""
-    import select  # noqa: PLC0415 - of this end alone
+    for name in ("role", "fake_analyzer"):
+        importlib.import_module(f"support.{name}")  # so that the children need not
+    for name in ("receiver", "worker", "supervisor"):
+        importlib.import_module(f"dicom_node.roles.{name}")
 
-    from support import role as roles  # noqa: F401, PLC0415 - so that the children need not
-
-    waiting: Any = b""
+    unfinished: Any = b""
     while True:
         readable, _, _ = select.select([0], [], [], 0.02)
         reap()
@@ -123,11 +161,10 @@ def main(config: str) -> None:
         data = os.read(0, 65_536)
         if not data:
             return
-        *lines, waiting = (waiting + data).split(b"\n")
+        *lines, unfinished = (unfinished + data).split(b"\n")
         for line in lines:
-            wish = json.loads(line)
-            print(fork(config, wish["role"], wish["environment"]), flush=True)
+            print(fork(**json.loads(line)), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -18,7 +18,7 @@ from dicom_node.settings import JobSettings, Settings
 from dicom_node.study.image_result import ImageResult
 from dicom_node.study.sandbox.analyzer import SandboxedAnalyzer
 from support import decoding_analyzer, hostile_files, reported
-from support.node_processes import SEARCH_PATH
+from support.fork_server import SEARCH_PATH
 
 MEMORY_MB, MORE_MB = 512, 100
 REASONS = {

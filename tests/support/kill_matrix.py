@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from store.db.states import InstanceState
-from support.fork_server import ForkServer
+from support.fork_server import ForkedProcess
 from support.kill_moments import ASKING_MOMENTS, RECEIVER_MOMENTS, WORKER_MOMENTS
 from support.node import NodeHarness, process_node, wait_for
 from support.pacs import Pacs
@@ -35,36 +35,35 @@ SETTLED_S = 120.0
 class Victim:
     """One role that is killed again and again; its process is forked anew each time."""
 
-    def __init__(self, role: str, fork_server: ForkServer, folder: Path, chance: random.Random) -> None:
+    def __init__(self, role: str, node: NodeHarness, chance: random.Random) -> None:
         self.role = role
-        self._nursery = fork_server
-        self._folder = folder
+        self._node = node
         self._chance = chance
         self._lives = 0
-        self._pid: int | None = None
+        self._process: ForkedProcess | None = None
         self._dies_by = 0.0
 
     def live(self, *, named: bool) -> None:
         """Run until the moment of death that is drawn now; goes on with a process that still runs."""
-        if self._pid is not None and self._nursery.alive(self._pid):
+        if self._process is not None and self._process.poll() is None:
             return
         self._lives += 1
         environment = {}
         if named:
             environment["DIE_AT"] = self._chance.choice(MOMENTS[self.role])
-            environment["DIED_ONCE"] = str(self._folder / f"{self.role} {self._lives}")
+            environment["DIED_ONCE"] = str(self._node.folder / f"{self.role} {self._lives}")
         limit_s = MOMENT_PATIENCE_S if named else self._chance.uniform(0, LONGEST_LIFE_S[self.role])
-        self._pid = self._nursery.start(self.role, **environment)
+        self._process = self._node.start_role(self.role, **environment)
         self._dies_by = time.monotonic() + limit_s
 
     def end(self) -> bool:
         """Wait for the named moment, or kill at the drawn time; True when it died of its moment."""
-        assert self._pid is not None
-        while self._nursery.alive(self._pid) and time.monotonic() < self._dies_by:
+        assert self._process is not None
+        while self._process.poll() is None and time.monotonic() < self._dies_by:
             time.sleep(0.005)
-        by_itself = not self._nursery.alive(self._pid)
-        self._nursery.kill(self._pid)
-        assert self._nursery.exits[self._pid] == -signal.SIGKILL
+        by_itself = self._process.poll() is not None
+        self._process.kill()
+        assert self._process.wait() == -signal.SIGKILL
         return by_itself
 
 
@@ -109,20 +108,19 @@ def kill_again_and_again(node: NodeHarness, scanner: Pusher, rounds: int) -> int
     chance = random.Random(20261125)
     stop = threading.Event()
     pusher = threading.Thread(target=push_until, args=(stop, scanner, node))
-    with ForkServer(node.config, node.log) as fork_server:
-        victims = {role: Victim(role, fork_server, node.folder, chance) for role in MOMENTS}
-        pusher.start()
-        named = 0
-        for number in range(rounds):
-            chosen = chance.choice([("receive",), ("work",), ("receive", "work")])
-            for role, victim in victims.items():
-                victim.live(named=role in chosen and number % 2 == 0)
-            named += sum([victims[role].end() for role in chosen])
-        for role in victims:
-            fork_server.start(role)
-        stop.set()
-        pusher.join()
-        wait_for(lambda: node.unfinished() == 0, "every image is delivered", limit_s=SETTLED_S)
+    victims = {role: Victim(role, node, chance) for role in MOMENTS}
+    pusher.start()
+    named = 0
+    for number in range(rounds):
+        chosen = chance.choice([("receive",), ("work",), ("receive", "work")])
+        for role, victim in victims.items():
+            victim.live(named=role in chosen and number % 2 == 0)
+        named += sum([victims[role].end() for role in chosen])
+    for role in victims:
+        node.start_role(role)
+    stop.set()
+    pusher.join()
+    wait_for(lambda: node.unfinished() == 0, "every image is delivered", limit_s=SETTLED_S)
     return named
 
 

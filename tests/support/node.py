@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 from dicom_node.identity import installation_uid
@@ -21,7 +20,7 @@ from dicom_node.study.pipeline import Pipeline
 from store.db.database import Database
 from support import fake_analyzer
 from support.databases import upgraded
-from support.node_processes import NodeProcesses, children_of, kill
+from support.node_processes import NodeProcesses, Started, children_of, kill
 from support.node_receiver import NodeReceiver
 from support.node_rows import NodeRows
 from support.node_runtime import START, AdjustableClock, RunningClock, Volume, runtime, settings_for
@@ -68,7 +67,7 @@ class NodeHarness(NodeRows, NodeSteps, NodeProcesses, NodeReceiver):
         self.files = Volume(self.data_dir)
         self.port = self.settings.node.port
         self.database = (upgraded if with_tables else Database)(self.settings.store_url)
-        self.processes: list[Popen[bytes]] = []
+        self.processes: list[Started] = []
         self.runtime = runtime(
             settings=self.settings, database=self.database, files=self.files, clock=self.clock
         )

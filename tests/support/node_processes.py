@@ -15,11 +15,11 @@ from pydicom.dataset import FileDataset
 from dicom_node.network.scu import Accepted, send_objects
 from dicom_node.settings import Destination, Settings
 from support import builders
+from support.fork_server import SEARCH_PATH, ForkedProcess, fork_server
 from support.wait import listening, wait_for
 
-ROOT = Path(__file__).parents[2]
-SEARCH_PATH = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-"""PYTHONPATH of processes that import the product and these helpers from this source tree."""
+Started = subprocess.Popen[bytes] | ForkedProcess
+"""A process of the node."""
 
 ECHONODE = (sys.executable, "-m", "dicom_node.cli.app")
 """The command `echonode`, from this source tree."""
@@ -31,7 +31,7 @@ class NodeProcesses:
     folder: Path
     settings: Settings
     port: int
-    processes: list[subprocess.Popen[bytes]]
+    processes: list[Started]
 
     @cached_property
     def config(self) -> Path:
@@ -62,9 +62,11 @@ class NodeProcesses:
         self.processes.append(process)
         return process
 
-    def start_role(self, name: str, **environment: str) -> subprocess.Popen[bytes]:
-        """Start a role with the fake analyzer (see role.py)."""
-        return self.start("-m", "support.role", name, str(self.config), **environment)
+    def start_role(self, name: str, **environment: str) -> ForkedProcess:
+        """Start a role with the fake analyzer (see role.py) as a process of its own."""
+        process = fork_server().start([name, str(self.config)], self.log, environment)
+        self.processes.append(process)
+        return process
 
     def start_command(self, *words: str) -> subprocess.Popen[bytes]:
         """Start the real command with the node's settings."""
@@ -81,6 +83,8 @@ class NodeProcesses:
     def end_processes(self) -> None:
         """End whatever still runs, children of a supervisor included."""
         for process in self.processes:
+            if process.poll() is not None:
+                continue
             for child in children_of(process):
                 kill(child)
             process.kill()
@@ -119,7 +123,7 @@ def _entries(table: Mapping[str, Any]) -> list[str]:
     return [f"{key} = {json.dumps(value)}" for key, value in table.items() if value is not None]
 
 
-def children_of(process: subprocess.Popen[bytes]) -> list[int]:
+def children_of(process: Started) -> list[int]:
     """Return the process ids of the children."""
     try:
         text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dicom_node.settings import Settings
 from support.footprint import Footprint, footprint
-from support.node_processes import SEARCH_PATH
+from support.fork_server import SEARCH_PATH
 
 RUN = """
 import sys

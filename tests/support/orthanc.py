@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from dicom_node.settings import Destination
+from support.peers import missing
 from support.wait import free_port, wait_for
 
 ORTHANC = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
@@ -63,12 +62,12 @@ class Orthanc:
 
 @contextmanager
 def running_orthanc(folder: Path, *, node_port: int | None = None) -> Iterator[Orthanc]:
-    """Starts Orthanc with its files under `folder`; skips the calling test where it is not installed.
+    """Run Orthanc with its files under `folder`; without it the calling test is skipped, or fails.
 
     With `node_port` it knows a node of ours there, under the name "node".
     """
     if ORTHANC is None:
-        pytest.skip("Orthanc is not installed")
+        missing("Orthanc is not installed")
     made = Orthanc(http_port=free_port(), dicom_port=free_port())
     settings: dict[str, Any] = {
         "StorageDirectory": str(folder / "storage"),

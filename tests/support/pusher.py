@@ -1,18 +1,15 @@
 """A scanner that pushes studies with DCMTK and knows which of its images were acknowledged."""
 
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
 from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
 
 from support import builders
 
 ACKNOWLEDGED = "Received Store Response (Success)"
-needs_dcmtk = pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK's storescu is not installed")
 
 
 def image(study: int, number: int, **attributes: str) -> FileDataset:

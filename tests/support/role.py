@@ -17,12 +17,7 @@ from threading import Event
 from typing import Any
 
 from dicom_node.process import logs
-from dicom_node.roles.receiver import run_receiver
-from dicom_node.roles.start import open_runtime
-from dicom_node.roles.supervisor import Child, supervise
-from dicom_node.roles.worker import run_worker
 from dicom_node.settings import Settings
-from support import fake_analyzer
 
 
 def arm(moment: str, marker: Path) -> None:
@@ -48,6 +43,9 @@ def _deadly(function: Callable[..., Any], marker: Path, *, after: bool) -> Calla
 
 def serve(settings: Settings, config: str) -> int:
     """Supervise this script's own roles as `dicom_node.serve` does with the command's."""
+    from dicom_node.roles.start import open_runtime  # noqa: PLC0415 - of this role alone
+    from dicom_node.roles.supervisor import Child, supervise  # noqa: PLC0415 - of this role alone
+
     runtime = open_runtime(settings, Event())
     runtime.database.upgrade()
     program = [sys.executable, "-m", "support.role"]
@@ -67,7 +65,12 @@ def main() -> int:
     if role == "serve":
         return serve(settings, config)
     if role == "receive":
+        from dicom_node.roles.receiver import run_receiver  # noqa: PLC0415 - of this role alone
+
         return run_receiver(settings, watch_stdin=bool(options))
+    from dicom_node.roles.worker import run_worker  # noqa: PLC0415 - of this role alone
+    from support import fake_analyzer  # noqa: PLC0415 - as above
+
     return run_worker(settings, watch_stdin=bool(options), load_analyzer=fake_analyzer.fake_analyzer)
 
 

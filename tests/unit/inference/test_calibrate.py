@@ -1,21 +1,15 @@
 """Thresholds and intervals from strips whose scores and errors are known."""
 
-import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from support.measured_strips import cycle
 
-from inference.analyse import load_model
 from inference.measure.formulas import derived
-from inference.measure.intervals import QUANTITIES, Residuals, with_intervals
-from inference.networks.weights import SHIPPED
-from inference.training import residuals as fitting
-from inference.training.calibrate import CalibrationPlan, acceptance_figures, calibrate, errors, phantom_ids
+from inference.measure.intervals import QUANTITIES, with_intervals
+from inference.training.calibrate import CalibrationPlan, acceptance_figures, errors, phantom_ids
 from inference.training.candidates import Candidate, CandidateCycle
 from inference.training.residuals import ValidationStrip, fit_residuals
 from inference.training.thresholds import (
@@ -28,7 +22,6 @@ from inference.training.thresholds import (
 from inference.types import LENGTHS, CycleMeasurement
 
 BEAT = cycle()
-PLAN = CalibrationPlan(strips=8, lookalikes=18, workers=1)
 
 
 def candidate(kind: str, *scores: tuple[float, float]) -> Candidate:
@@ -204,20 +197,3 @@ def test_a_plan_is_always_the_same_phantoms() -> None:
 
     assert [kind for _, kind in named[:4]] == ["LV", "LV", "LV", "mitral"]
     assert len(named) == len(set(named)) == 43
-
-
-def test_calibrating_the_shipped_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The records learn thresholds, intervals and figures; the weights stay and still load."""
-    monkeypatch.setattr(fitting, "LEAST_STRIPS", 2)
-    for file in SHIPPED.iterdir():
-        shutil.copy(file, tmp_path)
-    before = {file.name: file.read_bytes() for file in tmp_path.glob("*.safetensors")}
-    cycles, landmarks = calibrate(tmp_path, PLAN)
-    model = load_model(str(tmp_path), "cpu")
-
-    assert before == {file.name: file.read_bytes() for file in tmp_path.glob("*.safetensors")}
-    assert (model.threshold, model.lv_threshold) == (cycles.threshold, landmarks.heart_threshold)
-    assert model.residuals == landmarks.residuals != Residuals()
-    assert {"coverage", "false_measures", "false_measures_mitral"} <= set(cycles.measured)
-    assert landmarks.training["calibration"]["strips"] == PLAN.strips
-    assert json.loads((tmp_path / "landmarks.json").read_text())["residuals"]["widen"]

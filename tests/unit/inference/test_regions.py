@@ -16,6 +16,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import EnhancedUSVolumeStorage, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 from support import builders
+from support.real_images import real_image
 
 from inference.errors import InferenceError, NoMModeRegion, NotUltrasound, TooLarge, Uncalibrated
 from inference.image.pixels import strip
@@ -248,7 +249,7 @@ def test_no_2d_image_of_a_real_device_passes_for_mmode(name: str) -> None:
 
 def test_a_real_picture_is_found_where_its_axes_are() -> None:
     """The wrapped GE image has one region, calibrated by its drawn axes."""
-    (region,) = mmode_regions(builders.real_image("lv_ge_commons.jpg"))
+    (region,) = mmode_regions(real_image("lv_ge_commons.jpg"))
 
     assert region.xyxy_px == (33, 132, 570, 411)
     assert region.calibration.cm_per_px_y == pytest.approx(0.03953)
