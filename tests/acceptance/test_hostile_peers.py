@@ -382,12 +382,14 @@ FOUND_BY_FUZZING: dict[str, bytes | tuple[bytes, ...]] = {
 
 def test_weapons(target: Target) -> None:
     """Whatever stands in a request or a message: no crash, no thread, no file, no traceback, nothing slow."""
+    threads = target.node.footprint().threads
     for name, weapon in {**WEAPONS, **FOUND_BY_FUZZING}.items():
         started = time.monotonic()
         with target.connected() as opened:
             attacks.converse(opened, weapon if isinstance(weapon, tuple) else [weapon])
             send_until_closed(opened, ABORT_RQ, times=1)
             wait_for(lambda opened=opened: is_closed(opened), f"the end of: {name}")
+        wait_for(lambda: target.node.footprint().threads <= threads, f"the place is free again: {name}")
         assert time.monotonic() - started < 3, name
 
     for row in target.events("association.aborted"):

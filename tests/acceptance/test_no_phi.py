@@ -1,7 +1,5 @@
 """Patient data goes into files and results, never into a log line, an audit row or a metric."""
 
-import importlib
-import importlib.util
 import io
 import sqlite3
 import subprocess
@@ -21,8 +19,8 @@ from support.node import NodeHarness, process_node, wait_for
 from support.pacs import Pacs
 
 from dicom_node.audit.query import Filter, print_events
+from dicom_node.monitoring.metrics import registry
 from dicom_node.settings import Settings
-from store.files.file_store import FileStore
 
 MARKER = "Zxqv"
 """In every text that could name a patient; short, because names are cut in many places."""
@@ -108,10 +106,7 @@ def said(node: NodeHarness) -> dict[str, str]:
             texts[f"table {table}"] = "\n".join(map(repr, rows))
     for path in node.folder.glob("data/echonode.db*"):
         texts[path.name] = path.read_bytes().decode("latin-1")  # free pages too
-    if importlib.util.find_spec("dicom_node.monitoring.metrics") is not None:
-        registry = importlib.import_module("dicom_node.monitoring.metrics").registry
-        files = FileStore(node.data_dir)
-        texts["metrics"] = generate_latest(registry(settings, node.database, files)).decode()
+    texts["metrics"] = generate_latest(registry(node.runtime)).decode()
     return texts
 
 
