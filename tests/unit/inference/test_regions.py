@@ -266,7 +266,7 @@ ANYTHING = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(values=st.dictionaries(st.sampled_from(sorted(elem.keyword for elem in good())), ANYTHING))
 def test_no_value_of_a_region_surprises(values: dict[str, object]) -> None:
     """Whatever a region's attributes hold, the answer is a usable region or a refusal."""
@@ -282,7 +282,7 @@ SEQUENCE_START = FILE.index(b"\x18\x00\x11\x60SQ")
 SEQUENCE_END = FILE.index(b"\x28\x00\x02\x00US")
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(st.integers(SEQUENCE_START, SEQUENCE_END + 100), st.integers(0, 255)), max_size=6))
 @example([(SEQUENCE_START + 4, ord("U")), (SEQUENCE_START + 5, ord("S"))])
 def test_no_damaged_byte_of_the_sequence_surprises(damage: list[tuple[int, int]]) -> None:
