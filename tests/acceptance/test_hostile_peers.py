@@ -287,7 +287,7 @@ def test_flood_of_associations(target: Target) -> None:
 APPLICATION = item(0x10, b"1.2.840.10008.3.1.1.1")
 ECHO = context_item((1, Verification, ["1.2.840.10008.1.2"]))
 LONG_UID = ".".join(["1234567890"] * 400)
-WEAPONS: dict[str, bytes | tuple[bytes, ...]] = {
+HOSTILE_MESSAGES: dict[str, bytes | tuple[bytes, ...]] = {
     "no AE titles": request(called=b"", calling=b""),
     "AE title with NUL": request(calling=b"A\0\0\0B"),
     "AE title in Latin-1": request(calling=b"\xc9CHO\xff\xfe"),
@@ -380,13 +380,13 @@ FOUND_BY_FUZZING: dict[str, bytes | tuple[bytes, ...]] = {
 }
 
 
-def test_weapons(target: Target) -> None:
+def test_hostile_messages(target: Target) -> None:
     """Whatever stands in a request or a message: no crash, no thread, no file, no traceback, nothing slow."""
     threads = target.node.footprint().threads
-    for name, weapon in {**WEAPONS, **FOUND_BY_FUZZING}.items():
+    for name, message in {**HOSTILE_MESSAGES, **FOUND_BY_FUZZING}.items():
         started = time.monotonic()
         with target.connected() as opened:
-            attacks.converse(opened, weapon if isinstance(weapon, tuple) else [weapon])
+            attacks.converse(opened, message if isinstance(message, tuple) else [message])
             send_until_closed(opened, ABORT_RQ, times=1)
             wait_for(lambda opened=opened: is_closed(opened), f"the end of: {name}")
         wait_for(lambda: target.node.footprint().threads <= threads, f"the place is free again: {name}")

@@ -176,7 +176,7 @@ def test_objects_that_cannot_be_read(node: NodeHarness) -> None:
     assert_silent(node)
 
 
-def test_the_net_has_no_hole(tmp_path: Path) -> None:
+def test_a_leak_would_be_found(tmp_path: Path) -> None:
     """What names a patient would be found in the log and in the database."""
     with closing(process_node(tmp_path)) as node:
         node.start("-c", f"print('{MARKER}')").wait()

@@ -1,4 +1,4 @@
-"""Promises in seconds, kept by the real program with the real weights; and results that come home."""
+"""Time limits that the real program keeps with the real weights; our own results, sent back, make no work."""
 
 import time
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def test_listening_again_and_reporting_after_a_kill(node: NodeHarness, pacs: Pac
     assert result_s <= QUIET_S + RESULT_AFTER_QUIET_S
 
 
-def test_own_results_come_home_again_and_again(node: NodeHarness, pacs: Pacs) -> None:
+def test_own_results_that_are_sent_back_make_no_work(node: NodeHarness, pacs: Pacs) -> None:
     """Fifty objects of ours, sent back four times each, are taken and make no work at all."""
     own = [
         image(1, number, Manufacturer=identity.MANUFACTURER, ManufacturerModelName=identity.MODEL_NAME)

@@ -1,4 +1,4 @@
-"""An audit failure is loud, and loses no image."""
+"""When an audit row cannot be written, the log says so and no image is lost."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Builders of DICOM data sets that every test shares: `import builders`.
+"""Builders of DICOM data sets that every test shares.
 
 Everything is deterministic: UIDs derive from the content, so two images of one test that have equal
 pixels need a differing attribute (InstanceNumber, SOPInstanceUID, ...) to be two instances.

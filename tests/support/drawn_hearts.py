@@ -1,4 +1,4 @@
-"""Hearts drawn in flat grays, and two stand-ins for the networks that read them back: `import drawn_hearts`.
+"""Hearts drawn in flat grays, and two fakes of the networks that read them back.
 
 What a trained network makes of an impossible picture cannot be foretold; these readers see just what is
 drawn, so that a picture decides which rule of the node it meets.

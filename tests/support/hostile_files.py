@@ -1,4 +1,4 @@
-"""DICOM files that lie, as hypothesis strategies: `import hostile_files`.
+"""DICOM files that lie, as hypothesis strategies.
 
 Each begins as a valid ultrasound image in some transfer syntax; then attributes, regions, coded
 streams or any of its bytes are changed. All of that on bytes: a library would refuse to write it.

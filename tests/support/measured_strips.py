@@ -1,4 +1,4 @@
-"""Strip results as the measuring side would give them: `import measured_strips`."""
+"""Strip results as the measuring side would give them."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Rows in the middle of their lives, written as they are: past the triggers that demand a legal way there."""
+"""Rows in any state, written past the triggers that demand a legal transition to it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

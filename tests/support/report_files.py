@@ -1,4 +1,4 @@
-"""Objects of every kind as files, made from sources as they come: `import report_files`."""
+"""Objects of every kind as files, made from sources as they come."""
 
 from collections.abc import Sequence
 from dataclasses import replace

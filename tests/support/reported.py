@@ -1,4 +1,4 @@
-"""Reports as a PACS reads them, and what tests look for in them: `import reported`."""
+"""Reports as a PACS reads them, and what tests look for in them."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

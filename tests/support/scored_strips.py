@@ -1,4 +1,4 @@
-"""Scored strips as an evaluation would hold them: `import scored_strips`."""
+"""Scored strips as an evaluation would hold them."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The audit log: append-only, chained, and honest about who touched it."""
+"""The audit log: append-only and chained, so that every change is found."""
 
 import json
 import sqlite3

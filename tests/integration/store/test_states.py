@@ -1,4 +1,4 @@
-"""The tables of moves, written out once more by hand, and the database that enforces them."""
+"""The tables of transitions, written out once more by hand, and the database that enforces them."""
 
 import sqlite3
 from collections.abc import Iterator

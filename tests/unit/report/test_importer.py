@@ -1,4 +1,4 @@
-"""A stranger reads our echo reports."""
+"""An importer written from the standard alone reads our echo reports."""
 
 from io import BytesIO
 
