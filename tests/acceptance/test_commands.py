@@ -152,6 +152,7 @@ def test_a_missing_database_is_one_sentence_and_exit_one(tmp_path: Path, words: 
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.alone
 def test_measure_starts_quickly(study: Path) -> None:
     """One image is measured, from start to exit, in a few seconds."""
     started = time.monotonic()

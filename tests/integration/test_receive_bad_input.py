@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, UltrasoundImageStorage
 from pynetdicom.presentation import build_context
@@ -91,8 +93,7 @@ def test_hostile_uids_in_the_data_set(keyword: str, value: str | None, tmp_path:
     bad = Dataset(ds)
     delattr(bad, keyword)
     if value is not None:
-        bad.add_new(keyword, "LO", value)  # LO, so that pydicom writes it unasked
-        bad[keyword].VR = "UI"
+        bad[keyword] = DataElement(keyword, "UI", value, validation_mode=IGNORE)
     with receiver(tmp_path) as node:
         with association(node.port, build_context(US, ImplicitVRLittleEndian)) as opened:
             data = encoded(bad, ImplicitVRLittleEndian)

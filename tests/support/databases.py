@@ -8,8 +8,13 @@ from pathlib import Path
 from store.db.database import Database
 
 
+def template() -> Path:
+    """Return the file of an empty database of this version, to be copied."""
+    return _made()[1]
+
+
 @cache
-def _template() -> tuple[tempfile.TemporaryDirectory[str], Path]:
+def _made() -> tuple[tempfile.TemporaryDirectory[str], Path]:
     folder = tempfile.TemporaryDirectory(prefix="echonode-template-")
     path = Path(folder.name) / "echonode.db"
     database = Database(f"sqlite:///{path}")
@@ -23,5 +28,5 @@ def upgraded(url: str, **options: float) -> Database:
     database = Database(url, **options)
     if not database.path.exists():
         database.path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(_template()[1], database.path)
+        shutil.copy(template(), database.path)
     return database

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.databases import template
 
 from store.db.states import (
     FIRST_STATES,
@@ -34,16 +35,16 @@ LEGAL = {
     RequestState: "ASKED>ANSWERED",
     ReportState: "PENDING>REPORTED PENDING>DEAD REPORTED>PENDING DEAD>PENDING",
 }
-MOVES = [
+TRANSITIONS = [
     (old, new, f"{old}>{new}" in table.split())
     for states, table in LEGAL.items()
     for old, new in product(states, states)
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "legal"), MOVES)
-def test_moves(old: Any, new: Any, legal: bool) -> None:
-    """Every legal move is allowed and every other one refused."""
+@pytest.mark.parametrize(("old", "new", "legal"), TRANSITIONS)
+def test_transitions(old: Any, new: Any, legal: bool) -> None:
+    """Every legal transition is allowed and every other one refused."""
     if legal:
         check_transition(old, new)
     else:
@@ -51,7 +52,7 @@ def test_moves(old: Any, new: Any, legal: bool) -> None:
             check_transition(old, new)
 
 
-def test_every_state_has_its_moves() -> None:
+def test_every_state_has_its_transitions() -> None:
     """No state is missing from the table of its enum."""
     assert {states: set(states) for states in LEGAL} == {k: set(v) for k, v in LEGAL_TRANSITIONS.items()}
 
@@ -90,10 +91,10 @@ ROWS: dict[type[StrEnum], tuple[str, dict[str, object]]] = {
 
 
 @pytest.fixture
-def raw(template: Path, tmp_path: Path) -> Iterator[sqlite3.Connection]:
+def raw(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """Return a connection to an empty database of this version, past all code of the node."""
     path = tmp_path / "raw.db"
-    path.write_bytes(template.read_bytes())
+    path.write_bytes(template().read_bytes())
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         yield connection
 
@@ -123,9 +124,9 @@ def update(raw: sqlite3.Connection, table: str, column: str, value: object) -> N
     raw.execute(f"UPDATE {table} SET {column} = ?", (value,))  # noqa: S608 - names from above
 
 
-@pytest.mark.parametrize(("old", "new", "legal"), MOVES)
-def test_the_database_enforces_moves(raw: sqlite3.Connection, old: Any, new: Any, legal: bool) -> None:
-    """SQL from whatever program may move a row where the code may, and nowhere else."""
+@pytest.mark.parametrize(("old", "new", "legal"), TRANSITIONS)
+def test_the_database_enforces_transitions(raw: sqlite3.Connection, old: Any, new: Any, legal: bool) -> None:
+    """SQL from whatever program may change a state where the code may, and nowhere else."""
     table = insert_unchecked(raw, old)
 
     if legal:
@@ -150,7 +151,7 @@ def test_the_database_enforces_beginnings(raw: sqlite3.Connection, state: Any) -
 
 @pytest.mark.parametrize("state", [state for states in LEGAL for state in states])
 def test_other_columns_may_change_in_every_state(raw: sqlite3.Connection, state: Any) -> None:
-    """An update that does not name the state is no move."""
+    """An update that does not name the state is no transition."""
     table = insert_unchecked(raw, state)
     column, value = next(iter(ROWS[type(state)][1].items()))
 
