@@ -102,56 +102,6 @@ def test_an_unreadable_file_is_exit_one_and_the_next_is_measured(study: Path, tm
     assert [image["reason"] for image in json.loads(run.stdout)["images"]] == ["no_mmode_region"]
 
 
-@pytest.mark.parametrize("words", [["measure"], ["measure", "/no/such/file"], ["nonsense"], ["phantom"]])
-def test_wrong_usage_is_exit_two(words: list[str]) -> None:
-    """Missing or unknown words are exit 2."""
-    assert echonode(*words).returncode == 2
-
-
-def test_bad_settings_are_exit_two_with_one_line_per_mistake(tmp_path: Path) -> None:
-    """Each mistake in the settings file is one line: key, value, what is allowed."""
-    config = tmp_path / "bad.toml"
-    config.write_text('[node]\nae_title = "THIS TITLE IS TOO LONG"\nport = 99999\ncolour = "blue"\n')
-
-    run = echonode("serve", "--config", config)
-
-    assert run.returncode == 2
-    lines = run.stderr.strip().splitlines()
-    assert len(lines) == 3
-    assert any("node.ae_title" in line and "16" in line for line in lines)
-    assert any("node.port" in line and "99999" in line for line in lines)
-    assert any("node.colour" in line for line in lines)
-
-
-def test_check_says_what_is_missing(tmp_path: Path) -> None:
-    """`check` is exit 1 and names the destination that does not answer."""
-    config = tmp_path / "node.toml"
-    config.write_text(
-        f'[node]\ndata_dir = "{tmp_path / "data"}"\n'
-        '[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = 1\n'
-    )
-
-    run = echonode("check", "--config", config)
-
-    assert run.returncode == 1
-    assert "destination pacs" in run.stdout
-    assert "failed" in run.stdout
-    assert "database" in run.stdout
-
-
-@pytest.mark.parametrize("words", [["audit"], ["audit", "verify"], ["replay", "1.2.3"], ["resend", "--dead"]])
-def test_a_missing_database_is_one_sentence_and_exit_one(tmp_path: Path, words: list[str]) -> None:
-    """Asking a node that has never run is answered, without a traceback."""
-    config = tmp_path / "node.toml"
-    config.write_text(f'[node]\ndata_dir = "{tmp_path / "data"}"\n')
-
-    run = echonode(*words, "--config", config)
-
-    assert run.returncode == 1
-    assert len(run.stderr.strip().splitlines()) == 1
-    assert "Traceback" not in run.stderr
-
-
 @pytest.mark.alone
 def test_measure_starts_quickly(study: Path) -> None:
     """One image is measured, from start to exit, in a few seconds."""

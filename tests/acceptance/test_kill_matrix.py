@@ -5,7 +5,7 @@ from pathlib import Path
 from support import kill_matrix
 from support.peers import needs_dcmtk
 
-KILLS = 20
+KILLS = 16
 
 pytestmark = needs_dcmtk
 
