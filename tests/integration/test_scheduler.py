@@ -14,9 +14,8 @@ from typing import Any
 
 import apscheduler.schedulers.base
 import pytest
-from rig import wait_for
-from runtimes import runtime
 from structlog.testing import capture_logs
+from support.node import runtime, wait_for
 
 from dicom_node.errors import NodeError
 from dicom_node.roles import run_record, scheduler, timed_job

@@ -15,10 +15,10 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from certified import Authority
-from receivers import wait_for
-from rig import free_port
-from scale import SCALE
+from support.certificates import Authority
+from support.databases import upgraded
+from support.fork_server import SEARCH_PATH
+from support.node import free_port, wait_for
 
 from dicom_node.audit.dicom_message import KINDS
 from dicom_node.audit.sealing import seal_old
@@ -27,7 +27,6 @@ from dicom_node.settings import Settings
 from store.audit import audit_log
 from store.db.database import Database
 
-SERVER = Path(__file__).parents[1] / "syslog_server.py"
 NOW = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)
 
 
@@ -42,9 +41,19 @@ class Syslog:
 
     def start(self, **environment: str) -> None:
         """Start it and wait until it listens."""
-        command = [sys.executable, str(SERVER), str(self.port), str(self.certificate), str(self.file)]
+        command = [
+            sys.executable,
+            "-m",
+            "support.syslog_server",
+            str(self.port),
+            str(self.certificate),
+            str(self.file),
+        ]
         process = subprocess.Popen(
-            command, stderr=subprocess.DEVNULL, env={**os.environ, **environment}, text=True
+            command,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": SEARCH_PATH, **environment},
+            text=True,
         )
         self.processes.append(process)
         wait_for(lambda: listening(self.port), "the syslog server listens")
@@ -102,8 +111,7 @@ def settings(tmp_path: Path, syslog: Syslog, authority: Authority) -> Settings:
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
     """Return an empty database."""
-    with closing(Database(settings.store_url)) as made:
-        made.upgrade()
+    with closing(upgraded(settings.store_url)) as made:
         yield made
 
 
@@ -146,10 +154,10 @@ def test_killed_in_mid_stream(
     syslog: Syslog, settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that is killed while messages come in, again and again, misses none of them."""
-    monkeypatch.setattr(syslog, "BATCH", 50)
+    monkeypatch.setattr("dicom_node.audit.syslog.BATCH", 50)
     receive(database, *range(1000))
     export = exporting(settings, database)
-    for round_ in range(1, 5 * SCALE + 1):
+    for round_ in range(1, 6):
         syslog.start()
         killer = subprocess.Popen(
             [sys.executable, "-c", KILLER, str(syslog.file), str(150 * round_), str(syslog.processes[-1].pid)]

@@ -125,7 +125,7 @@ def test_limits_of_the_upper_layer() -> None:
     node = NodeSettings()
     for figure in (
         f"an A-ASSOCIATE-RQ up to {upper_layer.MAX_REQUEST_BYTES}",
-        f"or {upper_layer.MIN_PEER_MAXIMUM} and more",
+        f"or {association_request.MIN_PEER_MAXIMUM} and more",
         f"up to {upper_layer.MAX_REQUESTS_WAITING} are read ahead",
         f"more than {MAX_COMMAND_BYTES} bytes",
         f"`node.max_object_mb` ({node.max_object_mb})",
