@@ -1,6 +1,6 @@
 """Checkpoints: signed lines that say which row was the last one, for keeping on another machine.
 
-Who rewrites the trail as a whole, or cuts off its end, contradicts the lines written before.
+A log that was rewritten as a whole, or whose end was cut off, contradicts the lines written before.
 """
 
 import base64

@@ -29,7 +29,7 @@ def build_results(
     """Return the objects of one source image: reports, graphics, and a picture per frame.
 
     Equal arguments give equal bytes: nothing is random and no clock is read. Without a measured
-    strip there is nothing to report and the list is empty, unless refusals are wanted: then a strip
+    strip there is nothing to report and the list is empty, unless the plan asks for refusals: then a strip
     that was looked at in vain gets its picture, and its reason in TID 1500.
 
     Args:
@@ -60,7 +60,7 @@ def _reports(
     strips: Sequence[StripResult],
     context: ReportContext,
 ) -> Iterator[tuple[Kind, Dataset]]:
-    """Yield a report per wanted template; without a number only TID 1500 has something to say."""
+    """Yield a report per template of the plan; without a number only TID 1500 has something to say."""
     for template in get_args(SRTemplate):
         if template in context.plan.kinds and (template == "tid1500" or any(s.measured for s in strips)):
             yield (

@@ -1,4 +1,4 @@
-"""Under which circumstances the result objects of one image are made."""
+"""What the result objects of one image depend on, besides the image and its measurements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

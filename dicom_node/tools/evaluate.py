@@ -28,7 +28,7 @@ VERDICTS: Mapping[bool | None, str] = {True: "[green]met", False: "[red]not met"
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What shall be judged besides phantoms, and where the answer goes."""
+    """What is evaluated besides phantoms, and where the report goes."""
 
     data: Path | None
     """Data set to judge instead of phantoms."""
@@ -60,7 +60,7 @@ def run_evaluate(plan: Plan, runtime: EvalRuntime, wishes: Wishes) -> int:
 
 
 def scored(folder: Path | None, runtime: EvalRuntime) -> list[PictureScore]:
-    """Real pictures, when they are wanted and there; they may not be shipped, so often they are not."""
+    """Return the real pictures of a folder; none when no folder is given or it does not exist."""
     if folder is None:
         return []
     try:
