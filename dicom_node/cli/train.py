@@ -1,11 +1,18 @@
 """`echonode train …`: both networks and their calibration. Bodies live in `inference.training`."""
 
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from dicom_node.cli.dataset import invalid_is_exit_one
+
+if TYPE_CHECKING:
+    from inference.training.recipe import Recipe
 
 train_app = typer.Typer(help="Train one of the two networks, or calibrate both.", no_args_is_help=True)
 
@@ -29,14 +36,12 @@ HeldOut = Annotated[int, typer.Option(help="Phantoms to validate on.")]
 Version = Annotated[str, typer.Option(help="Version written into the record.")]
 
 
-@train_app.command("cycles")
-def train_cycles(
-    out: Out,
+def recipe_of(
     *,
-    steps: Steps = 3600,
-    batch: Batch = 8,
+    steps: Steps,
+    batch: Batch,
     seed: int = 1,
-    held_out: HeldOut = 400,
+    held_out: HeldOut,
     version: Version = VERSION,
     data: Data = None,
     data_weight: DataWeight = 0.5,
@@ -47,12 +52,11 @@ def train_cycles(
     workers: Workers = 1,
     device: Device = "auto",
     resume: Resume = False,
-) -> None:
-    """Train the cycle detector; the defaults are how the shipped weights were made."""
-    from inference.training.fit_cycles import train_cycles as train
+) -> "Recipe":
+    """Return the recipe that the options common to both networks describe."""
     from inference.training.recipe import Recipe
 
-    recipe = Recipe(
+    return Recipe(
         steps=steps,
         batch=batch,
         seed=seed,
@@ -68,11 +72,43 @@ def train_cycles(
         device=device,
         resume=resume,
     )
+
+
+def with_recipe(**defaults: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Replace a command's parameter `recipe` by the options that make one; `defaults` are its own."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        shared = inspect.signature(recipe_of).parameters
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            recipe = recipe_of(**{name: values.pop(name) for name in shared})
+            command(**values, recipe=recipe)
+
+        own = inspect.signature(command).parameters
+        parameters = [own[name] for name in own if name != "recipe"]
+        parameters += [
+            each.replace(default=defaults.get(name, each.default)) for name, each in shared.items()
+        ]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return decorate
+
+
+@train_app.command("cycles")
+@with_recipe(steps=3600, batch=8, held_out=400)
+def train_cycles(out: Out, *, recipe: "Recipe") -> None:
+    """Train the cycle detector; the defaults are how the shipped weights were made."""
+    from inference.training.fit_cycles import train_cycles as train
+
     with invalid_is_exit_one():
         typer.echo(train(out, recipe).model_dump_json())
 
 
 @train_app.command("landmarks")
+@with_recipe(steps=3800, batch=32, held_out=300)
 def train_landmarks(
     out: Out,
     *,
@@ -83,44 +119,13 @@ def train_landmarks(
     head: Annotated[
         Literal["tracing", "regression"], typer.Option(help="How landmarks are found.")
     ] = "tracing",
-    steps: Steps = 3800,
-    batch: Batch = 32,
-    seed: int = 1,
-    held_out: HeldOut = 300,
-    version: Version = VERSION,
-    data: Data = None,
-    data_weight: DataWeight = 0.5,
-    phantoms: Phantoms = 0,
-    first_phantom: FirstPhantom = 0,
-    update: Update = None,
-    learning_rate: LearningRate = None,
-    workers: Workers = 1,
-    device: Device = "auto",
-    resume: Resume = False,
+    recipe: "Recipe",
 ) -> None:
     """Train the landmark network; the defaults are how the shipped weights were made."""
     from inference.training.fit_landmarks import train_landmarks as train
-    from inference.training.recipe import Recipe
 
-    recipe = Recipe(
-        steps=steps,
-        batch=batch,
-        seed=seed,
-        held_out=held_out,
-        version=version,
-        data=tuple(data or ()),
-        data_weight=data_weight,
-        phantoms=phantoms,
-        first_phantom=first_phantom,
-        update=update,
-        detector=detector,
-        learning_rate=learning_rate,
-        workers=workers,
-        device=device,
-        resume=resume,
-    )
     with invalid_is_exit_one():
-        typer.echo(train(out, recipe, head).model_dump_json())
+        typer.echo(train(out, replace(recipe, detector=detector), head).model_dump_json())
 
 
 @train_app.command("calibrate")

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import alembic.command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DatabaseError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -61,6 +58,11 @@ class Database:
             StoreUnavailable: the folder cannot be written, or the database is locked or damaged.
             StoreError: the tables are of a newer version, or the file is on a network file system.
         """
+        # Imported here: a process needs it for a moment, and its memory for ever.
+        import alembic.command  # noqa: PLC0415 - as above
+        from alembic.config import Config  # noqa: PLC0415 - as above
+        from alembic.util import CommandError  # noqa: PLC0415 - as above
+
         self._require_local_disk()
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
