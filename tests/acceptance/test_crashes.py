@@ -3,6 +3,7 @@
 import random
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -92,18 +93,17 @@ def test_receiver_killed_at_named_moments(node: NodeHarness) -> None:
 
 def test_three_crashes_fail_the_job(tmp_path: Path) -> None:
     """An image that kills the worker each time is given up after three, and the worker lives on."""
-    node = process_node(tmp_path, job_attempts=3)
-    node.receive(image(1))
-    for number in range(3):
-        marker = str(node.folder / f"died {number}")
-        victim = node.start_role("work", DIE_AT="dicom_node.roles.worker:run_job", DIED_ONCE=marker)
-        assert victim.wait(timeout=PATIENCE_S) == -signal.SIGKILL
+    with closing(process_node(tmp_path, job_attempts=3)) as node:
+        node.receive(image(1))
+        for number in range(3):
+            marker = str(node.folder / f"died {number}")
+            victim = node.start_role("work", DIE_AT="dicom_node.roles.worker:run_job", DIED_ONCE=marker)
+            assert victim.wait(timeout=PATIENCE_S) == -signal.SIGKILL
 
-    node.start_role("work")
+        node.start_role("work")
 
-    wait_for(lambda: node.events("study.failed"), "the study is given up")
-    assert len(node.events("job.requeued")) == 2
-    node.close()
+        wait_for(lambda: node.events("study.failed"), "the study is given up")
+        assert len(node.events("job.requeued")) == 2
 
 
 def test_killed_at_random(node: NodeHarness, pacs: Pacs) -> None:

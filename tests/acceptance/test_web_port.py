@@ -4,6 +4,7 @@ import json
 import socket
 import urllib.error
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 from support.node import PATIENCE_S, free_port, process_node, wait_for
@@ -23,16 +24,14 @@ def healthz(port: int) -> dict[str, str]:
 
 def test_a_busy_web_port_does_not_keep_the_node_from_receiving(tmp_path: Path) -> None:
     """It receives and audits the trouble; once the port is free it tells its health, worker included."""
-    node, port = process_node(tmp_path), free_port()
-    with node.config.open("a") as config:
-        config.write(f"\n[web]\nport = {port}\n")
-    with socket.create_server(("127.0.0.1", port)):
-        supervisor = node.start_command("serve")
-        node.wait_until_listening()
-        (event,) = wait_for(lambda: node.events("web.cannot_listen"), "the trouble is audited")
-        assert event.outcome == "failure"
+    port = free_port()
+    with closing(process_node(tmp_path, sections={"web": {"port": port}})) as node:
+        with socket.create_server(("127.0.0.1", port)):
+            supervisor = node.start_command("serve")
+            node.wait_until_listening()
+            (event,) = wait_for(lambda: node.events("web.cannot_listen"), "the trouble is audited")
+            assert event.outcome == "failure"
 
-    wait_for(lambda: set(healthz(port).values()) == {"ok"}, "all is well", limit_s=2 * PATIENCE_S)
-    supervisor.terminate()
-    assert supervisor.wait(timeout=PATIENCE_S) == 0
-    node.close()
+        wait_for(lambda: set(healthz(port).values()) == {"ok"}, "all is well", limit_s=2 * PATIENCE_S)
+        supervisor.terminate()
+        assert supervisor.wait(timeout=PATIENCE_S) == 0
