@@ -1,11 +1,17 @@
-"""`echonode train …`: both networks and their calibration. Bodies live in `inference.training`."""
+"""The commands `echonode train …`: training of both networks, and their calibration."""
 
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from dicom_node.cli.dataset import invalid_is_exit_one
+
+if TYPE_CHECKING:
+    from inference.training.recipe import Recipe
 
 train_app = typer.Typer(help="Train one of the two networks, or calibrate both.", no_args_is_help=True)
 
@@ -29,14 +35,12 @@ HeldOut = Annotated[int, typer.Option(help="Phantoms to validate on.")]
 Version = Annotated[str, typer.Option(help="Version written into the record.")]
 
 
-@train_app.command("cycles")
-def train_cycles(
-    out: Out,
+def _recipe(
     *,
-    steps: Steps = 3600,
-    batch: Batch = 8,
+    steps: Steps,
+    batch: Batch,
     seed: int = 1,
-    held_out: HeldOut = 400,
+    held_out: HeldOut,
     version: Version = VERSION,
     data: Data = None,
     data_weight: DataWeight = 0.5,
@@ -47,12 +51,11 @@ def train_cycles(
     workers: Workers = 1,
     device: Device = "auto",
     resume: Resume = False,
-) -> None:
-    """Train the cycle detector; the defaults are how the shipped weights were made."""
-    from inference.training.fit_cycles import train_cycles as train
+) -> "Recipe":
+    """Return the recipe that the options shared by both trainings describe."""
     from inference.training.recipe import Recipe
 
-    recipe = Recipe(
+    return Recipe(
         steps=steps,
         batch=batch,
         seed=seed,
@@ -68,11 +71,44 @@ def train_cycles(
         device=device,
         resume=resume,
     )
+
+
+def _with_recipe_options(**defaults: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `_recipe`, with these defaults, in place of its parameter `recipe`.
+
+    Typer reads the options of a command from the signature of its function.
+    """
+    shared = [
+        each.replace(default=defaults.get(each.name, each.default))
+        for each in inspect.signature(_recipe).parameters.values()
+    ]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def run(**options: Any) -> None:
+            recipe = _recipe(**{each.name: options.pop(each.name) for each in shared})
+            command(**options, recipe=recipe)
+
+        own = [each for each in inspect.signature(command).parameters.values() if each.name != "recipe"]
+        run.__doc__ = command.__doc__
+        run.__annotations__ = {each.name: each.annotation for each in (*own, *shared)}
+        vars(run)["__signature__"] = inspect.Signature([*own, *shared])
+        return run
+
+    return decorate
+
+
+@train_app.command("cycles")
+@_with_recipe_options(steps=3600, batch=8, held_out=400)
+def train_cycles(out: Out, *, recipe: "Recipe") -> None:
+    """Train the cycle detector; the defaults are how the shipped weights were made."""
+    from inference.training.fit_cycles import train_cycles as train
+
     with invalid_is_exit_one():
         typer.echo(train(out, recipe).model_dump_json())
 
 
 @train_app.command("landmarks")
+@_with_recipe_options(steps=3800, batch=32, held_out=300)
 def train_landmarks(
     out: Out,
     *,
@@ -80,47 +116,14 @@ def train_landmarks(
         Path | None,
         typer.Option(help="Weights folder of the detector whose mistakes are shown; none: boxes anywhere."),
     ] = None,
-    head: Annotated[
-        Literal["tracing", "regression"], typer.Option(help="How landmarks are found.")
-    ] = "tracing",
-    steps: Steps = 3800,
-    batch: Batch = 32,
-    seed: int = 1,
-    held_out: HeldOut = 300,
-    version: Version = VERSION,
-    data: Data = None,
-    data_weight: DataWeight = 0.5,
-    phantoms: Phantoms = 0,
-    first_phantom: FirstPhantom = 0,
-    update: Update = None,
-    learning_rate: LearningRate = None,
-    workers: Workers = 1,
-    device: Device = "auto",
-    resume: Resume = False,
+    head: Head = "tracing",
+    recipe: "Recipe",
 ) -> None:
     """Train the landmark network; the defaults are how the shipped weights were made."""
     from inference.training.fit_landmarks import train_landmarks as train
-    from inference.training.recipe import Recipe
 
-    recipe = Recipe(
-        steps=steps,
-        batch=batch,
-        seed=seed,
-        held_out=held_out,
-        version=version,
-        data=tuple(data or ()),
-        data_weight=data_weight,
-        phantoms=phantoms,
-        first_phantom=first_phantom,
-        update=update,
-        detector=detector,
-        learning_rate=learning_rate,
-        workers=workers,
-        device=device,
-        resume=resume,
-    )
     with invalid_is_exit_one():
-        typer.echo(train(out, recipe, head).model_dump_json())
+        typer.echo(train(out, replace(recipe, detector=detector), head).model_dump_json())
 
 
 @train_app.command("calibrate")

@@ -1,1 +1,1 @@
-"""Bodies of the offline commands."""
+"""The commands that work without a running node: measure, evaluate, datasets, phantoms, replay, demo."""
