@@ -36,8 +36,8 @@ def refusal_panels(result: StripResult, why: Refusal, model: ModelIdentity, text
     """Return the panel with the reason why a strip was not measured."""
     reasons = [line for text in (why.sentence, result.detail) for line in wrap(text, REFUSAL_COLUMNS)]
     head = Block(rows=[(("Not measured", WHITE),)], align="l", text_px=text_px)
-    said = _notes([*reasons, _made_by(model), " ".join(DISCLAIMER)], _small(text_px))
-    return [Panel(lines=[[head], [said]], gap=text_px // 2)]
+    notes = _notes([*reasons, _made_by(model), " ".join(DISCLAIMER)], _small(text_px))
+    return [Panel(lines=[[head], [notes]], gap=text_px // 2)]
 
 
 def summary(result: StripResult, model: ModelIdentity) -> list[str]:
