@@ -1,16 +1,26 @@
 # Two commands do everything on a fresh machine with Python >= 3.11: make demo, make test.
 PYTHON ?= python3
 BIN := .venv/bin
+SIDE_BY_SIDE := OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: demo test lint map advisories install clean
+.PHONY: demo test soak soak-kills lint map advisories install clean
 
 demo: .venv/installed
 	@$(BIN)/echonode demo
 
 # Two at a time: most tests wait for processes. Passive: idle threads of torch would occupy the other core.
 test: lint
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist worksteal -m "not alone"
-	$(BIN)/pytest -m alone tests/acceptance
+	$(SIDE_BY_SIDE) tests/unit tests/integration tests/acceptance -m "not alone"
+	$(BIN)/pytest tests/acceptance -m alone
+
+# What takes minutes: the kill matrix, thousands of hostile files and PDUs, the weights against their thresholds.
+soak: .venv/installed-dev
+	$(SIDE_BY_SIDE) tests/soak -m "not alone"
+	$(BIN)/pytest tests/soak -m alone
+
+# KILLS=2000 make soak-kills
+soak-kills: .venv/installed-dev
+	$(BIN)/pytest tests/soak/test_kill_matrix.py -s
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

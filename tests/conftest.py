@@ -2,13 +2,29 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pacs import Pacs
+from support.pacs import Pacs
+from support.peers import require
 
 SmallDisk = Callable[[int], Path]
+
+
+def pytest_configure() -> None:
+    """Let `storescu` be DCMTK's: the scripts of pynetdicom in a virtual environment have the same names."""
+    ours = str(Path(sys.prefix) / "bin")
+    os.environ["PATH"] = os.pathsep.join(
+        folder for folder in os.environ["PATH"].split(os.pathsep) if folder != ours
+    )
+
+
+@pytest.fixture
+def dcmtk() -> None:
+    """Skip where DCMTK is missing."""
+    require("echoscu", "storescu")
 
 
 @pytest.fixture

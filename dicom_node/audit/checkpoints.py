@@ -8,9 +8,9 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -30,7 +30,6 @@ from store.db.schema import utc_text
 from store.errors import StoreError
 
 FILE_NAME = "checkpoints.jsonl"
-RETRY = timedelta(minutes=1)
 WRITE_LIMIT_S = 10.0
 """How long the file may take: it may be on another machine that is gone."""
 
@@ -104,22 +103,19 @@ def _append(path: Path, line: str) -> None:
 
 @dataclass(kw_only=True)
 class Checkpointer:
-    """Writes checkpoints every few hours; a file that is away is tried again each minute."""
+    """Writes checkpoints; when it must is the business of who calls it."""
 
     settings: Settings
     database: Database
-    _due: datetime | None = None
     _failing: bool = False
 
-    def sweep(self, now: datetime) -> int:
-        """Write one if it is time; return how many were written."""
-        interval = timedelta(hours=self.settings.audit.checkpoint_hours)
-        # A clock that was set back must not prolong the wait.
-        waits = self._due is not None and timedelta(0) < self._due - now <= max(interval, RETRY)
-        return 0 if waits else int(self.write(now))
-
     def write(self, now: datetime) -> bool:
-        """Write one now; trouble is logged loudly and recorded once, and stops nothing."""
+        """Write one now, if there is a row; trouble is logged loudly and recorded once.
+
+        Raises:
+            NodeError: the file cannot be written, or the key cannot be used.
+            StoreError: the database cannot be read.
+        """
         path = checkpoint_file(self.settings)
         try:
             line = take(self.database, self.settings.node.data_dir, now=now)
@@ -127,11 +123,10 @@ class Checkpointer:
                 append(path, line)
                 self._record(now, "success", {"row": json.loads(line)["id"], "file": str(path)})
         except (NodeError, StoreError) as error:
-            self._due = now + RETRY
             log.error("audit.checkpoint_failed", error=str(error))  # noqa: TRY400 - expected, and said in one line
             self._record_failure(now, str(error))
-            return False
-        self._due, self._failing = now + timedelta(hours=self.settings.audit.checkpoint_hours), False
+            raise
+        self._failing = False
         return line is not None
 
     def _record_failure(self, now: datetime, why: str) -> None:
@@ -152,7 +147,8 @@ class Checkpointer:
 def last_checkpoint(checkpointer: Checkpointer, clock: Callable[[], datetime]) -> Iterator[None]:
     """Write a checkpoint at a clean stop, after everything that the block records."""
     yield
-    checkpointer.write(clock())
+    with suppress(NodeError, StoreError):  # logged and on record
+        checkpointer.write(clock())
 
 
 @dataclass(frozen=True, kw_only=True)

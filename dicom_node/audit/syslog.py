@@ -9,11 +9,12 @@ import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
 from dicom_node.audit.dicom_message import frame
+from dicom_node.process.clock import SteadyClock, steady_s
 from dicom_node.settings import Settings
 from store.audit import export_cursor
 from store.audit.audit_log import AuditEvent
@@ -21,9 +22,9 @@ from store.db.database import Database
 
 NAME = "syslog"
 BATCH = 500
-BATCHES_PER_SWEEP = 20
+BATCHES_PER_RUN = 20
 TIMEOUT_S = 10.0
-FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=5)
+FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 300.0
 
 log = structlog.get_logger(__name__)
 
@@ -34,30 +35,29 @@ class SyslogExporter:
 
     settings: Settings
     database: Database
-    _wait: timedelta = timedelta(0)
-    _due: datetime | None = None
+    steady_s: SteadyClock = steady_s
+    _wait_s: float = 0.0
+    _again_at_s: float = 0.0
 
-    def sweep(self, now: datetime) -> int:
-        """Send the rows that wait; return how many. A dead server costs one timeout, nothing else."""
-        if not self.settings.audit.syslog_host or self._must_wait(now):
+    def send_waiting(self) -> int:
+        """Send the rows that wait; return how many. A dead server costs one timeout, nothing else.
+
+        Called before it may try a dead server again, it does nothing.
+        """
+        if not self.settings.audit.syslog_host or (self._wait_s and self.steady_s() < self._again_at_s):
             return 0
         sent = 0
         try:
-            while sent < BATCH * BATCHES_PER_SWEEP and (batch := self._waiting()):
+            while sent < BATCH * BATCHES_PER_RUN and (batch := self._waiting()):
                 self._send(batch)
                 sent += len(batch)
         except OSError as error:
-            self._wait = min(max(2 * self._wait, FIRST_WAIT), LONGEST_WAIT)
-            self._due = now + self._wait
-            again_s = self._wait.total_seconds()
-            log.error("syslog.unreachable", error=str(error), again_in_s=again_s)  # noqa: TRY400 - one line
+            self._wait_s = min(max(2 * self._wait_s, FIRST_WAIT_S), LONGEST_WAIT_S)
+            self._again_at_s = self.steady_s() + self._wait_s
+            log.error("syslog.unreachable", error=str(error), again_in_s=self._wait_s)  # noqa: TRY400 - one line
         else:
-            self._wait, self._due = timedelta(0), None
+            self._wait_s = 0.0
         return sent
-
-    def _must_wait(self, now: datetime) -> bool:
-        # A clock that was set back must not prolong the wait.
-        return self._due is not None and timedelta(0) < self._due - now <= LONGEST_WAIT
 
     def _waiting(self) -> list[AuditEvent]:
         with self.database.read() as session:

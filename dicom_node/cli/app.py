@@ -86,6 +86,18 @@ def check(config: Config = None) -> None:
 
 
 @app.command()
+def schedule(
+    config: Config = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """List what the node does by the clock: how often, how it went last, when next."""
+    from dicom_node.monitoring.schedule import run_schedule
+
+    raise typer.Exit(run_schedule(Settings.load(config), as_json=as_json))
+
+
+@app.command()
 def demo() -> None:
     """Push a phantom study through a node of its own to a PACS of its own, and show what comes out."""
     from dicom_node.tools.demo.run import run_demo

@@ -5,11 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import structlog
 from cryptography import x509
 
 from dicom_node.errors import SettingsError
 from dicom_node.network.tls import check_private_key
+from dicom_node.runtime import Runtime
 from dicom_node.settings.sections import TLSSettings
+from store.audit import audit_log
+from store.db.schema import utc_text
+
+log = structlog.get_logger()
 
 WARN_BEFORE = timedelta(days=30)
 
@@ -51,6 +57,24 @@ def verdict(tls: TLSSettings, *, now: datetime) -> tuple[str, str]:
     if first <= now:
         return "failed", f"expired: {detail}"
     return ("warning" if first <= now + WARN_BEFORE else "ok"), detail
+
+
+def warn_of_expiry(runtime: Runtime) -> int:
+    """Record each certificate that expires within 30 days, or has; return how many.
+
+    Raises:
+        SettingsError: a file is missing or holds no certificate.
+        StoreUnavailable: the database cannot be written.
+    """
+    now, soon = runtime.clock(), 0
+    for each in expiries(runtime.settings.tls):
+        if each.at <= now + WARN_BEFORE:
+            detail = {"key": f"tls.{each.key}", "until": utc_text(each.at)}
+            log.warning("certificate.expires", **detail)
+            with runtime.database.transaction() as session:
+                audit_log.record(session, "certificate.expires", "failure", at=now, detail=detail)
+            soon += 1
+    return soon
 
 
 def _read(key: str, path: str) -> list[x509.Certificate]:

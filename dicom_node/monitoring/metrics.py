@@ -17,7 +17,7 @@ from dicom_node.storage.disk import MEGABYTE
 from store.db.database import Database
 from store.errors import StoreUnavailable
 from store.files.file_store import FileStore
-from store.rows import backlog
+from store.rows import backlog, scheduled_jobs
 
 log = structlog.get_logger()
 
@@ -47,6 +47,7 @@ def registry(runtime: Runtime) -> CollectorRegistry:
         lambda: about_the_rows(database, now=clock()),
         lambda: about_the_disk(settings, runtime.files),
         lambda: about_certificates(settings, now=clock()),
+        lambda: about_timed_jobs(database),
     ]
     if settings.audit.syslog_host:
         sources.append(lambda: about_syslog(database, now=clock()))
@@ -114,6 +115,29 @@ def about_certificates(settings: Settings, *, now: datetime) -> Iterator[Metric]
     for each in expiries(settings.tls):
         left.add_metric([each.key], (each.at - now).total_seconds())
     yield left
+
+
+def about_timed_jobs(database: Database) -> Iterator[Metric]:
+    """Return how often timed jobs failed, and when they last did not.
+
+    Raises:
+        StoreUnavailable: the database cannot be read.
+    """
+    with database.read() as session:
+        jobs = scheduled_jobs.all_jobs(session)
+    labels = ["role", "name"]  # not "job": Prometheus has one of its own
+    failures = CounterMetricFamily(
+        "echonode_scheduled_job_failures", "Runs of a timed job that failed.", labels=labels
+    )
+    success = GaugeMetricFamily(
+        "echonode_scheduled_job_last_success_timestamp_seconds", "When a run last succeeded.", labels=labels
+    )
+    for job in jobs:
+        failures.add_metric([job.role, job.name], job.failures)
+        if job.last_success_at is not None:
+            success.add_metric([job.role, job.name], job.last_success_at.timestamp())
+    yield failures
+    yield success
 
 
 def about_syslog(database: Database, *, now: datetime) -> Iterator[Metric]:

@@ -77,6 +77,8 @@ def quiet_libraries() -> None:
     pynetdicom._config.LOG_RESPONSE_IDENTIFIERS = False  # noqa: SLF001 - as above
     for name in ("pynetdicom", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # A run that is skipped because the last one goes on is no news; failures are logged by `roles.timed_job`.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     # These log tracebacks that quote what a peer sent; receive.upper_layer and network.scu log one line.
     for name in (
         "dimse_messages",

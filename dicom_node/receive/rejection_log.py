@@ -9,7 +9,6 @@ from dicom_node.network.peer import Peer
 from dicom_node.process.clock import SteadyClock
 
 INTERVAL_S = 60.0
-TICK_S = 1.0
 MAX_KINDS = 1000
 """More than these at once, from as many addresses, are counted together under no address."""
 
@@ -34,18 +33,6 @@ class RejectionLog:
         self._steady_s = steady_s
         self._kinds: dict[tuple[str | None, str], _Kind] = {}
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tally", daemon=True)
-
-    def start(self) -> None:
-        """Write in the background what is due."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Write what was counted, due or not, and end."""
-        self._stop.set()
-        self._thread.join()
-        self.flush_due(everything=True)
 
     def note(self, reason: str, peer: Peer, **detail: str) -> None:
         """Count a rejection; its row follows with `flush_due`, and holds the latest AE title and `detail`."""
@@ -57,7 +44,7 @@ class RejectionLog:
             kind.latest = {"peer_ae": peer.ae_title or None, "detail": detail}
 
     def flush_due(self, *, everything: bool = False) -> None:
-        """Write the rows that are due; forget who has been quiet for an interval."""
+        """Write the rows that are due, or all of them; forget who has been quiet for an interval."""
         now_s = self._steady_s()
         rows = []
         with self._lock:
@@ -72,7 +59,3 @@ class RejectionLog:
                     del self._kinds[peer_ip, reason]
         for row in rows:
             self._recorder.record("association.rejected", "refused", **row)
-
-    def _run(self) -> None:
-        while not self._stop.wait(TICK_S):
-            self.flush_due()

@@ -6,6 +6,7 @@ from typing import Final
 
 from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword
 from pydicom.multival import MultiValue
+from pydicom.valuerep import PersonName
 
 _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d(([0-5]\d|60)(\.\d{1,6})?)?)?")
 _INTEGER = re.compile(r"[+-]?\d{1,9}")
@@ -28,6 +29,9 @@ _FIRST_YEAR: Final = 1582
 _CHARACTERS: Final = {"SH": 16, "CS": 16, "LO": 64, "PN": 64, "ST": 1024, "LT": 10240}
 """Maximum number of characters of a value; of PN, of each of its three component groups."""
 _NAME_GROUPS, _NAME_COMPONENTS = 3, 5
+_TEXT: Final = frozenset({*_CHARACTERS, "AS", "DA", "TM", "UI"})
+"""VRs whose values are text; a source may write a number there, under another VR."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -43,6 +47,8 @@ def is_legal(keyword: str, value: object) -> bool:
 
 def _is_legal_single(keyword: str, value: object) -> bool:
     """Tell whether an attribute may have a single value."""
+    if _vr(keyword) in _TEXT and not isinstance(value, str | PersonName):
+        return False
     text = str(value).strip()
     if keyword in _DATES:
         return len(text) == len("YYYYMMDD") and datetime.strptime(text, "%Y%m%d").year >= _FIRST_YEAR  # noqa: DTZ007 (a day has no zone)

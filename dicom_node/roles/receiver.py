@@ -26,6 +26,7 @@ from dicom_node.receive.rejection_log import RejectionLog
 from dicom_node.receive.server import AssociationServer
 from dicom_node.receive.storage_scp import StorageSCP
 from dicom_node.receive.upper_layer import UpperLayerLimits
+from dicom_node.roles.schedule import receiver_scheduler
 from dicom_node.roles.start import open_runtime
 from dicom_node.runtime import Runtime
 from dicom_node.settings import Settings
@@ -61,6 +62,7 @@ class Receiver:
             recorder=runtime.recorder,
             more_handlers=CommitmentSCP(runtime).handlers,
         )
+        self._scheduler = receiver_scheduler(runtime, self._rejection_log, disk)
         self._servers: list[AssociationServer] = []
 
     def start(self, *, check_database: bool = True) -> int:
@@ -80,7 +82,7 @@ class Receiver:
             self._database.check(limit_s=START_CHECK_S)
         self._recover()
         self._listen()
-        self._rejection_log.start()
+        self._scheduler.start()
         for server in self._servers:
             threading.Thread(
                 target=server.serve_forever, args=(ACCEPT_POLL_S,), name="accept", daemon=True
@@ -100,7 +102,8 @@ class Receiver:
             self._drain()
             for server in self._servers:
                 server.close_connections()
-            self._rejection_log.stop()
+            self._scheduler.shutdown()
+            self._rejection_log.flush_due(everything=True)
             self._recorder.record("node.stopped", detail={"role": "receiver"})
             self._recorder.close()
         self._database.close()

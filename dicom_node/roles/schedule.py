@@ -1,105 +1,88 @@
-"""What happens by the clock: studies become complete, deliveries become due.
+"""The table of timed jobs: everything that the node does by the clock.
 
-Each sweep looks at rows, acts and returns; nothing is remembered between two sweeps, so a missed
-one costs a second and a crashed one nothing.
+A job looks at rows or at the disk, acts and returns. What must outlast a run is a row, so a missed run
+costs one interval and a crashed one nothing. An exception is a failed run: it is logged, counted, shown
+by `/healthz` when no run succeeds for three intervals, and the job runs again.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterator
 from functools import partial
-from threading import Event, Thread
-from types import MappingProxyType
-from typing import NamedTuple
 
-import structlog
-
-from dicom_node.commitment.scu import ask_due, report_due
-from dicom_node.delivery.outbox import deliver_due, park_homeless
-from dicom_node.roles.clock_watch import ClockWatch
+from dicom_node.receive.rejection_log import RejectionLog
+from dicom_node.roles.run_record import RunRecord
+from dicom_node.roles.scheduler import Scheduler
+from dicom_node.roles.timed_job import Role, TimedJob
 from dicom_node.runtime import Runtime
-from dicom_node.settings.sections import StudySettings
-from dicom_node.storage.retention import INTERVAL_S as RETENTION_INTERVAL_S
-from dicom_node.storage.retention import apply_retention
-from dicom_node.study.completion import is_complete
-from store.db.database import Database
-from store.errors import StoreUnavailable
-from store.rows import studies
+from dicom_node.settings.sections import Destination
+from dicom_node.storage.disk import DiskWatch
 
-log = structlog.get_logger()
-
-INTERVAL_S = 1.0
+HOUR_S, DAY_S = 3600.0, 86_400.0
 
 
-class Sweep(NamedTuple):
-    """What is done again and again, and the pause in between."""
-
-    run: Callable[[], int]
-    pause_s: float
-
-
-def complete_studies(database: Database, policy: StudySettings, *, now: datetime) -> int:
-    """Queue a job for every study that is complete at `now`; return how many."""
-    with database.read() as session:
-        if not any(is_complete(study, now=now, policy=policy) for study in studies.receiving(session)):
-            return 0
-    with database.transaction() as session:
-        # Asked again: an image may have come since, and inside a write transaction none can.
-        complete = [
-            study for study in studies.receiving(session) if is_complete(study, now=now, policy=policy)
-        ]
-        for study in complete:
-            studies.mark_ready(session, study.study_uid, now=now)
-    return len(complete)
+def worker_scheduler(runtime: Runtime, write_checkpoint: Callable[[], object]) -> Scheduler:
+    """Return the jobs of the worker, not started."""
+    record = RunRecord(runtime, Role.WORKER)
+    jobs = [*_of_worker(runtime, write_checkpoint, record)]
+    for destination in runtime.settings.destinations:
+        jobs += _of_destination(runtime, destination)
+    return Scheduler(runtime, jobs, record)
 
 
-class Sweeper:
-    """Runs each sweep in a thread of its own, so that one that hangs delays only itself.
-
-    Pauses are counted by a clock that nobody can set: a scheduler by the time of day would stand
-    still for an hour when the clock goes back by one.
-    """
-
-    def __init__(self, sweeps: Mapping[str, Sweep]) -> None:
-        self._stop = Event()
-        self._threads = [
-            Thread(target=self._repeat, args=(name, *sweep), name=name, daemon=True)
-            for name, sweep in sweeps.items()
-        ]
-
-    def start(self) -> None:
-        """Begin."""
-        for thread in self._threads:
-            thread.start()
-
-    def shutdown(self) -> None:
-        """Let every sweep that runs come to its end."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _repeat(self, name: str, sweep: Callable[[], int], pause_s: float) -> None:
-        while not self._stop.wait(pause_s):
-            try:
-                sweep()
-            except StoreUnavailable as error:
-                log.warning("sweep.failed", sweep=name, error=str(error))
-            except Exception:
-                log.exception("sweep.broken", sweep=name)
+def receiver_scheduler(runtime: Runtime, rejection_log: RejectionLog, disk: DiskWatch) -> Scheduler:
+    """Return the jobs of a receiver, not started."""
+    record = RunRecord(runtime, Role.RECEIVER)
+    return Scheduler(runtime, list(_of_receiver(rejection_log, disk, record)), record)
 
 
-def scheduler(runtime: Runtime, more: Mapping[str, Callable[[], int]] = MappingProxyType({})) -> Sweeper:
-    """Return all sweeps, not started; `more` are sweeps that are made elsewhere, by name."""
-    settings, database = runtime.settings, runtime.database
-    watch = ClockWatch(runtime)
-    sweeps: dict[str, Callable[[], int]] = {
-        "complete studies": lambda: complete_studies(database, settings.study, now=runtime.clock()),
-        "park homeless deliveries": partial(park_homeless, runtime),
-        "report storage commitment": partial(report_due, runtime),
-        "watch the clock": watch.look,
-        **more,
-    }
-    for destination in settings.destinations:
-        sweeps[f"deliver to {destination.name}"] = partial(deliver_due, runtime, destination)
-        sweeps[f"ask {destination.name} for storage commitment"] = partial(ask_due, runtime, destination)
-    timed = {name: Sweep(sweep, INTERVAL_S) for name, sweep in sweeps.items()}
-    return Sweeper({**timed, "retention": Sweep(partial(apply_retention, runtime), RETENTION_INTERVAL_S)})
+# The table: name, role, interval in seconds, jitter in seconds, what is done. A function imports what
+# its rows need: a receiver does without cryptography, which takes it 10 MB.
+
+
+def _of_receiver(rejection_log: RejectionLog, disk: DiskWatch, record: RunRecord) -> Iterator[TimedJob]:
+    role = Role.RECEIVER
+    yield TimedJob("write rejections", role, 1, 0, rejection_log.flush_due)
+    yield TimedJob("look at the disk", role, 10, 0, disk.look)
+    yield TimedJob(RunRecord.NAME, role, RunRecord.INTERVAL_S, 0, record.write)
+
+
+def _of_worker(
+    runtime: Runtime, write_checkpoint: Callable[[], object], record: RunRecord
+) -> Iterator[TimedJob]:
+    from dicom_node.audit.sealing import seal_old
+    from dicom_node.audit.syslog import SyslogExporter
+    from dicom_node.commitment.scu import report_due
+    from dicom_node.delivery.outbox import park_homeless
+    from dicom_node.monitoring.certificates import warn_of_expiry
+    from dicom_node.roles.clock_watch import ClockWatch
+    from dicom_node.storage.retention import apply_retention
+    from dicom_node.study.completion import complete_studies
+
+    role, database, settings = Role.WORKER, runtime.database, runtime.settings
+    syslog = SyslogExporter(settings=settings, database=database, steady_s=runtime.steady_s)
+
+    def complete() -> object:
+        return complete_studies(database, settings.study, now=runtime.clock())
+
+    def seal() -> object:
+        return seal_old(settings, database, now=runtime.clock())
+
+    checkpoints_s = settings.audit.checkpoint_hours * HOUR_S
+    yield TimedJob("complete studies", role, 1, 0, complete)
+    yield TimedJob("park deliveries without destination", role, 1, 0, partial(park_homeless, runtime))
+    yield TimedJob("report storage commitment", role, 1, 0, partial(report_due, runtime))
+    yield TimedJob("watch the clock", role, 1, 0, ClockWatch(runtime).look)
+    yield TimedJob("send audit messages", role, 5, 0, syslog.send_waiting)
+    yield TimedJob("apply retention", role, 60, 5, partial(apply_retention, runtime))
+    yield TimedJob("seal old audit rows", role, 600, 10, seal)
+    yield TimedJob("write audit checkpoints", role, checkpoints_s, 0, write_checkpoint)
+    yield TimedJob("look at certificates", role, DAY_S, 60, partial(warn_of_expiry, runtime))
+    yield TimedJob(RunRecord.NAME, role, RunRecord.INTERVAL_S, 0, record.write)
+
+
+def _of_destination(runtime: Runtime, destination: Destination) -> Iterator[TimedJob]:
+    from dicom_node.commitment.scu import ask_due
+    from dicom_node.delivery.outbox import deliver_due
+
+    role, name = Role.WORKER, destination.name
+    yield TimedJob(f"deliver to {name}", role, 1, 0, partial(deliver_due, runtime, destination))
+    yield TimedJob(f"ask {name} for storage commitment", role, 1, 0, partial(ask_due, runtime, destination))

@@ -1,4 +1,4 @@
-"""The worker process: one job at a time, and the sweeps beside it."""
+"""The worker process: one job at a time, and the timed jobs beside it."""
 
 import fcntl
 from collections.abc import Callable, Iterator
@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from dicom_node import __version__
 from dicom_node.audit.checkpoints import Checkpointer, last_checkpoint
-from dicom_node.audit.sweeps import audit_sweeps
 from dicom_node.errors import AnalyzerError, NodeError, place_of
 from dicom_node.identity import installation_uid
 from dicom_node.process.locks import WORKER_LOCK, node_runs
@@ -74,8 +73,7 @@ def _run(settings: Settings, load_analyzer: LoadAnalyzer, stop: Event, resources
     checkpointer = Checkpointer(settings=settings, database=runtime.database)
     resources.enter_context(last_checkpoint(checkpointer, runtime.clock))
     resources.enter_context(on_duty(runtime))
-    sweeps = audit_sweeps(settings, runtime.database, runtime.clock, checkpointer)
-    scheduler = schedule.scheduler(runtime, sweeps)
+    scheduler = schedule.worker_scheduler(runtime, lambda: checkpointer.write(runtime.clock()))
     scheduler.start()  # what is due for delivery need not wait for the networks
     resources.callback(scheduler.shutdown)
     note_model(pipeline)

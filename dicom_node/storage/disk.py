@@ -30,11 +30,18 @@ class DiskWatch:
 
     def has_room(self) -> bool:
         """Tell whether an association may be accepted; count it as rejected if not."""
+        return self._look(asked=True)
+
+    def look(self) -> bool:
+        """Notice a change that no association has noticed; return whether there is room."""
+        return self._look(asked=False)
+
+    def _look(self, *, asked: bool) -> bool:
         with self._lock:
             free_bytes = self._free_bytes()
             low = is_low(free_bytes, was_low=self._was_low, policy=self._policy)
             changed, self._was_low = low != self._was_low, low
-            self._rejected += low
+            self._rejected += low and asked
             rejected = self._rejected
             if not low:
                 self._rejected = 0

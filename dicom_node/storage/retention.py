@@ -18,8 +18,6 @@ from store.rows.retention_candidates import RetentionCandidate
 
 log = structlog.get_logger()
 
-INTERVAL_S = 60.0
-"""Between two calls of `apply_retention`."""
 BATCH = 32
 """Files per transaction; other writers wait while they are removed."""
 

@@ -3,7 +3,24 @@
 from datetime import datetime, timedelta
 
 from dicom_node.settings.sections import StudySettings
+from store.db.database import Database
+from store.rows import studies
 from store.rows.studies import Study
+
+
+def complete_studies(database: Database, policy: StudySettings, *, now: datetime) -> int:
+    """Queue a job for every study that is complete at `now`; return how many."""
+    with database.read() as session:
+        if not any(is_complete(study, now=now, policy=policy) for study in studies.receiving(session)):
+            return 0
+    with database.transaction() as session:
+        # Asked again: an image may have come since, and inside a write transaction none can.
+        complete = [
+            study for study in studies.receiving(session) if is_complete(study, now=now, policy=policy)
+        ]
+        for study in complete:
+            studies.mark_ready(session, study.study_uid, now=now)
+    return len(complete)
 
 
 def is_complete(study: Study, *, now: datetime, policy: StudySettings) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     Dialect,
     Enum,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -233,4 +234,26 @@ audit_export_table = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("last_id", Integer, nullable=False),
+)
+
+# How the timed jobs of each process went, for whoever asks without being that process.
+scheduled_job_table = Table(
+    "scheduled_jobs",
+    metadata,
+    Column("role", String(32), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("interval_s", Float, nullable=False),
+    Column("since", UtcText, nullable=False),
+    Column("last_started_at", UtcText),
+    Column("last_finished_at", UtcText),
+    Column("last_success_at", UtcText),
+    Column(
+        "last_result",
+        Enum("success", "failure", native_enum=False, create_constraint=True, name="scheduled_job_result"),
+    ),
+    Column("error", Text),
+    Column(
+        "failures", Integer, CheckConstraint("failures >= 0", name="scheduled_job_failures"), nullable=False
+    ),
+    Column("next_run_at", UtcText),
 )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from rig import PATIENCE_S, Rig, wait_for
+from support.node import PATIENCE_S, NodeHarness, process_node, wait_for
 
 from store.audit import audit_log
 
@@ -18,9 +18,9 @@ OLD_STUDY = "1.2.3.4"
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
+def node(tmp_path: Path) -> Iterator[NodeHarness]:
     """Return a node that keeps rows for a week, with rows of last month, not started."""
-    with closing(Rig(tmp_path)) as made:
+    with closing(process_node(tmp_path)) as made:
         with made.config.open("a") as config:
             config.write("\n[audit]\nkeep_days = 7\n")
         old = datetime.now(UTC) - timedelta(days=30)
@@ -31,40 +31,40 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         yield made
 
 
-def echonode(rig: Rig, *command: str) -> subprocess.CompletedProcess[str]:
+def echonode(node: NodeHarness, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command about the node."""
-    program = [sys.executable, "-m", "dicom_node.cli.app", *command, "--config", str(rig.config)]
+    program = [sys.executable, "-m", "dicom_node.cli.app", *command, "--config", str(node.config)]
     return subprocess.run(program, capture_output=True, text=True, check=False)
 
 
-def test_an_auditor_at_work(rig: Rig) -> None:
+def test_an_auditor_at_work(node: NodeHarness) -> None:
     """Old rows are sealed, checkpoints come at start and stop; all is found and sound until an edit."""
-    worker = rig.role("work")
-    wait_for(lambda: rig.events("audit.sealed"), "old rows are sealed")
-    wait_for(lambda: rig.events("audit.checkpoint"), "a checkpoint is written")
+    worker = node.start_role("work")
+    wait_for(lambda: node.events("audit.sealed"), "old rows are sealed")
+    wait_for(lambda: node.events("audit.checkpoint"), "a checkpoint is written")
     worker.terminate()
     assert worker.wait(timeout=PATIENCE_S) == 0
 
-    sound = echonode(rig, "audit", "verify")
+    sound = echonode(node, "audit", "verify")
     assert (sound.returncode, sound.stdout) == (0, "the audit chain is sound, compared with 2 checkpoints\n")
-    assert rig.events("study.receiving") == []
-    found = json.loads(echonode(rig, "audit", "--json", "--study", OLD_STUDY).stdout)
+    assert node.events("study.receiving") == []
+    found = json.loads(echonode(node, "audit", "--json", "--study", OLD_STUDY).stdout)
     assert [row["id"] for row in found] == [1, 2, 3]
-    assert rig.events("audit.read")[0].detail["found"] == 3
+    assert node.events("audit.read")[0].detail["found"] == 3
 
-    with closing(sqlite3.connect(rig.folder / "data" / "echonode.db", isolation_level=None)) as connection:
+    with closing(sqlite3.connect(node.data_dir / "echonode.db", isolation_level=None)) as connection:
         connection.execute("DROP TRIGGER audit_events_no_update")
         connection.execute("UPDATE audit_events SET outcome = 'failure' WHERE id = 4")
-    broken = echonode(rig, "audit", "verify")
+    broken = echonode(node, "audit", "verify")
     assert broken.returncode == 1
     assert "row 4 was edited: its content does not match its hash\n" in broken.stdout
     assert "the trigger audit_events_no_update is missing" in broken.stdout
 
 
-def test_a_checkpoint_by_hand(rig: Rig) -> None:
+def test_a_checkpoint_by_hand(node: NodeHarness) -> None:
     """The command prints the line that it appends."""
-    done = echonode(rig, "audit", "checkpoint")
+    done = echonode(node, "audit", "checkpoint")
 
     assert done.returncode == 0
-    assert done.stdout == (rig.folder / "data" / "checkpoints.jsonl").read_text()
+    assert done.stdout == (node.data_dir / "checkpoints.jsonl").read_text()
     assert json.loads(done.stdout)["id"] == 3

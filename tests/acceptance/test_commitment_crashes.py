@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import builders
 import pytest
-from moments import ASKING_MOMENTS
-from pacs import Pacs
 from pydicom.uid import generate_uid
-from rig import PATIENCE_S, Rig, wait_for
-from scanner import Scanner, question
+from support import builders
+from support.kill_moments import ASKING_MOMENTS
+from support.node import PATIENCE_S, NodeHarness, process_node, wait_for
+from support.pacs import Pacs
+from support.scanner import Scanner, question
 
 from store.db.states import ReportState
 from store.rows import commitment_reports
@@ -41,73 +41,73 @@ def scanner() -> Iterator[Scanner]:
 
 
 @pytest.fixture
-def rig(tmp_path: Path, pacs: Pacs, scanner: Scanner) -> Iterator[Rig]:
+def node(tmp_path: Path, pacs: Pacs, scanner: Scanner) -> Iterator[NodeHarness]:
     """Return a node that delivers to the PACS and reports to the scanner, not started."""
-    made = Rig(tmp_path, [pacs.destination], peers=[scanner.peer])
+    made = process_node(tmp_path, [pacs.destination], peers=[scanner.peer])
     yield made
     made.close()
 
 
 @contextmanager
-def dies(rig: Rig, role: str, moment: str) -> Iterator[None]:
+def dies(node: NodeHarness, role: str, moment: str) -> Iterator[None]:
     """Run a role that dies at a moment, during the block or soon after."""
-    victim = rig.role(role, DIE_AT=moment, DIED_ONCE=str(rig.folder / moment.replace(":", "_")))
+    victim = node.start_role(role, DIE_AT=moment, DIED_ONCE=str(node.folder / moment.replace(":", "_")))
     if role == "receive":
-        wait_for(rig.listening, "the receiver listens")
+        node.wait_until_listening()
     yield
     assert victim.wait(timeout=PATIENCE_S) == -signal.SIGKILL, moment
 
 
-def test_killed_while_asking_and_being_answered(rig: Rig, pacs: Pacs) -> None:
+def test_killed_while_asking_and_being_answered(node: NodeHarness, pacs: Pacs) -> None:
     """Worker and receiver die at every step; all objects end COMMITTED, each with one content."""
     images = [
         builders.image_2d(StudyInstanceUID=generate_uid(entropy_srcs=["commitment", moment]))
         for moment in ASKING
     ]
     for image, moment in zip(images, ASKING, strict=True):
-        rig.ingest(image)
-        with dies(rig, "work", moment):
+        node.receive(image)
+        with dies(node, "work", moment):
             pass
-    assert rig.deliveries()["SENT"] > 0
+    assert node.deliveries()["SENT"] > 0
     answered = 0
     for moment in ANSWERING:
-        with dies(rig, "receive", moment):
-            assert pacs.report(rig.port, pacs.requests[0]) is None
-    rig.role("receive")
-    rig.role("work")
-    wait_for(rig.listening, "the receiver listens")
+        with dies(node, "receive", moment):
+            assert pacs.report(node.port, pacs.requests[0]) is None
+    node.start_role("receive")
+    node.start_role("work")
+    node.wait_until_listening()
 
     def all_committed() -> bool:
         nonlocal answered
         for request in pacs.requests[answered:]:
-            assert pacs.report(rig.port, request) == 0x0000
+            assert pacs.report(node.port, request) == 0x0000
             answered += 1
-        return rig.deliveries()["COMMITTED"] == RESULTS_PER_IMAGE * len(images)
+        return node.deliveries()["COMMITTED"] == RESULTS_PER_IMAGE * len(images)
 
     wait_for(all_committed, "all results are committed")
     assert pacs.contradictions() == {}
     assert len(set(pacs.uids)) == RESULTS_PER_IMAGE * len(images)
-    assert rig.broken_audit_rows() == []
-    assert len(rig.events("delivery.committed")) == RESULTS_PER_IMAGE * len(images)
+    assert node.broken_audit_rows() == []
+    assert len(node.events("delivery.committed")) == RESULTS_PER_IMAGE * len(images)
 
 
-def test_killed_while_being_asked(rig: Rig, scanner: Scanner) -> None:
+def test_killed_while_being_asked(node: NodeHarness, scanner: Scanner) -> None:
     """The scanner asks until it has a response; what was acknowledged is reported, by whoever lives."""
     image = builders.image_2d()
-    rig.ingest(image)
+    node.receive(image)
     for moment in BEING_ASKED:
-        with dies(rig, "receive", moment), scanner.association(rig.port) as opened:
+        with dies(node, "receive", moment), scanner.association(node.port) as opened:
             assert scanner.ask(opened, question(image)) is None
-    receiver = rig.role("receive")
-    wait_for(rig.listening, "the receiver listens")
-    with scanner.association(rig.port) as opened:
+    receiver = node.start_role("receive")
+    node.wait_until_listening()
+    with scanner.association(node.port) as opened:
         assert scanner.ask(opened, question(image)) == 0x0000
     receiver.kill()
 
-    rig.role("work")
+    node.start_role("work")
 
     def reported() -> bool:
-        with rig.database.read() as session:
+        with node.database.read() as session:
             return commitment_reports.counts(session)[ReportState.REPORTED] == 1
 
     wait_for(reported, "the worker's report")

@@ -13,31 +13,32 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
-import builders
 import pytest
-from pacs import Pacs
-from pusher import image, needs_dcmtk, storescu
 from pydicom.dataset import FileDataset
 from pydicom.uid import UltrasoundImageStorage
-from receivers import Node, association, contexts_of, encoded, receiver, store_raw
-from rig import Rig, wait_for
+from support import builders
+from support.node import NodeHarness, process_node, receiver, wait_for
+from support.pacs import Pacs
+from support.peers import needs_dcmtk
+from support.pusher import image, storescu
+from support.sender import association, contexts_of, encoded, store_raw
 
 from store.db.database import Database
 from store.db.states import InstanceState
 
 pytestmark = needs_dcmtk
-Fault = Callable[[Node, FileDataset], AbstractContextManager[None]]
+Fault = Callable[[NodeHarness, FileDataset], AbstractContextManager[None]]
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Node]:
+def node(tmp_path: Path) -> Iterator[NodeHarness]:
     """Run a receiver that does not wait long for its database."""
     database = Database(f"sqlite:///{tmp_path}/data/echonode.db", busy_timeout_s=0.2)
     with receiver(tmp_path / "data", database=database) as running:
         yield running
 
 
-def test_a_data_set_that_cannot_be_read(node: Node) -> None:
+def test_a_data_set_that_cannot_be_read(node: NodeHarness) -> None:
     """1: bytes that are no data set are refused for good, with a reason, and leave no file."""
     ds = image(1, 1)
     broken = b"\xff" * 200 + encoded(ds)
@@ -48,10 +49,10 @@ def test_a_data_set_that_cannot_be_read(node: Node) -> None:
 
     (refusal,) = node.events("instance.refused")
     assert (refusal.sop_instance_uid, refusal.detail["status"]) == (ds.SOPInstanceUID, "0xC001")
-    assert len(node.files()) == 1
+    assert len(node.stored_files()) == 1
 
 
-def test_tags_that_cannot_be_read(node: Node) -> None:
+def test_tags_that_cannot_be_read(node: NodeHarness) -> None:
     """2: an image that does not say which study it belongs to is refused for good, with a reason."""
     ds = image(1, 1)
     uid = ds.SOPInstanceUID
@@ -62,7 +63,7 @@ def test_tags_that_cannot_be_read(node: Node) -> None:
     assert status == 0xA900
     (refusal,) = node.events("instance.refused")
     assert (refusal.sop_instance_uid, refusal.detail["status"]) == (uid, "0xA900")
-    assert node.files() == []
+    assert node.stored_files() == []
 
 
 def test_a_configuration_that_cannot_be_read(tmp_path: Path) -> None:
@@ -83,14 +84,14 @@ def test_an_unknown_character_set(tmp_path: Path) -> None:
     ds = image(1, 1, SpecificCharacterSet="ISO_IR 100")
     path = builders.save(ds, tmp_path / "image.dcm")
     path.write_bytes(with_charset(path.read_bytes(), b"ISO_IR 999"))
-    with Pacs() as pacs, closing(Rig(tmp_path, [pacs.destination])) as rig:
-        rig.role("serve")
-        wait_for(rig.listening, "the node listens")
+    with Pacs() as pacs, closing(process_node(tmp_path, [pacs.destination])) as node:
+        node.start_role("serve")
+        node.wait_until_listening()
 
-        assert storescu(rig.port, [path]) == 1
+        assert storescu(node.port, [path]) == 1
 
         wait_for(lambda: len(pacs.uids) == 2, "both results are delivered")
-        assert rig.instances(ds.StudyInstanceUID)[ds.SOPInstanceUID].state is InstanceState.MEASURED
+        assert node.instance(ds).state is InstanceState.MEASURED
 
 
 def with_charset(file: bytes, name: bytes) -> bytes:
@@ -100,7 +101,7 @@ def with_charset(file: bytes, name: bytes) -> bytes:
 
 
 @contextmanager
-def folder_blocked(node: Node, ds: FileDataset) -> Iterator[None]:
+def folder_blocked(node: NodeHarness, ds: FileDataset) -> Iterator[None]:
     """5: a file stands where the folder of the study belongs."""
     blocker = node.data_dir / "instances" / ds.StudyInstanceUID
     blocker.touch()
@@ -109,7 +110,7 @@ def folder_blocked(node: Node, ds: FileDataset) -> Iterator[None]:
 
 
 @contextmanager
-def place_taken(node: Node, ds: FileDataset) -> Iterator[None]:
+def place_taken(node: NodeHarness, ds: FileDataset) -> Iterator[None]:
     """6: a folder stands where the file of the image belongs."""
     blocker = node.data_dir / "instances" / ds.StudyInstanceUID / f"{ds.SOPInstanceUID}.dcm"
     blocker.mkdir(parents=True)
@@ -118,7 +119,7 @@ def place_taken(node: Node, ds: FileDataset) -> Iterator[None]:
 
 
 @contextmanager
-def database_locked(node: Node, ds: FileDataset) -> Iterator[None]:  # noqa: ARG001 - as the others
+def database_locked(node: NodeHarness, ds: FileDataset) -> Iterator[None]:  # noqa: ARG001 - as the others
     """7: the row cannot be written, because somebody holds the lock."""
     with closing(sqlite3.connect(node.data_dir / "echonode.db", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
@@ -127,7 +128,7 @@ def database_locked(node: Node, ds: FileDataset) -> Iterator[None]:  # noqa: ARG
 
 
 @pytest.mark.parametrize("fault", [folder_blocked, place_taken, database_locked])
-def test_a_fault_of_the_disk_passes(node: Node, tmp_path: Path, fault: Fault) -> None:
+def test_a_fault_of_the_disk_passes(node: NodeHarness, tmp_path: Path, fault: Fault) -> None:
     """5 to 7: out of resources while the fault lasts, taken as soon as it is gone, one file and one row."""
     ds = image(1, 1)
     path = builders.save(ds, tmp_path / "image.dcm")
@@ -139,4 +140,4 @@ def test_a_fault_of_the_disk_passes(node: Node, tmp_path: Path, fault: Fault) ->
     (refusal,) = node.wait_for_event("instance.refused")
     assert (refusal.sop_instance_uid, refusal.detail["status"]) == (ds.SOPInstanceUID, "0xA700")
     assert [row.state for row in node.instances(ds.StudyInstanceUID)] == [InstanceState.RECEIVED]
-    assert node.files() == [f"instances/{ds.StudyInstanceUID}/{ds.SOPInstanceUID}.dcm"]
+    assert node.stored_files() == [f"instances/{ds.StudyInstanceUID}/{ds.SOPInstanceUID}.dcm"]

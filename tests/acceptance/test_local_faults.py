@@ -9,17 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import builders
 import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
-from receivers import Node, Process, process, receiver, settings_for
-from scale import SCALE
+from support import builders
+from support.node import NodeHarness, receiver, receiver_process, runtime, settings_for
 
 from dicom_node.roles.receiver import Receiver
-from dicom_node.settings import StoreSettings
+from dicom_node.settings.sections import StoreSettings
 from store.db.database import Database
 from store.errors import StoreUnavailable
 
@@ -92,13 +91,15 @@ def image(number: int, size_mb: int = 1) -> FileDataset:
 
 
 @contextmanager
-def node(data_dir: Path, *, soft_mb: int = 1, hard_mb: int = 1) -> Iterator[Process]:
+def node(data_dir: Path, *, soft_mb: int = 1, hard_mb: int = 1) -> Iterator[NodeHarness]:
     """Run a receiver process with these thresholds."""
-    with process(settings_for(data_dir, disk={"soft_free_mb": soft_mb, "hard_free_mb": hard_mb})) as running:
+    with receiver_process(
+        settings_for(data_dir, disk={"soft_free_mb": soft_mb, "hard_free_mb": hard_mb})
+    ) as running:
         yield running
 
 
-def assert_nothing_is_lost(running: Node, scanner: Scanner) -> None:
+def assert_nothing_is_lost(running: NodeHarness, scanner: Scanner) -> None:
     """Every acknowledged image has its row and its bytes; nothing is left half written."""
     rows = {each.sop_instance_uid: each for each in running.instances(STUDY)}
     assert set(rows) >= {ds.SOPInstanceUID for ds in scanner.acknowledged}
@@ -148,12 +149,12 @@ def test_the_disk_is_really_full(disk: Disk, tmp_path: Path) -> None:
     with node(disk.path / "node") as running:
         scanner = Scanner(tmp_path, running.port)
         assert scanner.send(image(1)) == ["Success"]
-        for number in range(2, 2 + SCALE):
+        for number in range(2, 4):
             disk.leave(2 * MEGABYTE)
             assert scanner.send(image(number, size_mb=3)) == ["Refused: OutOfResources"]
             disk.empty()
             assert scanner.send(image(number, size_mb=3)) == ["Success"]
-        (first, *_) = running.wait_for_event("instance.refused", SCALE)
+        (first, *_) = running.wait_for_event("instance.refused", 2)
         assert "No space left" in str(first.detail["reason"])
         assert_nothing_is_lost(running, scanner)
 
@@ -163,7 +164,7 @@ def test_a_read_only_data_folder(disk: Disk, tmp_path: Path) -> None:
     # The database lies elsewhere: the kernel makes no disk read-only under a file that is open for writing.
     store = StoreSettings(url=f"sqlite:///{tmp_path}/echonode.db")
     settings = settings_for(disk.path / "node", disk={"soft_free_mb": 1, "hard_free_mb": 1})
-    with process(settings.model_copy(update={"store": store})) as running:
+    with receiver_process(settings.model_copy(update={"store": store})) as running:
         scanner = Scanner(tmp_path, running.port)
         assert scanner.send(image(1)) == ["Success"]
         disk.remount("ro")
@@ -199,7 +200,7 @@ def test_a_damaged_database_is_restored(tmp_path: Path) -> None:
     config = tmp_path / "node.toml"
     config.write_text(f'[node]\ndata_dir = "{settings.node.data_dir}"\nhost = "127.0.0.1"\nport = 0\n')
     copy, path = tmp_path / "copy.db", settings.node.data_dir / "echonode.db"
-    with process(settings) as running:
+    with receiver_process(settings) as running:
         scanner = Scanner(tmp_path, running.port)
         assert scanner.send(image(1)) == ["Success"]
         assert echonode("backup", "--out", copy, "--config", config).returncode == 0
@@ -208,7 +209,7 @@ def test_a_damaged_database_is_restored(tmp_path: Path) -> None:
         assert (refused.returncode, "A node runs" in refused.stderr) == (1, True)
     damage(path)
 
-    receiver_alone = Receiver(settings)
+    receiver_alone = Receiver(runtime(settings=settings))
     with pytest.raises(StoreUnavailable, match=REFUSAL):
         receiver_alone.start()
     receiver_alone.stop()
@@ -218,7 +219,7 @@ def test_a_damaged_database_is_restored(tmp_path: Path) -> None:
     restored = echonode("restore", copy, "--config", config)
     assert (restored.returncode, restored.stderr) == (0, "")
 
-    with process(settings) as running:
+    with receiver_process(settings) as running:
         scanner.port = running.port
         assert scanner.send(image(3)) == ["Success"]
         assert_nothing_is_lost(running, scanner)

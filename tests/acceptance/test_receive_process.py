@@ -1,20 +1,19 @@
 """A receiver process under signals and crashes: what was acknowledged is there."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import threading
 from pathlib import Path
 
-import builders
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import UltrasoundImageStorage
-from receivers import (
-    Process,
+from support import builders
+from support.node import free_port, receiver_process, settings_for, wait_for
+from support.sender import (
     association,
     contexts_of,
     data_set_bytes,
@@ -22,13 +21,9 @@ from receivers import (
     fragments,
     log_lines,
     paused,
-    process,
     push,
-    settings_for,
     status_of_answer,
-    wait_for,
 )
-from rig import free_port
 
 STUDY = builders.STUDY_UID
 
@@ -41,7 +36,7 @@ def image(number: int = 1, rows: int = 64) -> Dataset:
 
 def test_receiver_loads_no_networks(tmp_path: Path) -> None:
     """The receiver process never imports torch, highdicom or the measuring side."""
-    with process(settings_for(tmp_path)) as node:
+    with receiver_process(settings_for(tmp_path)) as node:
         maps = Path(f"/proc/{node.popen.pid}/maps").read_text(encoding="utf-8")
     code = "import sys, dicom_node.receive; print([m for m in sys.modules if m.split('.')[0] in sys.argv])"
     listed = subprocess.run(
@@ -58,13 +53,13 @@ def test_receiver_loads_no_networks(tmp_path: Path) -> None:
 def test_sigterm_lets_the_store_in_flight_finish(tmp_path: Path) -> None:
     """SIGTERM in the middle of an object: no new association, this object is stored and answered."""
     ds = image(rows=480)
-    with process(settings_for(tmp_path, drain_seconds=20)) as node:
+    with receiver_process(settings_for(tmp_path, drain_seconds=20)) as node:
         with association(node.port, *contexts_of(ds)) as opened, paused(opened):
             about = {"sop_class": UltrasoundImageStorage, "sop_instance": ds.SOPInstanceUID}
             *most, last = fragments(opened, encoded(ds), **about)
             for fragment in most:
                 opened.dul.send_pdu(fragment)
-            wait_for(lambda: any("incoming" in name for name in node.files()), "bytes in incoming/")
+            wait_for(lambda: any("incoming" in name for name in node.stored_files()), "bytes in incoming/")
             node.popen.send_signal(signal.SIGTERM)
             wait_for(lambda: refuses(node.port), "the port to close")
             opened.dul.send_pdu(last)
@@ -77,7 +72,7 @@ def test_sigterm_lets_the_store_in_flight_finish(tmp_path: Path) -> None:
 
 def test_idle_association_is_aborted_when_the_drain_is_over(tmp_path: Path) -> None:
     """A peer that keeps its association open does not keep the process from ending."""
-    with process(settings_for(tmp_path, drain_seconds=0.2)) as node:
+    with receiver_process(settings_for(tmp_path, drain_seconds=0.2)) as node:
         with association(node.port, *contexts_of(image())) as opened:
             node.popen.send_signal(signal.SIGTERM)
 
@@ -89,7 +84,7 @@ def test_idle_association_is_aborted_when_the_drain_is_over(tmp_path: Path) -> N
 def test_second_sigterm_ends_at_once(tmp_path: Path) -> None:
     """An operator in a hurry gets his way."""
     with (
-        process(settings_for(tmp_path, drain_seconds=60)) as node,
+        receiver_process(settings_for(tmp_path, drain_seconds=60)) as node,
         association(node.port, *contexts_of(image())) as opened,
     ):
         node.popen.send_signal(signal.SIGTERM)
@@ -102,7 +97,7 @@ def test_second_sigterm_ends_at_once(tmp_path: Path) -> None:
 
 def test_receiver_ends_with_its_parent(tmp_path: Path) -> None:
     """Started with --watch-stdin, it drains and ends when the pipe closes."""
-    with process(settings_for(tmp_path), "--watch-stdin") as node:
+    with receiver_process(settings_for(tmp_path), "--watch-stdin") as node:
         assert node.popen.stdin is not None
         node.popen.stdin.close()
 
@@ -111,10 +106,10 @@ def test_receiver_ends_with_its_parent(tmp_path: Path) -> None:
 
 def test_start_that_fails_says_why(tmp_path: Path) -> None:
     """A taken port is one log line in words and exit code 1, not a traceback."""
-    with process(settings_for(tmp_path / "first")) as node:
+    with receiver_process(settings_for(tmp_path / "first")) as node:
         settings = settings_for(tmp_path / "second", port=node.port)
-        with pytest.raises(AssertionError, match="cannot start"):
-            Process(settings)
+        with pytest.raises(AssertionError, match="cannot start"), receiver_process(settings):
+            pass
 
 
 @pytest.mark.parametrize("acknowledged_first", [1, 7, 20])
@@ -131,7 +126,7 @@ def test_kill_minus_nine_loses_nothing_acknowledged(acknowledged_first: int, tmp
                     return
                 acknowledged.append(ds)
 
-    with process(settings) as node:
+    with receiver_process(settings) as node:
         sender = threading.Thread(target=send)
         sender.start()
         wait_for(lambda: len(acknowledged) >= acknowledged_first, "some images to be acknowledged")
@@ -139,12 +134,12 @@ def test_kill_minus_nine_loses_nothing_acknowledged(acknowledged_first: int, tmp
         sender.join()
     assert len(acknowledged) < len(images)
 
-    with process(settings) as node:
+    with receiver_process(settings) as node:
         rows = {row.sop_instance_uid: row for row in node.instances(STUDY)}
         for ds in acknowledged:
             assert data_set_bytes(node.data_dir / rows[ds.SOPInstanceUID].path) == encoded(ds)
-        assert not [name for name in node.files() if name.startswith("incoming")]
-        assert {row.path for row in rows.values()} == set(node.files())
+        assert not [name for name in node.stored_files() if name.startswith("incoming")]
+        assert {row.path for row in rows.values()} == set(node.stored_files())
         # The sender comes again with all of them: nothing is doubled, nothing conflicts.
         assert push(node.port, *images) == [0x0000] * len(images)
         assert len(node.instances(STUDY)) == len(images)
@@ -153,11 +148,9 @@ def test_kill_minus_nine_loses_nothing_acknowledged(acknowledged_first: int, tmp
 
 def test_receivers_share_a_port(tmp_path: Path) -> None:
     """Two processes with `receivers = 2` take turns on one port and one store."""
-    if shutil.which("storescu") is None:
-        pytest.skip("DCMTK is not installed")
     settings = settings_for(tmp_path, port=free_port(), receivers=2)
     images = [image(number) for number in range(16)]
-    with process(settings) as first, process(settings) as second:
+    with receiver_process(settings) as first, receiver_process(settings) as second:
         for ds in images:
             assert push(settings.node.port, ds) == [0x0000]
 

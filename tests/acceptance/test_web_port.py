@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from rig import PATIENCE_S, Rig, free_port, wait_for
+from support.node import PATIENCE_S, free_port, process_node, wait_for
 
 
 def healthz(port: int) -> dict[str, str]:
@@ -23,16 +23,16 @@ def healthz(port: int) -> dict[str, str]:
 
 def test_a_busy_web_port_does_not_keep_the_node_from_receiving(tmp_path: Path) -> None:
     """It receives and audits the trouble; once the port is free it tells its health, worker included."""
-    rig, port = Rig(tmp_path), free_port()
-    with rig.config.open("a") as config:
+    node, port = process_node(tmp_path), free_port()
+    with node.config.open("a") as config:
         config.write(f"\n[web]\nport = {port}\n")
     with socket.create_server(("127.0.0.1", port)):
-        supervisor = rig.start("-m", "dicom_node.cli.app", "serve", "--config", str(rig.config))
-        wait_for(rig.listening, "the receiver listens")
-        (event,) = wait_for(lambda: rig.events("web.cannot_listen"), "the trouble is audited")
+        supervisor = node.start_command("serve")
+        node.wait_until_listening()
+        (event,) = wait_for(lambda: node.events("web.cannot_listen"), "the trouble is audited")
         assert event.outcome == "failure"
 
     wait_for(lambda: set(healthz(port).values()) == {"ok"}, "all is well", limit_s=2 * PATIENCE_S)
     supervisor.terminate()
     assert supervisor.wait(timeout=PATIENCE_S) == 0
-    rig.close()
+    node.close()

@@ -1,47 +1,49 @@
-"""All sweeps of a worker on a clock that goes back by an hour, with a PACS that was down."""
+"""All timed jobs of a worker on a clock that goes back by an hour, with a PACS that was down."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from house import House, study_uid
-from pacs import Pacs
-from receivers import wait_for
-from rig import free_port
+from pydicom.uid import generate_uid
+from support import builders
+from support.node import NodeHarness, RunningClock, free_port, runtime, wait_for
+from support.pacs import Pacs
 
-from dicom_node.roles.schedule import scheduler
-from dicom_node.settings import DeliverySettings, Destination, Settings, StudySettings
+from dicom_node.roles.schedule import worker_scheduler
+from dicom_node.settings import Settings
+from dicom_node.settings.sections import DeliverySettings, Destination, StudySettings
 from store.db.states import StudyState
-from store.rows import studies
+
+STUDY_UID = {number: str(generate_uid(entropy_srcs=["clock", str(number)])) for number in (1, 2)}
 
 
 def test_nothing_waits_an_hour_longer(tmp_path: Path) -> None:
     """A study still completes, and results that waited for their next attempt reach the PACS in seconds."""
-    house, port = House(tmp_path), free_port()
-    house.receive(1)
-    house.work()
+    node, port = NodeHarness(tmp_path, now=datetime.now(UTC)), free_port()
+    clock = RunningClock(timedelta(minutes=2))
+    node.receive(builders.image_2d(StudyInstanceUID=STUDY_UID[1]))
+    node.work()
     destination = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=port, timeout_s=5)
     settings = Settings(
         destinations=(destination,),
         delivery=DeliverySettings(first_retry_s=2.0, max_retry_s=4.0),
         study=StudySettings(quiet_seconds=1.0),
     )
-    resources = house.runtime(settings, clock=lambda: datetime.now(UTC) + timedelta(minutes=2) + house.later)
-    sweeps = scheduler(resources)
-    sweeps.start()
-    wait_for(lambda: house.events("delivery.retry"), "the PACS was tried in vain")
-    house.later = -timedelta(hours=1)
+    resources = runtime(settings=settings, database=node.database, files=node.files, clock=clock)
+    timed_jobs = worker_scheduler(resources, lambda: None)
+    timed_jobs.start()
+    wait_for(lambda: node.events("delivery.retry"), "the PACS was tried in vain")
+    clock.offset -= timedelta(hours=1)
 
     with Pacs(port=port) as pacs:
         wait_for(lambda: len(pacs.uids) == 2, "both results are delivered", limit_s=30)
-        house.receive(2)
-        wait_for(lambda: _state(house, 2) is StudyState.READY, "the new study is complete", limit_s=30)
+        node.receive(builders.image_2d(StudyInstanceUID=STUDY_UID[2]))
+        wait_for(
+            lambda: node.study(STUDY_UID[2]).state is StudyState.READY,
+            "the new study is complete",
+            limit_s=30,
+        )
         resources.stop.set()
-        sweeps.shutdown()
-    (event,) = house.events("clock.set_back")
+        timed_jobs.shutdown()
+    (event,) = node.events("clock.set_back")
     assert event.detail["deliveries"] == 1 + 1
-    house.database.close()
-
-
-def _state(house: House, study: int) -> StudyState:
-    with house.database.read() as session:
-        return studies.get(session, study_uid(study)).state
+    node.close()

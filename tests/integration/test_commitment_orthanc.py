@@ -5,17 +5,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import builders
 import pytest
-from orthanc import Orthanc, running_orthanc
-from receivers import Node, receiver
-from rig import free_port, wait_for
-from world import World
+from support import builders
+from support.node import NodeHarness, free_port, receiver, wait_for
+from support.orthanc import Orthanc, running_orthanc
 
 from dicom_node.commitment import scp
 from dicom_node.commitment.scu import report_due
 from dicom_node.network.scu import Accepted, send_objects
-from dicom_node.settings import PeerSettings
+from dicom_node.settings.sections import PeerSettings
 
 
 @pytest.fixture(autouse=True)
@@ -38,10 +36,10 @@ def orthanc(tmp_path: Path, port: int) -> Iterator[Orthanc]:
 
 
 @pytest.fixture
-def world(tmp_path: Path, orthanc: Orthanc) -> World:
+def node(tmp_path: Path, orthanc: Orthanc) -> NodeHarness:
     """Return an outbox that leads to Orthanc; now is now, as for `node`."""
     committing = orthanc.destination.model_copy(update={"commitment": True})
-    made = World(
+    made = NodeHarness(
         tmp_path,
         committing,
         peers=[PeerSettings(ae_title="ORTHANC", host="127.0.0.1", port=orthanc.dicom_port)],
@@ -51,40 +49,40 @@ def world(tmp_path: Path, orthanc: Orthanc) -> World:
 
 
 @pytest.fixture
-def node(tmp_path: Path, world: World, port: int) -> Iterator[Node]:
-    """Start the receiver of the same node."""
-    with receiver(tmp_path, destinations=world.runtime.settings.destinations, port=port) as running:
+def running(tmp_path: Path, node: NodeHarness, port: int) -> Iterator[NodeHarness]:
+    """Start the receiver of the same running."""
+    with receiver(tmp_path / "data", destinations=node.runtime.settings.destinations, port=port) as running:
         yield running
 
 
-@pytest.mark.usefixtures("node")
-def test_orthanc_confirms_what_we_sent(world: World, orthanc: Orthanc) -> None:
+@pytest.mark.usefixtures("running")
+def test_orthanc_confirms_what_we_sent(node: NodeHarness, orthanc: Orthanc) -> None:
     """Orthanc reports to our receiver on an association of its own, and the rows end COMMITTED."""
-    world.add(1)
-    world.add(2, kind="overlay")
+    node.add_result(1)
+    node.add_result(2, kind="overlay")
 
-    world.deliver()
-    world.ask()
+    node.deliver()
+    node.ask()
 
-    wait_for(lambda: world.states() == {"COMMITTED": 2}, "Orthanc's report")
+    wait_for(lambda: node.deliveries() == {"COMMITTED": 2}, "Orthanc's report")
     assert len(orthanc.files()) == 2
 
 
-@pytest.mark.usefixtures("node")
-def test_orthanc_says_what_it_lost(world: World, orthanc: Orthanc) -> None:
+@pytest.mark.usefixtures("running")
+def test_orthanc_says_what_it_lost(node: NodeHarness, orthanc: Orthanc) -> None:
     """What somebody deleted there between C-STORE and N-ACTION is sent again."""
-    world.add(1)
-    world.deliver()
+    node.add_result(1)
+    node.deliver()
     for each in json.loads(orthanc.get("/instances")):
         orthanc.delete(f"/instances/{each}")
 
-    world.ask()
+    node.ask()
 
-    wait_for(lambda: world.states() == {"PENDING": 1}, "Orthanc's report")
-    assert "0x0112" in world.events("delivery.resend")[0].detail["error"]
+    wait_for(lambda: node.deliveries() == {"PENDING": 1}, "Orthanc's report")
+    assert "0x0112" in node.events("delivery.resend")[0].detail["error"]
 
 
-def test_orthanc_asks_us(world: World, node: Node, orthanc: Orthanc, tmp_path: Path) -> None:
+def test_orthanc_asks_us(node: NodeHarness, running: NodeHarness, orthanc: Orthanc, tmp_path: Path) -> None:
     """Orthanc sends an image with commitment and is told, on an association of ours, that we keep it."""
     image = builders.save(builders.image_2d(), tmp_path / "scan.dcm")
     assert list(send_objects(orthanc.destination, [image], calling_ae="SCANNER")) == [Accepted(status=0)]
@@ -92,12 +90,12 @@ def test_orthanc_asks_us(world: World, node: Node, orthanc: Orthanc, tmp_path: P
 
     made = orthanc.post("/modalities/node/store", {"Resources": ids, "StorageCommitment": True})
     transaction = made["StorageCommitmentTransactionUID"]
-    node.wait_for_event("commitment.requested")
+    running.wait_for_event("commitment.requested")
 
     def told() -> bool:
-        world.now = datetime.now(UTC)
-        report_due(world.runtime)
+        node.now = datetime.now(UTC)
+        report_due(node.runtime)
         return bool(json.loads(orthanc.get(f"/storage-commitment/{transaction}"))["Status"] == "Success")
 
     wait_for(told, "Orthanc knows")
-    assert len(world.events("commitment.reported")) == 1
+    assert len(node.events("commitment.reported")) == 1

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orthanc import Orthanc, running_orthanc
 from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 from pynetdicom import AE
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
-from report_files import strip, written
-from reported import source as still
+from support.orthanc import Orthanc, running_orthanc
+from support.report_files import strip, written
+from support.reported import source as still
 
 from dicom_node.network.scu import Accepted, send_objects
 

@@ -4,129 +4,59 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import builders
-import measured_strips
 import pytest
-import standin
 from pydicom import Dataset, dcmread, dcmwrite
-from pydicom.uid import UltrasoundImageStorage
-from runtimes import runtime
+from support import builders, fake_analyzer, measured_strips
+from support.node import NodeHarness
 
 from dicom_node.identity import installation_uid
 from dicom_node.report.objects import UnreportableSource
 from dicom_node.report.plan import ReportPlan
-from dicom_node.roles.schedule import complete_studies
-from dicom_node.roles.worker import AlreadyRunning, only_worker, work_once
-from dicom_node.settings import JobSettings, StudySettings
+from dicom_node.roles.worker import AlreadyRunning, only_worker
+from dicom_node.settings.sections import StudySettings
+from dicom_node.study.completion import complete_studies
 from dicom_node.study.pipeline import Pipeline, run_job
-from store.audit import audit_log
-from store.db.database import Database
 from store.db.states import InstanceState, StudyState
 from store.errors import StoreUnavailable
-from store.files.file_store import FileStore
-from store.rows import instances, jobs, results, studies
-from store.rows.instances import NewInstance
+from store.rows import jobs, results, studies
 
 STUDY = str(builders.STUDY_UID)
 
 
-class Node:
-    """A data folder, a pipeline with stand-in steps, and a clock that the test moves."""
+def receive(node: NodeHarness, comment: str = "", **other: Any) -> str:
+    """Take in one image of the study; return its UID."""
+    number = len(node.instances(STUDY)) + 1
+    ds = builders.image_2d(ImageComments=comment, InstanceNumber=number, **other)
+    node.receive(ds)
+    return str(ds.SOPInstanceUID)
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.database = Database(f"sqlite:///{folder}/echonode.db")
-        self.database.upgrade()
-        self.files = FileStore(folder)
-        self.now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-        resources = runtime(folder, database=self.database, files=self.files, clock=lambda: self.now)
-        self.stop = resources.stop
-        self.pipeline = Pipeline(
-            runtime=resources,
-            analyzer=standin.steps(),
-            plan=ReportPlan(by_destination={"pacs": frozenset({"tid5200", "overlay"})}),
-            installation_uid=installation_uid(folder),
-        )
-        self._number = 0
 
-    def with_steps(self, **steps: Any) -> Pipeline:
-        """Return the pipeline with other steps."""
-        return replace(self.pipeline, analyzer=replace(self.pipeline.analyzer, **steps))
+def keep_report(node: NodeHarness) -> str:
+    """Take in the report of the ultrasound machine; return its UID."""
+    ds = builders.vendor_sr()
+    node.receive(ds)
+    return str(ds.SOPInstanceUID)
 
-    def receive(
-        self, comment: str = "", *, state: InstanceState = InstanceState.RECEIVED, **other: Any
-    ) -> str:
-        """Keep one image of the study as the receiver would; return its UID."""
-        self._number += 1
-        ds = builders.image_2d(ImageComments=comment, InstanceNumber=self._number, **other)
-        incoming = builders.save(ds, self.files.incoming / "one.dcm")
-        uid = str(ds.SOPInstanceUID)
-        kept = self.files.keep_instance(incoming, study_uid=STUDY, sop_instance_uid=uid)
-        new = NewInstance(
-            sop_instance_uid=uid,
-            sop_class_uid=UltrasoundImageStorage,
-            study_uid=STUDY,
-            series_uid=str(ds.SeriesInstanceUID),
-            transfer_syntax_uid="1.2.840.10008.1.2.1",
-            path=kept.path,
-            sha256=kept.sha256,
-            size_bytes=kept.size_bytes,
-            peer_ae="SCANNER",
-            peer_ip="127.0.0.1",
-            state=state,
-        )
-        with self.database.transaction() as session:
-            instances.register(session, new, now=self.now)
-        return uid
 
-    def complete(self) -> int:
-        """Let the quiet period pass and sweep."""
-        self.now += timedelta(seconds=31)
-        return complete_studies(self.database, StudySettings(quiet_seconds=30), now=self.now)
+def with_analyzer(node: NodeHarness, **functions: Any) -> Pipeline:
+    """Return the node's pipeline with other functions in its analyzer."""
+    return replace(node.pipeline, analyzer=replace(node.pipeline.analyzer, **functions))
 
-    def work(self, **policy: Any) -> bool:
-        """Do one job."""
-        settings = self.pipeline.runtime.settings.model_copy(update={"job": JobSettings(**policy)})
-        return work_once(replace(self.pipeline, runtime=replace(self.pipeline.runtime, settings=settings)))
 
-    def outcomes(self) -> dict[str, tuple[InstanceState, str | None]]:
-        """Return state and reason per image."""
-        with self.database.read() as session:
-            return {
-                each.sop_instance_uid: (each.state, each.reason)
-                for each in instances.of_study(session, STUDY)
-            }
-
-    def images(self) -> list[instances.Instance]:
-        """Return the images of the study."""
-        with self.database.read() as session:
-            return instances.of_study(session, STUDY)
-
-    def results(self) -> list[results.Result]:
-        """Return the results of the study, oldest first."""
-        with self.database.read() as session:
-            return results.of_study(session, STUDY)
-
-    def study(self) -> studies.Study:
-        """Return the study."""
-        with self.database.read() as session:
-            return studies.get(session, STUDY)
-
-    def events(self, event: str | None = None) -> list[audit_log.AuditEvent]:
-        """Return audit events, oldest first."""
-        with self.database.read() as session:
-            return audit_log.events(session, event=event)
+def outcomes(node: NodeHarness) -> dict[str, tuple[InstanceState, str | None]]:
+    """Return state and reason per image."""
+    return {each.sop_instance_uid: (each.state, each.reason) for each in node.instances(STUDY)}
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Node:
+def node(tmp_path: Path) -> NodeHarness:
     """Return an empty node."""
-    return Node(tmp_path)
+    return NodeHarness(tmp_path)
 
 
 def summary(made: list[results.Result]) -> list[tuple[int, str, str]]:
@@ -134,30 +64,30 @@ def summary(made: list[results.Result]) -> list[tuple[int, str, str]]:
     return [(each.revision, each.kind, each.source_sop_instance_uid) for each in made]
 
 
-def test_a_study_becomes_results_and_reasons(node: Node) -> None:
+def test_a_study_becomes_results_and_reasons(node: NodeHarness) -> None:
     """Measured images get an SR and an overlay, the others a reason, vendor objects nothing."""
-    measured, refused = node.receive(), node.receive("refuse")
-    kept = node.receive(state=InstanceState.KEPT)
+    measured, refused = receive(node), receive(node, "refuse")
+    kept = keep_report(node)
 
     assert node.complete() == 1
-    assert node.work()
+    assert node.work_once()
 
-    assert node.outcomes() == {
+    assert outcomes(node) == {
         measured: (InstanceState.MEASURED, None),
         refused: (InstanceState.NOT_MEASURED, "no_cycle"),
         kept: (InstanceState.KEPT, None),
     }
-    assert summary(node.results()) == [(1, "tid5200", measured), (1, "overlay", measured)]
-    assert node.study().state is StudyState.DONE
-    assert all(node.files.absolute(each.path).is_file() for each in node.results())
+    assert summary(node.results(STUDY)) == [(1, "tid5200", measured), (1, "overlay", measured)]
+    assert node.study(STUDY).state is StudyState.DONE
+    assert all(node.files.absolute(each.path).is_file() for each in node.results(STUDY))
 
 
-def test_no_audit_row_names_the_patient(node: Node) -> None:
+def test_no_audit_row_names_the_patient(node: NodeHarness) -> None:
     """Neither a measured image nor a refused one nor a bug that quotes the name leaves it in a row."""
     for comment in ("", "refuse", "raise"):
-        node.receive(comment)
+        receive(node, comment)
         node.complete()
-        node.work(max_attempts=1)
+        node.work_once(max_attempts=1)
 
     assert {"instance.measured", "instance.not_measured", "job.dead"} <= {
         each.event for each in node.events()
@@ -165,35 +95,35 @@ def test_no_audit_row_names_the_patient(node: Node) -> None:
     assert not any("Phantom" in str(event) for event in node.events())
 
 
-def test_measured_detail(node: Node) -> None:
+def test_measured_detail(node: NodeHarness) -> None:
     """The audit row of a measured image holds the revision, the model and the EF."""
-    node.receive()
+    receive(node)
     node.complete()
-    node.work()
+    node.work_once()
     detail = node.events("instance.measured")[0].detail
 
-    assert detail["model_sha256"] == standin.MODEL.sha256
+    assert detail["model_sha256"] == fake_analyzer.MODEL.sha256
     assert detail["revision"] == 1
     assert detail["strips"][0]["EF_percent"] == 61.5
 
 
-def test_not_before_the_quiet_period(node: Node) -> None:
+def test_not_before_the_quiet_period(node: NodeHarness) -> None:
     """A study whose last image is younger than the quiet period is left alone."""
-    node.receive()
+    receive(node)
     node.now += timedelta(seconds=29)
 
     assert complete_studies(node.database, StudySettings(quiet_seconds=30), now=node.now) == 0
-    assert not node.work()
+    assert not node.work_once()
 
 
-def test_a_study_of_reports_only_goes_through(node: Node) -> None:
+def test_a_study_of_reports_only_goes_through(node: NodeHarness) -> None:
     """A study that holds nothing to analyse is done, with nothing measured."""
-    node.receive(state=InstanceState.KEPT)
+    keep_report(node)
     node.complete()
-    node.work()
+    node.work_once()
 
-    assert node.results() == []
-    assert node.study().state is StudyState.DONE
+    assert node.results(STUDY) == []
+    assert node.study(STUDY).state is StudyState.DONE
 
 
 @pytest.mark.parametrize(
@@ -207,116 +137,118 @@ def test_a_study_of_reports_only_goes_through(node: Node) -> None:
     ],
     ids=["gone", "empty", "text", "cut in the header", "noise"],
 )
-def test_an_unreadable_file_is_a_reason(node: Node, damage: Callable[[Path], Any]) -> None:
+def test_an_unreadable_file_is_a_reason(node: NodeHarness, damage: Callable[[Path], Any]) -> None:
     """What happened to one file on disk is that image's reason; the next image is measured."""
-    broken, whole = node.receive(), node.receive()
+    broken, whole = receive(node), receive(node)
     path = node.files.absolute(f"instances/{STUDY}/{broken}.dcm")
     path.chmod(0o600)
     damage(path)
 
     node.complete()
-    node.work()
+    node.work_once()
 
-    assert node.outcomes()[broken] == (InstanceState.NOT_MEASURED, "undecodable")
-    assert node.outcomes()[whole] == (InstanceState.MEASURED, None)
+    assert outcomes(node)[broken] == (InstanceState.NOT_MEASURED, "undecodable")
+    assert outcomes(node)[whole] == (InstanceState.MEASURED, None)
 
 
-def test_a_late_image_makes_a_revision_of_every_report(node: Node) -> None:
+def test_a_late_image_makes_a_revision_of_every_report(node: NodeHarness) -> None:
     """After a late measurable image every measured image gets a new SR that names the one before."""
-    early = node.receive()
+    early = receive(node)
     node.complete()
-    node.work()
-    late = node.receive()
-    assert node.study().state is StudyState.RECEIVING
+    node.work_once()
+    late = receive(node)
+    assert node.study(STUDY).state is StudyState.RECEIVING
 
     node.complete()
-    node.work()
+    node.work_once()
 
-    assert summary(node.results())[2:] == [
+    assert summary(node.results(STUDY))[2:] == [
         (2, "tid5200", early),
         (2, "overlay", early),
         (2, "tid5200", late),
         (2, "overlay", late),
     ]
     first, second = (
-        each for each in node.results() if (each.kind, each.source_sop_instance_uid) == ("tid5200", early)
+        each
+        for each in node.results(STUDY)
+        if (each.kind, each.source_sop_instance_uid) == ("tid5200", early)
     )
     assert first.sop_instance_uid in dcmread(node.files.absolute(second.path)).ImageComments
 
 
-def test_late_images_that_bring_nothing_send_nothing(node: Node) -> None:
+def test_late_images_that_bring_nothing_send_nothing(node: NodeHarness) -> None:
     """A late image that cannot be measured adds its reason, and no report; the audit log says so."""
-    node.receive()
+    receive(node)
     node.complete()
-    node.work()
-    late = node.receive("refuse")
+    node.work_once()
+    late = receive(node, "refuse")
 
     node.complete()
-    node.work()
+    node.work_once()
 
-    assert len(node.results()) == 2
-    assert node.outcomes()[late] == (InstanceState.NOT_MEASURED, "no_cycle")
-    assert node.study().state is StudyState.DONE
+    assert len(node.results(STUDY)) == 2
+    assert outcomes(node)[late] == (InstanceState.NOT_MEASURED, "no_cycle")
+    assert node.study(STUDY).state is StudyState.DONE
     assert [event.detail["revision"] for event in node.events("result.none")] == [2]
 
 
-def test_replay_reports_again(node: Node) -> None:
+def test_replay_reports_again(node: NodeHarness) -> None:
     """A replay without any new image makes a new revision of every report."""
-    image = node.receive()
+    image = receive(node)
     node.complete()
-    node.work()
+    node.work_once()
     with node.database.transaction() as session:
         studies.replay(session, STUDY, now=node.now)
 
-    node.work()
+    node.work_once()
 
-    assert summary(node.results())[2:] == [(2, "tid5200", image), (2, "overlay", image)]
+    assert summary(node.results(STUDY))[2:] == [(2, "tid5200", image), (2, "overlay", image)]
 
 
-def test_a_job_overtaken_by_a_late_image_leaves_it_to_the_next(node: Node) -> None:
+def test_a_job_overtaken_by_a_late_image_leaves_it_to_the_next(node: NodeHarness) -> None:
     """An image that comes between the end of the quiet period and the job is reported once, as revision 2."""
-    early = node.receive()
+    early = receive(node)
     node.complete()
-    late = node.receive()
+    late = receive(node)
 
-    assert node.work()
-    assert node.results() == []
+    assert node.work_once()
+    assert node.results(STUDY) == []
     node.complete()
-    node.work()
+    node.work_once()
 
-    assert {each.revision for each in node.results()} == {2}
-    assert {each.source_sop_instance_uid for each in node.results()} == {early, late}
+    assert {each.revision for each in node.results(STUDY)} == {2}
+    assert {each.source_sop_instance_uid for each in node.results(STUDY)} == {early, late}
 
 
-def test_an_image_that_comes_during_the_job_waits_for_the_next(node: Node) -> None:
+def test_an_image_that_comes_during_the_job_waits_for_the_next(node: NodeHarness) -> None:
     """A late image reopens a study that is being processed: revision 1 goes out without it, 2 with it."""
-    early, late = node.receive(), []
+    early, late = receive(node), []
 
     def analyse(dataset: Any) -> Any:
         if not late:
-            late.append(node.receive())
-        return standin.analyse(dataset)
+            late.append(receive(node))
+        return fake_analyzer.analyse(dataset)
 
-    node.pipeline = node.with_steps(analyse=analyse)
+    node.pipeline = with_analyzer(node, analyse=analyse)
     node.complete()
-    node.work()
-    assert summary(node.results()) == [(1, "tid5200", early), (1, "overlay", early)]
-    assert node.study().state is StudyState.RECEIVING
+    node.work_once()
+    assert summary(node.results(STUDY)) == [(1, "tid5200", early), (1, "overlay", early)]
+    assert node.study(STUDY).state is StudyState.RECEIVING
 
     node.complete()
-    node.work()
+    node.work_once()
 
-    assert {each.source_sop_instance_uid for each in node.results()[2:]} == {early, *late}
+    assert {each.source_sop_instance_uid for each in node.results(STUDY)[2:]} == {early, *late}
 
 
-def test_a_repeated_job_makes_the_same_bytes(node: Node) -> None:
+def test_a_repeated_job_makes_the_same_bytes(node: NodeHarness) -> None:
     """A job that dies between files and rows and runs again an hour later keeps the very same objects."""
-    node.receive()
+    receive(node)
     node.complete()
-    database, away = node.folder / "echonode.db", node.folder / "away.db"
+    database, away = node.data_dir / "echonode.db", node.data_dir / "away.db"
 
     def build_and_pull_the_plug(*args: Any, **options: Any) -> Any:
-        made = standin.build_results(*args, **options)
+        made = fake_analyzer.build_results(*args, **options)
         database.rename(away)
         return made
 
@@ -324,78 +256,78 @@ def test_a_repeated_job_makes_the_same_bytes(node: Node) -> None:
         job = jobs.claim(session, now=node.now)
     assert job is not None
     with pytest.raises(StoreUnavailable):
-        run_job(job, node.with_steps(build_results=build_and_pull_the_plug))
-    before = {path: path.read_bytes() for path in node.folder.glob("results/*/*.dcm")}
+        run_job(job, with_analyzer(node, build_results=build_and_pull_the_plug))
+    before = {path: path.read_bytes() for path in node.data_dir.glob("results/*/*.dcm")}
     away.rename(database)
     node.now += timedelta(hours=1)
 
     run_job(job, node.pipeline)
 
-    assert {path: path.read_bytes() for path in node.folder.glob("results/*/*.dcm")} == before
-    assert len(node.results()) == len(before) == 2
+    assert {path: path.read_bytes() for path in node.data_dir.glob("results/*/*.dcm")} == before
+    assert len(node.results(STUDY)) == len(before) == 2
 
 
-def test_a_bug_is_retried_then_buried(node: Node) -> None:
+def test_a_bug_is_retried_then_given_up(node: NodeHarness) -> None:
     """A job that fails is tried again after a while, and after max_attempts the study has FAILED."""
-    node.receive("raise")
+    receive(node, "raise")
     node.complete()
 
-    assert node.work(max_attempts=2, retry_s=10)
-    assert node.study().state is StudyState.READY
-    assert not node.work(max_attempts=2, retry_s=10)
+    assert node.work_once(max_attempts=2, retry_s=10)
+    assert node.study(STUDY).state is StudyState.READY
+    assert not node.work_once(max_attempts=2, retry_s=10)
     node.now += timedelta(seconds=10)
-    assert node.work(max_attempts=2, retry_s=10)
+    assert node.work_once(max_attempts=2, retry_s=10)
 
-    assert node.study().state is StudyState.FAILED
-    assert node.events("job.dead")[0].detail["error"].startswith("BuggyError in standin.py:")
+    assert node.study(STUDY).state is StudyState.FAILED
+    assert node.events("job.dead")[0].detail["error"].startswith("BuggyError in fake_analyzer.py:")
 
 
-def test_a_full_disk_costs_no_attempt(node: Node) -> None:
+def test_a_full_disk_costs_no_attempt(node: NodeHarness) -> None:
     """While results cannot be written the job waits, however long, and goes through afterwards."""
-    node.receive()
+    receive(node)
     node.complete()
-    folder = node.folder / "results"
+    folder = node.data_dir / "results"
     folder.rmdir()
     folder.write_text("in the way")
     for _ in range(5):
-        assert node.work(max_attempts=3, retry_s=0.01)
-    assert node.study().state is StudyState.READY
+        assert node.work_once(max_attempts=3, retry_s=0.01)
+    assert node.study(STUDY).state is StudyState.READY
 
     folder.unlink()
     folder.mkdir()
-    node.work(max_attempts=3)
+    node.work_once(max_attempts=3)
 
-    assert len(node.results()) == 2
+    assert len(node.results(STUDY)) == 2
 
 
-def test_a_locked_database_is_waited_for(node: Node) -> None:
+def test_a_locked_database_is_waited_for(node: NodeHarness) -> None:
     """No job is lost and no exception leaves the loop while the database cannot be read."""
-    node.receive()
+    receive(node)
     node.complete()
-    database = node.folder / "echonode.db"
-    database.rename(node.folder / "away.db")
+    database = node.data_dir / "echonode.db"
+    database.rename(node.data_dir / "away.db")
 
-    assert not node.work()
+    assert not node.work_once()
 
-    (node.folder / "away.db").rename(database)
-    assert node.work()
-    assert len(node.results()) == 2
+    (node.data_dir / "away.db").rename(database)
+    assert node.work_once()
+    assert len(node.results(STUDY)) == 2
 
 
-def test_stop_hands_the_job_back_between_two_images(node: Node) -> None:
+def test_stop_hands_the_job_back_between_two_images(node: NodeHarness) -> None:
     """A stop request ends the job after the present image; nothing is recorded and no attempt is counted."""
-    node.receive()
-    node.receive()
+    receive(node)
+    receive(node)
     node.complete()
 
     def analyse(dataset: Any) -> Any:
-        node.stop.set()
-        return standin.analyse(dataset)
+        node.runtime.stop.set()
+        return fake_analyzer.analyse(dataset)
 
-    node.pipeline = node.with_steps(analyse=analyse)
-    node.work()
+    node.pipeline = with_analyzer(node, analyse=analyse)
+    node.work_once()
 
-    assert {state for state, _ in node.outcomes().values()} == {InstanceState.RECEIVED}
+    assert {state for state, _ in outcomes(node).values()} == {InstanceState.RECEIVED}
     assert len(node.events("job.released")) == 1
     with node.database.transaction() as session:
         job = jobs.claim(session, now=node.now)
@@ -426,13 +358,13 @@ def test_installation_uid_is_made_once(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["installation_uid"]
 
 
-def test_each_destination_gets_its_kinds(node: Node) -> None:
+def test_each_destination_gets_its_kinds(node: NodeHarness) -> None:
     """The outbox holds an object for those who asked for its kind, and for nobody else."""
     wants = {"pacs": frozenset({"tid5200", "overlay"}), "viewer": frozenset({"overlay"})}
     node.pipeline = replace(node.pipeline, plan=ReportPlan(by_destination=wants))
-    node.receive()
+    receive(node)
     node.complete()
-    node.work()
+    node.work_once()
 
     made = {event.sop_instance_uid: event.detail for event in node.events("result.created")}
     assert {detail["kind"]: detail["destinations"] for detail in made.values()} == {
@@ -441,15 +373,17 @@ def test_each_destination_gets_its_kinds(node: Node) -> None:
     }
 
 
-def test_an_assumed_charset_leaves_a_trace(node: Node) -> None:
+def test_an_assumed_charset_leaves_a_trace(node: NodeHarness) -> None:
     """A name in 8-bit bytes of no named character set is read by the site's default, and the log says so."""
     node.pipeline = replace(node.pipeline, plan=replace(node.pipeline.plan, default_charset="ISO_IR 144"))
-    image = node.receive()
-    path = node.files.absolute(next(each.path for each in node.images() if each.sop_instance_uid == image))
+    image = receive(node)
+    path = node.files.absolute(
+        next(each.path for each in node.instances(STUDY) if each.sop_instance_uid == image)
+    )
     path.write_bytes(without_charset(path))
-    node.receive()
+    receive(node)
     node.complete()
-    node.work()
+    node.work_once()
 
     (event,) = node.events("report.charset_assumed")
     assert event.sop_instance_uid == image
@@ -467,35 +401,35 @@ def without_charset(path: Path) -> bytes:
     return file.getvalue()
 
 
-def test_an_image_whose_patient_cannot_be_named(node: Node) -> None:
+def test_an_image_whose_patient_cannot_be_named(node: NodeHarness) -> None:
     """It has no reports and a reason in the audit log; the rest of the study has its own."""
 
     def build_results(source: Dataset, *args: Any, **options: Any) -> Any:
         if source.InstanceNumber == 1:
             raise UnreportableSource("PatientID of the source image is no legal value")
-        return standin.build_results(source, *args, **options)
+        return fake_analyzer.build_results(source, *args, **options)
 
-    node.pipeline = node.with_steps(build_results=build_results)
-    bad, good = node.receive(), node.receive()
+    node.pipeline = with_analyzer(node, build_results=build_results)
+    bad, good = receive(node), receive(node)
     node.complete()
-    node.work()
+    node.work_once()
 
-    assert summary(node.results()) == [(1, "tid5200", good), (1, "overlay", good)]
+    assert summary(node.results(STUDY)) == [(1, "tid5200", good), (1, "overlay", good)]
     (event,) = node.events("report.refused")
     assert (event.sop_instance_uid, event.outcome) == (bad, "refused")
     assert "PatientID" in event.detail["because"]
 
 
-def test_refusals_are_reported_when_asked_for(node: Node) -> None:
+def test_refusals_are_reported_when_asked_for(node: NodeHarness) -> None:
     """A strip that was looked at in vain is worth a picture only where the settings say so."""
     strip = measured_strips.looked_at_in_vain()
     for asked in (False, True):
         node.pipeline = replace(
-            node.with_steps(analyse=lambda _: [strip]),
+            with_analyzer(node, analyse=lambda _: [strip]),
             plan=replace(node.pipeline.plan, overlay_refusals=asked),
         )
-        node.receive()
+        receive(node)
         node.complete()
-        node.work()
+        node.work_once()
 
-    assert {each.revision for each in node.results()} == {2}
+    assert {each.revision for each in node.results(STUDY)} == {2}

@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,10 +9,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from builders import REAL_IMAGES, real_image, save
-from orthanc import Orthanc, running_orthanc
 from pydicom import dcmread
-from rig import PATIENCE_S, Rig, wait_for
+from support.builders import save
+from support.node import PATIENCE_S, process_node, wait_for
+from support.orthanc import Orthanc, running_orthanc
+from support.peers import require
+from support.real_images import REAL_IMAGES, real_image
 
 from dicom_node.tools.demo.verdict import numbers
 from inference.analyse import Model, analyse, load_model
@@ -38,10 +39,8 @@ def model() -> Model:
 
 def storescu(path: Path, port: int) -> None:
     """DCMTK pushes one file as it is, JPEG included."""
-    binary = shutil.which("storescu")
-    if binary is None:
-        pytest.skip("DCMTK's storescu is not installed")
-    command = [binary, "-xy", "-aec", "ECHONODE", "127.0.0.1", str(port), str(path)]
+    require("storescu")
+    command = ["storescu", "-xy", "-aec", "ECHONODE", "127.0.0.1", str(port), str(path)]
     sent = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert sent.returncode == 0, sent.stderr
 
@@ -52,9 +51,9 @@ def test_the_ge_picture_comes_back_measured(
     """SR and overlay of a real GE strip reach Orthanc; its lengths are shown beside the printed ones."""
     source = save(real_image("lv_ge_commons.jpg"), tmp_path / "ge.dcm")
     (tmp_path / "node").mkdir()
-    with closing(Rig(tmp_path / "node", [orthanc.destination])) as node:
-        node.start("-m", "dicom_node.cli.app", "serve", "--config", str(node.config))
-        wait_for(node.listening, "the node listens")
+    with closing(process_node(tmp_path / "node", [orthanc.destination])) as node:
+        node.start_command("serve")
+        node.wait_until_listening()
         storescu(source, node.port)
         files = wait_for(
             lambda: found if len(found := orthanc.files()) == 2 else None,

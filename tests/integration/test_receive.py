@@ -1,12 +1,10 @@
 """The receiver, pushed to over real associations: what is taken, and what is then in the store."""
 
-import shutil
 import socket
 import subprocess
 import threading
 from pathlib import Path
 
-import builders
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
@@ -17,17 +15,10 @@ from pydicom.uid import (
     UltrasoundImageStorage,
 )
 from pynetdicom.presentation import build_context
-from receivers import (
-    association,
-    contexts_of,
-    data_set_bytes,
-    encoded,
-    push,
-    receiver,
-    settings_for,
-    store_raw,
-    wait_for,
-)
+from support import builders
+from support.node import receiver, runtime, settings_for, wait_for
+from support.peers import require
+from support.sender import association, contexts_of, data_set_bytes, encoded, push, store_raw
 
 from dicom_node import identity
 from dicom_node.errors import CannotListen
@@ -51,9 +42,8 @@ def in_syntax(ds: Dataset, syntax: UID) -> bytes:
 
 
 def test_echo_of_dcmtk(tmp_path: Path) -> None:
-    """DCMTK's echoscu gets success, and the association is in the audit trail."""
-    if shutil.which("echoscu") is None:
-        pytest.skip("DCMTK is not installed")
+    """DCMTK's echoscu gets success, and the association is in the audit log."""
+    require("echoscu")
     with receiver(tmp_path) as node:
         subprocess.run(["echoscu", "-aec", "ECHONODE", "127.0.0.1", str(node.port)], check=True)
         node.wait_for_event("association.closed")
@@ -64,8 +54,7 @@ def test_echo_of_dcmtk(tmp_path: Path) -> None:
 
 def test_study_of_dcmtk(tmp_path: Path) -> None:
     """DCMTK's storescu pushes a study of several classes: ultrasound is to be analysed, the rest is kept."""
-    if shutil.which("storescu") is None:
-        pytest.skip("DCMTK is not installed")
+    require("storescu")
     sent = [image(), builders.image_2d(), builders.vendor_sr(), builders.presentation_state(image())]
     folder = tmp_path / "sent"
     for number, ds in enumerate(sent):
@@ -162,7 +151,7 @@ def test_duplicate_changes_nothing(tmp_path: Path) -> None:
 
         assert statuses == [0x0000, 0x0000]
         assert len(node.instances(STUDY)) == 1
-        assert len(node.files()) == 1
+        assert len(node.stored_files()) == 1
         assert [event.outcome for event in node.events("instance.duplicate")] == ["success"]
 
 
@@ -207,7 +196,7 @@ def test_same_image_from_eight_senders_at_once(tmp_path: Path) -> None:
 
         assert statuses == [0x0000] * 8
         assert len(node.instances(STUDY)) == 1
-        assert len(node.files()) == 1
+        assert len(node.stored_files()) == 1
         assert len(node.events("instance.duplicate")) == 7
 
 
@@ -239,7 +228,7 @@ def test_own_results_are_not_analysed(tmp_path: Path) -> None:
 def test_uninvited_peers_are_rejected(
     called: str, peers: tuple[dict[str, str], ...], reason: str, tmp_path: Path
 ) -> None:
-    """A rejection says why in the audit trail, and the peer gets an A-ASSOCIATE-RJ."""
+    """A rejection says why in the audit log, and the peer gets an A-ASSOCIATE-RJ."""
     with receiver(tmp_path, peers=peers) as node:
         with association(node.port, *contexts_of(image()), called=called) as opened:
             assert opened.is_rejected
@@ -325,7 +314,7 @@ def test_start_and_stop_are_audited(tmp_path: Path) -> None:
 def test_a_taken_port_is_an_error_in_words(tmp_path: Path) -> None:
     """Two nodes on one port: the second says which port it could not open."""
     with receiver(tmp_path / "first") as node:
-        second = Receiver(settings_for(tmp_path / "second", port=node.port))
+        second = Receiver(runtime(settings=settings_for(tmp_path / "second", port=node.port)))
         with pytest.raises(CannotListen, match=str(node.port)):
             second.start()
         second.stop()
@@ -357,5 +346,5 @@ def test_memory_does_not_grow_with_the_object(tmp_path: Path) -> None:
             kwargs={"sop_class": ds.SOPClassUID, "sop_instance": ds.SOPInstanceUID},
         )
         sent.start()
-        wait_for(lambda: any("incoming" in name for name in node.files()), "a file in incoming/")
+        wait_for(lambda: any("incoming" in name for name in node.stored_files()), "a file in incoming/")
         sent.join()

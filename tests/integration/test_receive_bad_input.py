@@ -9,25 +9,16 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-import builders
 import numpy as np
 import pytest
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, UltrasoundImageStorage
 from pynetdicom.presentation import build_context
-from receivers import (
-    association,
-    contexts_of,
-    encoded,
-    fragments,
-    paused,
-    process,
-    push,
-    receiver,
-    settings_for,
-    store_raw,
-    wait_for,
-)
+from support import builders
+from support.node import receiver, receiver_process, settings_for, wait_for
+from support.sender import association, contexts_of, encoded, fragments, paused, push, store_raw
 
 from store.db.database import Database
 
@@ -74,7 +65,7 @@ def test_hostile_instance_uid_in_the_request(uid: str | None, tmp_path: Path) ->
         assert (hostile, next_one) == (0xA900, 0x0000)
         (refused,) = node.events("instance.refused")
         assert (refused.outcome, refused.detail["status"]) == ("refused", "0xA900")
-        assert len(node.files()) == 1
+        assert len(node.stored_files()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["node"]
 
 
@@ -102,8 +93,7 @@ def test_hostile_uids_in_the_data_set(keyword: str, value: str | None, tmp_path:
     bad = Dataset(ds)
     delattr(bad, keyword)
     if value is not None:
-        bad.add_new(keyword, "LO", value)  # LO, so that pydicom writes it unasked
-        bad[keyword].VR = "UI"
+        bad[keyword] = DataElement(keyword, "UI", value, validation_mode=IGNORE)
     with receiver(tmp_path) as node:
         with association(node.port, build_context(US, ImplicitVRLittleEndian)) as opened:
             data = encoded(bad, ImplicitVRLittleEndian)
@@ -111,7 +101,7 @@ def test_hostile_uids_in_the_data_set(keyword: str, value: str | None, tmp_path:
 
         (refused,) = node.events("instance.refused")
         assert refused.sop_instance_uid == uid
-        assert node.files() == []
+        assert node.stored_files() == []
 
 
 def test_data_set_of_another_object(tmp_path: Path) -> None:
@@ -123,7 +113,7 @@ def test_data_set_of_another_object(tmp_path: Path) -> None:
             sop_class = store_raw(opened, encoded(other), sop_class=US, sop_instance=other.SOPInstanceUID)
 
         assert (instance, sop_class) == (0xA900, 0xA900)
-        assert node.files() == []
+        assert node.stored_files() == []
 
 
 @pytest.mark.parametrize(
@@ -151,7 +141,7 @@ def test_bytes_that_are_no_data_set(data: bytes, syntax: UID, tmp_path: Path) ->
 
         assert (status, again) == (0xC001, 0x0000)
         assert node.events("instance.refused")[0].detail["status"] == "0xC001"
-        assert len(node.files()) == 1
+        assert len(node.stored_files()) == 1
 
 
 @pytest.mark.parametrize(
@@ -184,7 +174,7 @@ def test_deflated_bomb_is_not_inflated(tmp_path: Path) -> None:
     pixels = b"\xe0\x7f\x10\x00OB\x00\x00" + (300_000_000).to_bytes(4, "little")
     packed = [packer.compress(part) for part in (encoded(ds), pixels, *[bytes(1_000_000)] * 300)]
     data = b"".join([*packed, packer.flush()])
-    with process(settings_for(tmp_path)) as node:
+    with receiver_process(settings_for(tmp_path)) as node:
         with association(node.port, build_context(US, "1.2.840.10008.1.2.1.99")) as opened:
             status = store_raw(opened, data, sop_class=US, sop_instance="1.2.3")
         peak_kb = int(Path(f"/proc/{node.popen.pid}/status").read_text().split("VmHWM:")[1].split()[0])
@@ -203,7 +193,9 @@ def test_sender_that_gives_up_leaves_no_file(end: str, tmp_path: Path) -> None:
                 about = {"sop_class": US, "sop_instance": ds.SOPInstanceUID}
                 for fragment in fragments(opened, encoded(ds), **about)[:-1]:
                     opened.dul.send_pdu(fragment)
-                wait_for(lambda: any("incoming" in name for name in node.files()), "bytes in incoming/")
+                wait_for(
+                    lambda: any("incoming" in name for name in node.stored_files()), "bytes in incoming/"
+                )
             if end == "abort":
                 opened.abort()
             else:
@@ -213,7 +205,7 @@ def test_sender_that_gives_up_leaves_no_file(end: str, tmp_path: Path) -> None:
         (aborted,) = node.wait_for_event("association.aborted")
         assert aborted.detail["objects_cut_off"] == 1
         assert aborted.outcome == "failure"
-        assert node.files() == []
+        assert node.stored_files() == []
         assert push(node.port, ds) == [0x0000]
 
 
@@ -264,14 +256,17 @@ def test_database_that_is_gone(tmp_path: Path) -> None:
 def test_disk_that_takes_no_more_of_a_file(tmp_path: Path) -> None:
     """A write error in the middle of an object gives 0xA700 on a living association, then it recovers."""
     small, big = image(), big_image()
-    with process(settings_for(tmp_path)) as node, association(node.port, *contexts_of(big)) as opened:
+    with (
+        receiver_process(settings_for(tmp_path)) as node,
+        association(node.port, *contexts_of(big)) as opened,
+    ):
         resource.prlimit(node.popen.pid, resource.RLIMIT_FSIZE, (600_000, resource.RLIM_INFINITY))
         assert opened.send_c_store(big).Status == 0xA700
         assert opened.send_c_store(small).Status == 0x0000
         resource.prlimit(node.popen.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         assert opened.send_c_store(big).Status == 0x0000
 
-        assert len(node.files()) == 2
+        assert len(node.stored_files()) == 2
 
 
 def test_full_disk(small_disk: Callable[[int], Path]) -> None:
@@ -284,7 +279,7 @@ def test_full_disk(small_disk: Callable[[int], Path]) -> None:
             room = os.statvfs(disk)
             os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_bsize - 1_300_000)
         assert push(node.port, second) == [0xA700]
-        assert len([name for name in node.files() if name.startswith("incoming")]) == 0
+        assert len([name for name in node.stored_files() if name.startswith("incoming")]) == 0
         filler.unlink()
 
         assert push(node.port, second) == [0x0000]

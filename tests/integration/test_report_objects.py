@@ -2,19 +2,19 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
 
-import measured_strips
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import ComprehensiveSRStorage
-from report_files import beat_and_gaps, odd, ordered, strip, two_frames, written
-from reported import clip
-from reported import source as still
+from support import measured_strips
+from support.peers import require
+from support.report_files import beat_and_gaps, odd, ordered, strip, two_frames, written
+from support.reported import clip
+from support.reported import source as still
 
 from dicom_node.report.quantities import QUANTITIES, calipers
 from inference.types import StripResult
@@ -30,7 +30,7 @@ POLYLINE = re.compile(r"\(POLYLINE,([\d.]+)/([\d.]+),([\d.]+)/([\d.]+)\)")
 REBUILD = """
 import hashlib, sys
 from pydicom import dcmread
-import report_files as tests
+from support import report_files as tests
 for each in tests.objects_of(dcmread(sys.argv[1]), tests.two_frames()):
     print(hashlib.sha256(each.data).hexdigest())
 """
@@ -55,12 +55,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
 def test_objects_pass_independent_validators(made: dict[str, list[Path]], tmp_path: Path) -> None:
     """Reports, pictures and graphics of stills, clips, odd and foreign sources and a revision are valid.
 
-    No validator knows the class of TID 5300: the same tree is judged as a Comprehensive SR, and as
+    No validator knows the class of TID 5300: the same tree is checked as a Comprehensive SR, and as
     it is by dsrdump.
     """
-    missing = [name for name in VALIDATORS if shutil.which(name) is None]
-    if missing or not CHECK_OBJECTS.is_file():
-        pytest.skip(f"no validators: {', '.join(missing) or '../shared/tools/check_objects'}")
+    require(*VALIDATORS)
+    if not CHECK_OBJECTS.is_file():
+        pytest.skip("../shared/tools/check_objects is not there")
     objects = [path for files in made.values() for path in files[1:]]
     known = [as_comprehensive(path, tmp_path) if "tid5300" in path.name else path for path in objects]
 
@@ -94,8 +94,7 @@ def output(*command: str | Path) -> tuple[int, str]:
 
 def test_patient_and_study_are_the_sources(made: dict[str, list[Path]]) -> None:
     """Dcentvfy finds source and objects to be of one patient and one study."""
-    if shutil.which("dcentvfy") is None:
-        pytest.skip("dcentvfy is not installed")
+    require("dcentvfy")
     # Not "ordered": it compares bytes, and ours are UTF-8 where the source's are ISO 2022.
     for name in ("still", "clip", "refused", "revision"):
         # It does not know the class of TID 5300, whose attributes it therefore calls misplaced.
@@ -107,8 +106,7 @@ def test_patient_and_study_are_the_sources(made: dict[str, list[Path]]) -> None:
 @pytest.mark.parametrize("template", ["tid5200", "tid1500", "tid5300"])
 def test_dsrdump_recovers_every_number_and_caliper(made: dict[str, list[Path]], template: str) -> None:
     """DCMTK reads the values, units and coordinates that were measured."""
-    if shutil.which("dsrdump") is None:
-        pytest.skip("dsrdump is not installed")
+    require("dsrdump")
     (path,) = [path for path in made["ordered"] if template in path.name]
     code, said = output("dsrdump", "+Pl", "+Pc", path)
     result = measured_strips.strip_result()

@@ -10,39 +10,64 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import DAY, House, study_uid
+from pydicom.uid import generate_uid
 from sqlalchemy import text
+from support import builders
+from support.fork_server import SEARCH_PATH
+from support.node import NodeHarness
 
-from dicom_node.settings import DiskSettings, RetentionSettings, Settings
+from dicom_node.settings.sections import DiskSettings, RetentionSettings
 from dicom_node.storage.retention import removal_reason
 from store.db.states import InstanceState, StudyState
 from store.errors import FilesGone, IllegalTransition
 from store.rows import deliveries, delivery_transitions, studies
+from store.rows.instances import Instance
 from store.rows.retention_candidates import RetentionCandidate
 
+DAY = timedelta(days=1)
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-TESTS = Path(__file__).parents[1]
 DIES = """
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-import role
-from dicom_node.retention import Keeper, tidy
-from dicom_node.settings import Settings
-from store.database import Database
-from store.files import FileStore
+from support import role
+from support.node import runtime
+from dicom_node.storage.retention import apply_retention
 folder = Path(sys.argv[1])
 role.arm("store.rows.retention_candidates:mark_gone" + sys.argv[2], folder / ("died" + sys.argv[2]))
-settings = Settings(node={"data_dir": folder})
-clock = lambda: datetime.now(UTC) + timedelta(days=31)
-tidy(Keeper(settings=settings, database=Database(settings.store_url), files=FileStore(folder), clock=clock))
+apply_retention(runtime(folder, clock=lambda: datetime(2027, 1, 1, tzinfo=UTC)))
 """
 
 
+def study_uid(study: int) -> str:
+    """Return the UID of a study."""
+    return str(generate_uid(entropy_srcs=["retention", str(study)]))
+
+
+def receive(node: NodeHarness, study: int, number: int = 1, **attributes: Any) -> str:
+    """Take in an image whose UID depends on the numbers alone; return the audit event."""
+    uid = generate_uid(entropy_srcs=["retention", str(study), str(number)])
+    fixed = {"StudyInstanceUID": study_uid(study), "InstanceNumber": number, "SOPInstanceUID": uid}
+    return node.receive(builders.image_2d(**fixed, **attributes))
+
+
+def finish(node: NodeHarness, study: int, images: int = 1) -> None:
+    """Bring a study from its first image to its end."""
+    for number in range(1, images + 1):
+        receive(node, study, number)
+    node.work()
+    node.deliver_everything()
+
+
+def images(node: NodeHarness, study: int) -> list[Instance]:
+    """Return the rows of a study."""
+    return node.instances(study_uid(study))
+
+
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def node(tmp_path: Path) -> Iterator[NodeHarness]:
     """Return an empty node."""
-    made = House(tmp_path)
+    made = NodeHarness(tmp_path)
     yield made
     made.database.close()
 
@@ -61,7 +86,7 @@ RESULT = replace(TAKEN, kind="result")
 
 
 @pytest.mark.parametrize(
-    ("holding", "policy", "disk_low", "why"),
+    ("candidate", "policy", "disk_low", "why"),
     [
         (DONE, {"days": 10}, False, "age"),
         (DONE, {"days": 11}, False, None),
@@ -90,203 +115,206 @@ def test_rules(
     assert removal_reason(candidate, now=NOON, policy=RetentionSettings(**policy), disk_low=disk_low) == why
 
 
-def test_old_files_go_and_rows_stay(house: House) -> None:
+def test_old_files_go_and_rows_stay(node: NodeHarness) -> None:
     """After their days received files and results are gone; rows, their outcome and one audit row say so."""
-    house.finish(1, images=2)
-    house.later = 29 * DAY
-    assert house.tidy() == 0
-    house.later = 31 * DAY
+    finish(node, 1, images=2)
+    node.now += 29 * DAY
+    assert node.apply_retention() == 0
+    node.now += 2 * DAY
 
-    assert house.tidy() == 2 + 4
-    assert house.there() == house.there("results") == set()
-    assert {each.state for each in house.images(1)} == {InstanceState.MEASURED}
-    assert all(each.file_gone_at for each in house.images(1))
-    (event,) = house.events("instance.file_removed")
+    assert node.apply_retention() == 2 + 4
+    assert node.studies_on_disk() == node.studies_on_disk("results") == set()
+    assert {each.state for each in images(node, 1)} == {InstanceState.MEASURED}
+    assert all(each.file_gone_at for each in images(node, 1))
+    (event,) = node.events("instance.file_removed")
     assert (event.study_uid, event.detail["files"], event.detail["because"]) == (study_uid(1), 2, "age")
     assert event.detail["size_bytes"] > 10_000
-    assert [each.detail["files"] for each in house.events("result.file_removed")] == [4]
-    assert house.tidy() == 0
+    assert [each.detail["files"] for each in node.events("result.file_removed")] == [4]
+    assert node.apply_retention() == 0
 
 
-def test_nothing_unfinished_goes(house: House) -> None:
+def test_nothing_unfinished_goes(node: NodeHarness) -> None:
     """A study that receives, waits, or whose results are not delivered keeps its files for any time."""
-    house.receive(1)
-    house.work()  # its results are not delivered
-    house.receive(2)
-    with house.database.transaction() as session:
-        studies.mark_ready(session, study_uid(2), now=house.now())
-    house.receive(3)
-    house.later = 1000 * DAY
+    receive(node, 1)
+    node.work()  # its results are not delivered
+    receive(node, 2)
+    with node.database.transaction() as session:
+        studies.mark_ready(session, study_uid(2), now=node.now)
+    receive(node, 3)
+    node.now += 1000 * DAY
 
-    assert house.tidy(once_committed=True) == 0
-    assert house.there() == {study_uid(number) for number in (1, 2, 3)}
+    assert node.apply_retention(once_committed=True) == 0
+    assert node.studies_on_disk() == {study_uid(number) for number in (1, 2, 3)}
 
 
-def test_a_parked_delivery(house: House) -> None:
+def test_a_parked_delivery(node: NodeHarness) -> None:
     """A result that no PACS took keeps the images from going early, but not for ever."""
-    house.receive(1)
-    house.work()
-    with house.database.transaction() as session:
-        while due := deliveries.due(session, now=house.now() + DAY):
-            delivery_transitions.park(session, due[0], error="refused", status=0xC000, now=house.now())
-    assert house.tidy(once_committed=True) == 0
-    house.later = 31 * DAY
+    receive(node, 1)
+    node.work()
+    with node.database.transaction() as session:
+        while due := deliveries.due(session, now=node.now + DAY):
+            delivery_transitions.park(session, due[0], error="refused", status=0xC000, now=node.now)
+    assert node.apply_retention(once_committed=True) == 0
+    node.now += 31 * DAY
 
-    assert house.tidy(once_committed=True) > 0
+    assert node.apply_retention(once_committed=True) > 0
 
 
 @pytest.mark.parametrize(("word", "final"), [("COMMITTED", True), ("SENT", False), ("UNHEARD_OF", False)])
-def test_words_of_storage_commitment(house: House, word: str, final: bool) -> None:
+def test_words_of_storage_commitment(node: NodeHarness, word: str, final: bool) -> None:
     """What was committed is taken; what was only sent, or is in a state not known here, is unfinished."""
-    house.finish(1)
-    with house.database.transaction() as session:
+    finish(node, 1)
+    with node.database.transaction() as session:
         session.execute(text("PRAGMA ignore_check_constraints=ON"))
         for (name,) in session.execute(text("SELECT name FROM sqlite_master WHERE type='trigger'")).all():
             if "deliver" in name:
                 session.execute(text(f"DROP TRIGGER {name}"))
         session.execute(text(f"UPDATE deliveries SET state = '{word}'"))  # noqa: S608
 
-    assert house.tidy(once_committed=True) == (1 if final else 0)
-    house.later = 31 * DAY
-    assert house.tidy() == (2 if final else 0)
+    assert node.apply_retention(once_committed=True) == (1 if final else 0)
+    node.now += 31 * DAY
+    assert node.apply_retention() == (2 if final else 0)
 
 
-def test_once_committed(house: House) -> None:
+def test_once_committed(node: NodeHarness) -> None:
     """With it images go as soon as all is taken; results, which a later revision refers to, stay."""
-    house.finish(1)
+    finish(node, 1)
 
-    assert house.tidy(once_committed=True) == 1
-    assert house.there() == set()
-    assert house.there("results") == {study_uid(1)}
+    assert node.apply_retention(once_committed=True) == 1
+    assert node.studies_on_disk() == set()
+    assert node.studies_on_disk("results") == {study_uid(1)}
 
 
-def test_a_low_disk_takes_the_oldest_until_there_is_room(house: House) -> None:
+def test_a_low_disk_takes_the_oldest_until_there_is_room(node: NodeHarness) -> None:
     """Finished studies go before their time, the oldest first, and no more of them than needed."""
     for number in (1, 2, 3):
-        house.finish(number)
-    house.settings = Settings(disk=DiskSettings(soft_free_mb=100, hard_free_mb=10))
-    house.files.room = 90 * 2**20
-    real, removals = house.files.remove, []
+        finish(node, number)
+    settings = node.runtime.settings.model_copy(
+        update={"disk": DiskSettings(soft_free_mb=100, hard_free_mb=10)}
+    )
+    node.runtime = replace(node.runtime, settings=settings)
+    node.files.free = 90 * 2**20
+    real, removals = node.files.remove, []
 
     def remove(paths: list[str]) -> int:
         removals.append(paths)
-        house.files.room += 10 * 2**20
+        node.files.free += 10 * 2**20
         return real(paths)
 
-    house.files.remove = remove  # type: ignore[assignment,method-assign]  # removing one study makes 10 MB free
+    node.files.remove = remove  # type: ignore[assignment,method-assign]  # removing one study makes 10 MB free
 
-    assert house.tidy() == 2
-    assert house.there() == {study_uid(3)}
+    assert node.apply_retention() == 2
+    assert node.studies_on_disk() == {study_uid(3)}
 
 
-def test_a_large_study_goes_in_batches(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_study_goes_in_batches(node: NodeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """More files than one transaction removes: all go, and the rows count them all."""
     monkeypatch.setattr("dicom_node.storage.retention.BATCH", 3)
-    house.finish(1, images=7)
-    house.later = 31 * DAY
-    house.tidy()
+    finish(node, 1, images=7)
+    node.now += 31 * DAY
+    node.apply_retention()
 
-    assert house.there() == set()
-    assert [each.detail["files"] for each in house.events("instance.file_removed")] == [3, 3, 1]
+    assert node.studies_on_disk() == set()
+    assert [each.detail["files"] for each in node.events("instance.file_removed")] == [3, 3, 1]
 
 
-def test_conflicts_go_with_age(house: House) -> None:
+def test_conflicts_go_with_age(node: NodeHarness) -> None:
     """What was kept aside goes after its days."""
-    house.finish(1)
-    assert house.receive(1, ImageComments="other bytes") == "instance.conflict"
-    assert house.tidy() == 0
-    house.later = 31 * DAY
-    house.tidy()
+    finish(node, 1)
+    assert receive(node, 1, ImageComments="other bytes") == "instance.conflict"
+    assert node.apply_retention() == 0
+    node.now = datetime.now(UTC) + 31 * DAY  # what counts is the age of the file
+    node.apply_retention()
 
-    assert list((house.folder / "conflicts").iterdir()) == []
-    assert [each.detail["files"] for each in house.events("conflict.file_removed")] == [1]
+    assert list((node.data_dir / "conflicts").iterdir()) == []
+    assert [each.detail["files"] for each in node.events("conflict.file_removed")] == [1]
 
 
 @pytest.mark.parametrize("moment", ["", ":after"])
-def test_killed_between_file_and_row(house: House, moment: str) -> None:
+def test_killed_between_file_and_row(node: NodeHarness, moment: str) -> None:
     """After kill -9 the receiver's start brings nothing back, and the next sweep ends what was begun."""
-    house.finish(1)
-    command = [sys.executable, "-c", DIES, str(house.folder), moment]
-    path = {"PYTHONPATH": f"{TESTS.parent}:{TESTS}"}
+    finish(node, 1)
+    command = [sys.executable, "-c", DIES, str(node.data_dir), moment]
+    path = {"PYTHONPATH": SEARCH_PATH}
     assert subprocess.run(command, env=path, check=False, timeout=60).returncode == -signal.SIGKILL
-    assert house.there() == set()
+    assert node.studies_on_disk() == set()
 
-    assert house.ingest.adopt_orphans() == 0
-    house.later = 31 * DAY
-    house.tidy()
-    assert house.events("instance.adopted") == []
-    assert [each.detail["files"] for each in house.events("instance.file_removed")] == [1]
-    assert all(each.file_gone_at for each in house.images(1))
+    assert node.ingest.adopt_orphans() == 0
+    node.now += 31 * DAY
+    node.apply_retention()
+    assert node.events("instance.adopted") == []
+    assert [each.detail["files"] for each in node.events("instance.file_removed")] == [1]
+    assert all(each.file_gone_at for each in images(node, 1))
 
 
-def test_the_same_image_comes_again(house: House) -> None:
+def test_the_same_image_comes_again(node: NodeHarness) -> None:
     """It is kept again as a duplicate without new work, for its days anew; other bytes are a conflict."""
-    house.finish(1)
-    house.later = 31 * DAY
-    house.tidy()
-    with house.database.transaction() as session, pytest.raises(FilesGone, match="send its images again"):
-        studies.replay(session, study_uid(1), now=house.now())
-    assert house.receive(1, ImageComments="other bytes") == "instance.conflict"
-    assert house.there() == set()
+    finish(node, 1)
+    node.now += 31 * DAY
+    node.apply_retention()
+    with node.database.transaction() as session, pytest.raises(FilesGone, match="send its images again"):
+        studies.replay(session, study_uid(1), now=node.now)
+    assert receive(node, 1, ImageComments="other bytes") == "instance.conflict"
+    assert node.studies_on_disk() == set()
 
-    assert house.receive(1) == "instance.duplicate"
-    assert house.there() == {study_uid(1)}
-    house.later = timedelta()
-    assert house.tidy() == 0
-    assert house.images(1)[0].file_gone_at is None
-    with house.database.transaction() as session:
+    assert receive(node, 1) == "instance.duplicate"
+    assert node.studies_on_disk() == {study_uid(1)}
+    node.now -= 31 * DAY
+    assert node.apply_retention() == 0
+    assert images(node, 1)[0].file_gone_at is None
+    with node.database.transaction() as session:
         assert studies.get(session, study_uid(1)).revision == 1
-        studies.replay(session, study_uid(1), now=house.now())
-    house.work()
-    assert len(house.events("job.done")) == 2
+        studies.replay(session, study_uid(1), now=node.now)
+    node.work()
+    assert len(node.events("job.done")) == 2
 
 
-def test_returned_but_killed_before_its_row_knew(house: House) -> None:
+def test_returned_but_killed_before_its_row_knew(node: NodeHarness) -> None:
     """A file that came again and whose row still says that it is gone is adopted at the next start."""
-    house.finish(1)
-    (row,) = house.images(1)
-    kept = house.files.absolute(row.path).read_bytes()
-    house.later = 31 * DAY
-    house.tidy()
-    path = house.files.absolute(row.path)
+    finish(node, 1)
+    (row,) = images(node, 1)
+    kept = node.files.absolute(row.path).read_bytes()
+    node.now += 31 * DAY
+    node.apply_retention()
+    path = node.files.absolute(row.path)
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(kept)
-    house.ingest.adopt_orphans()
+    node.ingest.adopt_orphans()
 
-    assert house.images(1)[0].file_gone_at is None
+    assert images(node, 1)[0].file_gone_at is None
     assert path.read_bytes() == kept
 
 
-def test_a_late_image_of_a_study_whose_files_are_gone(house: House) -> None:
+def test_a_late_image_of_a_study_whose_files_are_gone(node: NodeHarness) -> None:
     """It makes a revision of its own; the earlier images keep their outcome and are not called unreadable."""
-    house.finish(1)
-    house.later = 31 * DAY
-    house.tidy()
-    house.receive(1, 2)
-    house.work()
+    finish(node, 1)
+    node.now += 31 * DAY
+    node.apply_retention()
+    receive(node, 1, 2)
+    node.work()
 
-    assert [each.state for each in house.images(1)] == [InstanceState.MEASURED] * 2
-    assert [each.reason for each in house.images(1)] == [None, None]
-    with house.database.read() as session:
+    assert [each.state for each in images(node, 1)] == [InstanceState.MEASURED] * 2
+    assert [each.reason for each in images(node, 1)] == [None, None]
+    with node.database.read() as session:
         assert studies.get(session, study_uid(1)).state is StudyState.DONE
 
 
-def test_a_predecessor_whose_file_is_gone(house: House) -> None:
+def test_a_predecessor_whose_file_is_gone(node: NodeHarness) -> None:
     """An image sent again and replayed gets its report, which names no predecessor it cannot read."""
-    house.finish(1)
-    house.later = 31 * DAY
-    house.tidy()
-    house.receive(1)
-    with house.database.transaction() as session:
-        studies.replay(session, study_uid(1), now=house.now())
-    house.work()
+    finish(node, 1)
+    node.now += 31 * DAY
+    node.apply_retention()
+    receive(node, 1)
+    with node.database.transaction() as session:
+        studies.replay(session, study_uid(1), now=node.now)
+    node.work()
 
-    assert house.there("results") == {study_uid(1)}
-    assert house.events("job.dead") == house.events("job.retry") == []
+    assert node.studies_on_disk("results") == {study_uid(1)}
+    assert node.events("job.dead") == node.events("job.retry") == []
 
 
-def test_replay_of_the_unfinished_says_so_first(house: House) -> None:
+def test_replay_of_the_unfinished_says_so_first(node: NodeHarness) -> None:
     """A study that is still received is not refused for want of files."""
-    house.receive(1)
-    with house.database.transaction() as session, pytest.raises(IllegalTransition, match="RECEIVING"):
-        studies.replay(session, study_uid(1), now=house.now())
+    receive(node, 1)
+    with node.database.transaction() as session, pytest.raises(IllegalTransition, match="RECEIVING"):
+        studies.replay(session, study_uid(1), now=node.now)

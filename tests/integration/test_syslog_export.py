@@ -1,6 +1,7 @@
 """Audit messages to a real syslog server over TLS, which dies, comes back, and misses nothing."""
 
 import base64
+import itertools
 import json
 import os
 import subprocess
@@ -14,19 +15,18 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from certified import Authority
-from receivers import wait_for
-from rig import free_port
-from scale import SCALE
+from support.certificates import Authority
+from support.databases import upgraded
+from support.fork_server import SEARCH_PATH
+from support.node import free_port, wait_for
 
 from dicom_node.audit.dicom_message import KINDS
-from dicom_node.audit.sweeps import seal_old
+from dicom_node.audit.sealing import seal_old
 from dicom_node.audit.syslog import BATCH, SyslogExporter, lag_s
 from dicom_node.settings import Settings
 from store.audit import audit_log
 from store.db.database import Database
 
-SERVER = Path(__file__).parents[1] / "syslog_server.py"
 NOW = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)
 
 
@@ -41,9 +41,19 @@ class Syslog:
 
     def start(self, **environment: str) -> None:
         """Start it and wait until it listens."""
-        command = [sys.executable, str(SERVER), str(self.port), str(self.certificate), str(self.file)]
+        command = [
+            sys.executable,
+            "-m",
+            "support.syslog_server",
+            str(self.port),
+            str(self.certificate),
+            str(self.file),
+        ]
         process = subprocess.Popen(
-            command, stderr=subprocess.DEVNULL, env={**os.environ, **environment}, text=True
+            command,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": SEARCH_PATH, **environment},
+            text=True,
         )
         self.processes.append(process)
         wait_for(lambda: listening(self.port), "the syslog server listens")
@@ -101,8 +111,7 @@ def settings(tmp_path: Path, syslog: Syslog, authority: Authority) -> Settings:
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
     """Return an empty database."""
-    with closing(Database(settings.store_url)) as made:
-        made.upgrade()
+    with closing(upgraded(settings.store_url)) as made:
         yield made
 
 
@@ -122,22 +131,22 @@ def receive(database: Database, *studies: int, event: str = "instance.received",
             )
 
 
-def sweeper(settings: Settings, database: Database) -> Callable[[], int]:
-    """Return a function that sweeps, each time five minutes later."""
-    exporter, minute = SyslogExporter(settings=settings, database=database), iter(range(0, 10_000, 5))
-    return lambda: exporter.sweep(NOW + timedelta(minutes=next(minute)))
+def exporting(settings: Settings, database: Database) -> Callable[[], int]:
+    """Return a function that sends what waits, each time five minutes later."""
+    steady_s = itertools.count(0, 300).__next__
+    return SyslogExporter(settings=settings, database=database, steady_s=steady_s).send_waiting
 
 
 def test_messages_arrive_once_and_in_order(syslog: Syslog, settings: Settings, database: Database) -> None:
     """A server that behaves gets every message exactly once."""
     syslog.start()
     receive(database, *range(BATCH + 20))
-    sweep = sweeper(settings, database)
+    export = exporting(settings, database)
 
-    assert sweep() == BATCH + 20
-    assert sweep() == 0
+    assert export() == BATCH + 20
+    assert export() == 0
     receive(database, 7000)
-    assert sweep() == 1
+    assert export() == 1
     assert syslog.studies() == [f"1.2.{study}" for study in (*range(BATCH + 20), 7000)]
 
 
@@ -145,20 +154,20 @@ def test_killed_in_mid_stream(
     syslog: Syslog, settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that is killed while messages come in, again and again, misses none of them."""
-    monkeypatch.setattr(syslog, "BATCH", 50)
+    monkeypatch.setattr("dicom_node.audit.syslog.BATCH", 50)
     receive(database, *range(1000))
-    sweep = sweeper(settings, database)
-    for round_ in range(1, 5 * SCALE + 1):
+    export = exporting(settings, database)
+    for round_ in range(1, 6):
         syslog.start()
         killer = subprocess.Popen(
             [sys.executable, "-c", KILLER, str(syslog.file), str(150 * round_), str(syslog.processes[-1].pid)]
         )
-        sweep()
+        export()
         killer.kill()
         killer.wait()
         syslog.kill()
     syslog.start()
-    sweep()
+    export()
 
     assert {f"1.2.{study}" for study in range(1000)} == set(syslog.studies())
     assert lag_s(database, now=NOW) == 0
@@ -177,10 +186,10 @@ def test_a_server_without_manners(syslog: Syslog, settings: Settings, database: 
     """One that closes without close_notify gets each message once too."""
     syslog.start(RUDE="1")
     receive(database, 1, 2)
-    sweep = sweeper(settings, database)
+    export = exporting(settings, database)
 
-    assert sweep() == 2
-    assert sweep() == 0
+    assert export() == 2
+    assert export() == 0
     assert syslog.studies() == ["1.2.1", "1.2.2"]
 
 
@@ -189,14 +198,16 @@ def test_a_server_that_is_away(
 ) -> None:
     """It is tried again after longer and longer waits, loudly; the age of what waits is known."""
     receive(database, 1)
-    exporter = SyslogExporter(settings=settings, database=database)
+    now_s = [0.0]
+    exporter = SyslogExporter(settings=settings, database=database, steady_s=lambda: now_s[0])
 
-    for second in range(60):
-        assert exporter.sweep(NOW + timedelta(seconds=second)) == 0
+    for now_s[0] in range(60):
+        assert exporter.send_waiting() == 0
     assert capsys.readouterr().out.count("syslog.unreachable") == 4  # at 0, 5, 15 and 35 s
     assert lag_s(database, now=NOW + timedelta(minutes=1)) == 60
     syslog.start()
-    assert exporter.sweep(NOW + timedelta(minutes=2)) == 1
+    now_s[0] = 120
+    assert exporter.send_waiting() == 1
     assert lag_s(database, now=NOW + timedelta(minutes=2)) == 0
 
 
@@ -209,7 +220,7 @@ def test_a_stranger_gets_nothing(
     syslog.start()
     receive(database, 1)
 
-    assert sweeper(settings, database)() == 0
+    assert exporting(settings, database)() == 0
     assert syslog.messages() == []
 
 
@@ -221,7 +232,7 @@ def test_nothing_is_sealed_before_it_was_sent(syslog: Syslog, settings: Settings
 
     assert seal_old(settings, database, now=later) == 0
     syslog.start()
-    sweeper(settings, database)()
+    exporting(settings, database)()
     assert seal_old(settings, database, now=NOW + timedelta(days=1.5)) == 0  # not a day's worth yet
     assert seal_old(settings, database, now=later) == 4
 
@@ -232,7 +243,7 @@ def test_each_event_becomes_a_valid_message(syslog: Syslog, settings: Settings, 
     for event in KINDS:
         receive(database, 1, event=event, detail={"destination": "pacs", "by": "admin", "reason": "x"})
     receive(database, 2, event="job.queued")  # no message
-    sweeper(settings, database)()
+    exporting(settings, database)()
 
     messages = syslog.messages()
     assert len(messages) == len(KINDS)

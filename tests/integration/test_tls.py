@@ -1,6 +1,5 @@
 """DICOM over TLS: who gets in, who does not, and that a silent peer stops nobody."""
 
-import shutil
 import socket
 import ssl
 import subprocess
@@ -9,23 +8,21 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-import builders
 import pytest
-from attacks import connected, is_closed, others_answered, read, request
-from certified import DAY, Authority, Identity
-from pacs import Pacs
 from pydicom.uid import UltrasoundImageStorage
-from receivers import Node, Process, process, receiver, settings_for, wait_for
-from rig import free_port
-from runtimes import runtime
+from support import builders
+from support.attacks import connected, is_closed, others_answered, read, request
+from support.certificates import DAY, Authority, Identity
+from support.node import NodeHarness, free_port, receiver, receiver_process, runtime, settings_for, wait_for
+from support.pacs import Pacs
+from support.peers import needs_dcmtk
 
 from dicom_node.errors import SettingsError
 from dicom_node.monitoring import certificates, preflight
 from dicom_node.network.scu import Accepted, Unreachable, echo, send_objects
 from dicom_node.roles.receiver import Receiver
-from dicom_node.settings import Destination, Settings, TLSSettings
-
-needs_dcmtk = pytest.mark.skipif(shutil.which("echoscu") is None, reason="DCMTK is not installed")
+from dicom_node.settings import Settings
+from dicom_node.settings.sections import Destination, TLSSettings
 
 
 @pytest.fixture(scope="module")
@@ -52,19 +49,21 @@ def settings_with(folder: Path, tls: TLSSettings, **node: object) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory, authority: Authority, ours: Identity) -> Iterator[Process]:
+def node(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority, ours: Identity
+) -> Iterator[NodeHarness]:
     """Yield a receiver process that listens on two ports and survives all tests of this module."""
     folder = tmp_path_factory.mktemp("tls")
     tls = authority.settings(ours, port=free_port())
     settings = settings_with(folder / "node", tls, acse_timeout_s=2, max_connections_per_host=8)
     log = folder / "log"
-    with process(settings, log=log) as running:
+    with receiver_process(settings, log=log) as running:
         yield running
         assert running.popen.poll() is None
         assert "Traceback" not in log.read_text()
 
 
-def dcmtk(tool: str, node: Node, ca: Path, identity: Identity | None, *files: Path) -> int:
+def dcmtk(tool: str, node: NodeHarness, ca: Path, identity: Identity | None, *files: Path) -> int:
     """Call the TLS port with DCMTK; return its exit code."""
     port = str(node.settings.tls.port)
     who = ["+tls", str(identity.private_key), str(identity.certificate)] if identity else ["+tla"]
@@ -72,7 +71,7 @@ def dcmtk(tool: str, node: Node, ca: Path, identity: Identity | None, *files: Pa
     return subprocess.run(command, check=False, capture_output=True, timeout=30).returncode
 
 
-def refusals(node: Node, host: str, count: int = 1) -> list[str]:
+def refusals(node: NodeHarness, host: str, count: int = 1) -> list[str]:
     """Wait for the audit rows of failed handshakes of a host, and return what they say."""
 
     def found() -> list[str]:
@@ -85,7 +84,7 @@ def refusals(node: Node, host: str, count: int = 1) -> list[str]:
 
 @needs_dcmtk
 def test_dcmtk_with_a_certificate(
-    tmp_path: Path, node: Process, authority: Authority, cart: Identity
+    tmp_path: Path, node: NodeHarness, authority: Authority, cart: Identity
 ) -> None:
     """DCMTK gets through C-ECHO and C-STORE over TLS, and the plain port still answers."""
     image = builders.save(builders.us_image(builders.texture()), tmp_path / "image.dcm")
@@ -100,7 +99,7 @@ def test_dcmtk_with_a_certificate(
 
 
 @needs_dcmtk
-def test_strangers_are_refused(tmp_path: Path, node: Process, authority: Authority) -> None:
+def test_strangers_are_refused(tmp_path: Path, node: NodeHarness, authority: Authority) -> None:
     """No certificate, one of another authority, an expired one: no association, an audit row each."""
     stranger = Authority(tmp_path / "elsewhere", "elsewhere").issue("stranger")
     expired = authority.issue("expired", days=-1)
@@ -120,11 +119,11 @@ def test_strangers_are_refused(tmp_path: Path, node: Process, authority: Authori
 def test_client_certificates_may_be_waived(tmp_path: Path, authority: Authority, ours: Identity) -> None:
     """With client_certificates = false a caller needs none."""
     tls = authority.settings(ours, port=free_port(), client_certificates=False)
-    with process(settings_with(tmp_path, tls)) as node:
+    with receiver_process(settings_with(tmp_path, tls)) as node:
         assert dcmtk("echoscu", node, authority.ca, None) == 0
 
 
-def test_silent_connections_stop_nobody(node: Process, authority: Authority, cart: Identity) -> None:
+def test_silent_connections_stop_nobody(node: NodeHarness, authority: Authority, cart: Identity) -> None:
     """While connections to the TLS port say nothing, others shake hands at once; then they are closed."""
     port = node.settings.tls.port
     there = Destination(name="x", ae_title="ECHONODE", host="127.0.0.1", port=port, timeout_s=5, tls=True)
@@ -140,8 +139,8 @@ def test_silent_connections_stop_nobody(node: Process, authority: Authority, car
     assert refusals(node, "127.0.1.1")[0] == "not in time"
 
 
-def test_plain_dicom_on_the_tls_port(node: Process) -> None:
-    """Who forgets to switch TLS on is refused, and the trail says so."""
+def test_plain_dicom_on_the_tls_port(node: NodeHarness) -> None:
+    """Who forgets to switch TLS on is refused, and the audit log says so."""
     with connected(node.settings.tls.port, "127.0.1.2") as opened:
         opened.sendall(request())
         wait_for(lambda: is_closed(opened), "the connection to be closed")
@@ -159,7 +158,7 @@ def test_plain_dicom_on_the_tls_port(node: Process) -> None:
 )
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_old_versions_and_ciphers(
-    version: ssl.TLSVersion, ciphers: str, node: Process, authority: Authority, cart: Identity
+    version: ssl.TLSVersion, ciphers: str, node: NodeHarness, authority: Authority, cart: Identity
 ) -> None:
     """TLS 1.1, and 1.2 without forward secrecy, are refused (BCP 195)."""
     context = ssl.create_default_context(cafile=str(authority.ca))
@@ -177,7 +176,7 @@ def test_old_versions_and_ciphers(
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_current_versions(
-    version: ssl.TLSVersion, node: Process, authority: Authority, cart: Identity
+    version: ssl.TLSVersion, node: NodeHarness, authority: Authority, cart: Identity
 ) -> None:
     """1.2 and 1.3 are spoken, with a cipher that authenticates; a request in small records is understood."""
     context = ssl.create_default_context(cafile=str(authority.ca))

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from midlife import without_triggers
 from prometheus_client.parser import text_string_to_metric_families
-from receivers import wait_for
-from runtimes import runtime
 from sqlalchemy import insert
+from support.databases import upgraded
+from support.node import runtime, wait_for
+from support.raw_rows import without_triggers
 
 from dicom_node.monitoring.web import server
 from dicom_node.monitoring.web.password import Password, PasswordUnusable
@@ -33,8 +33,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is tested
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """Return an upgraded database."""
-    made = Database(f"sqlite:///{tmp_path}/echonode.db")
-    made.upgrade()
+    made = upgraded(f"sqlite:///{tmp_path}/echonode.db")
     yield made
     made.close()
 

@@ -14,6 +14,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import grimp
+
 from support.map_layout import (
     BOX_HEIGHT,
     BOX_WIDTH,

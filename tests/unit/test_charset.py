@@ -3,9 +3,9 @@
 from io import BytesIO
 from typing import Any
 
-import builders
 import pytest
 from pydicom import Dataset, dcmread
+from support import builders
 
 from dicom_node.report.charset import charset_is_missing
 from dicom_node.report.source import normalised_header

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dicom_node.settings import StudySettings
+from dicom_node.settings.sections import StudySettings
 from dicom_node.study.completion import is_complete
 from store.db.states import StudyState
 from store.rows.studies import Study

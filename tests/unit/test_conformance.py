@@ -18,7 +18,7 @@ from dicom_node.identity import CODING_SCHEME_UID, IMPLEMENTATION_CLASS_UID
 from dicom_node.network import commitment_messages
 from dicom_node.network.presentation_contexts import TRANSFER_SYNTAXES, ULTRASOUND_CLASSES
 from dicom_node.network.scu import Accepted, Refused, outcome_of_status
-from dicom_node.receive import access, upper_layer
+from dicom_node.receive import access, association_request, upper_layer
 from dicom_node.receive.dimse import MAX_COMMAND_BYTES
 from dicom_node.receive.storage_scp import PROCESSING_FAILURE, STATUS_OF, SUCCESS
 from dicom_node.report.presentation import SERIES_NUMBER as GRAPHICS_SERIES
@@ -125,7 +125,7 @@ def test_limits_of_the_upper_layer() -> None:
     node = NodeSettings()
     for figure in (
         f"an A-ASSOCIATE-RQ up to {upper_layer.MAX_REQUEST_BYTES}",
-        f"or {upper_layer.MIN_PEER_MAXIMUM} and more",
+        f"or {association_request.MIN_PEER_MAXIMUM} and more",
         f"up to {upper_layer.MAX_REQUESTS_WAITING} are read ahead",
         f"more than {MAX_COMMAND_BYTES} bytes",
         f"`node.max_object_mb` ({node.max_object_mb})",

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import builders
-import decoding
-import hostile_files
 import numpy as np
 import pytest
-from hostile_files import UNDEFINED, element, images, replaced
 from pydicom.encaps import encapsulate
+from support import builders, decoding_analyzer, hostile_files
+from support.hostile_files import UNDEFINED, element, images, replaced
 
 from dicom_node.errors import Unparsable
 from dicom_node.network.header import read_header
@@ -151,15 +149,15 @@ def test_the_analysis_refuses_what_would_kill_it(whole: bytes, reason: str, tmp_
     path.write_bytes(whole)
 
     with sparingly():
-        finding = look(path)
+        result = look(path)
 
-    assert finding.reason == reason
-    assert hostile_files.MARKER not in str(finding)
+    assert result.reason == reason
+    assert hostile_files.MARKER not in str(result)
 
 
 def look(path: Path) -> ImageResult:
     """Examine a file that no row knows."""
-    return examine(None, path, decoding.analyse)  # type: ignore[arg-type] - passed along only
+    return examine(None, path, decoding_analyzer.analyse)  # type: ignore[arg-type] - passed along only
 
 
 def test_a_deflated_bomb_is_too_large(
@@ -176,9 +174,9 @@ def test_a_deflated_bomb_is_too_large(
 
     with sparingly():
         assert look(bomb).reason == "too_large"
-    monkeypatch.setattr("dicom_node.tools.measure.load_model", lambda *_: decoding)
-    monkeypatch.setattr("dicom_node.tools.measure.analyse", lambda ds, _: decoding.analyse(ds))
-    monkeypatch.setattr(decoding, "identity", decoding.MODEL, raising=False)
+    monkeypatch.setattr("dicom_node.tools.measure.load_model", lambda *_: decoding_analyzer)
+    monkeypatch.setattr("dicom_node.tools.measure.analyse", lambda ds, _: decoding_analyzer.analyse(ds))
+    monkeypatch.setattr(decoding_analyzer, "identity", decoding_analyzer.MODEL, raising=False)
     assert run_measure([bomb, fine], as_json=True, overlays=None, weights="", device="cpu") == 0
     assert '"too_large"' in capsys.readouterr().out
 
@@ -215,4 +213,4 @@ def test_noise_is_a_legal_rle_image() -> None:
     ds = builders.us_image(noise)
     ds.compress("1.2.840.10008.1.2.5", generate_instance_uid=False)
 
-    assert decoding.analyse(ds)[0].measured
+    assert decoding_analyzer.analyse(ds)[0].measured

@@ -1,4 +1,4 @@
-"""Places that are given to few at a time."""
+"""A quota gives out so many places at a time for each key."""
 
 import threading
 

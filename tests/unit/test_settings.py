@@ -90,7 +90,7 @@ def test_misspelt_variables_are_mistakes(name: str, tmp_path: Path, monkeypatch:
         ("[node]\nprot = 1", "node.prot", "1", "ae_title, host, port"),
         ("[wbe]\nport = 1", "wbe", "port", "node, peers"),
         ("[study]\nquiet_seconds = nan", "study.quiet_seconds", "nan", "finite"),
-        ('[inference]\ndevice = "gpu"', "inference.networks.device", "gpu", "cuda:N"),
+        ('[inference]\ndevice = "gpu"', "inference.device", "gpu", "cuda:N"),
         ('[store]\nurl = "mysql://x"', "store.url", "mysql://x", "sqlite:///"),
         ('[[peers]]\nae_title = "A"\nhost = "a b"', "peers[0].host", "a b", "IP address"),
         ('[[peers]]\nae_title = "A"', "peers[0].host", "", "missing"),

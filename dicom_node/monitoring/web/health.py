@@ -6,25 +6,35 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from dicom_node.monitoring.schedule import GRACE, overdue
 from dicom_node.process.locks import WORKER_LOCK, is_locked
 from dicom_node.runtime import Runtime
 from dicom_node.storage.disk import is_low
 from store.db.database import Database
 from store.errors import StoreUnavailable
+from store.rows import scheduled_jobs
 
 OK = "ok"
 TCP_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 LISTENING = re.compile(r"^ *\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F:]+ 0A ", re.MULTILINE)
 
 
-def health(runtime: Runtime) -> Mapping[str, str]:
-    """Return "ok", or what is wrong in a few words, for each thing that must work."""
+def health(runtime: Runtime, *, since_s: float | None = None) -> Mapping[str, str]:
+    """Return "ok", or what is wrong in a few words, for each thing that must work.
+
+    Args:
+        runtime: of the process that is asked.
+        since_s: when it began, on the steady clock; the others begin at the same time and may still be
+            busy with that. None: long ago.
+    """
+    starts = since_s is not None and runtime.steady_s() - since_s < GRACE.total_seconds()
     node = runtime.settings.node
     return {
         "database": _database(runtime.database),
         "disk": _disk(runtime),
         "worker": OK if is_locked(node.data_dir / WORKER_LOCK) else "not running",
         "receiver": OK if _listens(node.port) else "not listening",
+        "schedule": OK if starts else _schedule(runtime),
     }
 
 
@@ -43,6 +53,15 @@ def _disk(runtime: Runtime) -> str:
     except StoreUnavailable:
         return "not available"
     return "low" if is_low(free_bytes, was_low=False, policy=runtime.settings.disk) else OK
+
+
+def _schedule(runtime: Runtime) -> str:
+    try:
+        with runtime.database.read() as session:
+            late = overdue(scheduled_jobs.all_jobs(session), now=runtime.clock())
+    except StoreUnavailable:
+        return "not available"
+    return f"overdue: {', '.join(job.name for job in late)}" if late else OK
 
 
 def _listens(port: int) -> bool:

@@ -33,8 +33,9 @@ def application(
     password: Password | None,
 ) -> Application:
     """Return the WSGI application (PEP 3333)."""
+    since_s = runtime.steady_s()
     pages: dict[str, Callable[[], Page]] = {
-        "/healthz": lambda: _health_page(runtime),
+        "/healthz": lambda: _health_page(runtime, since_s),
         "/metrics": lambda: Page(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry)),
     }
 
@@ -68,8 +69,8 @@ def _plain(status: HTTPStatus, *headers: tuple[str, str]) -> Page:
     return Page(status, TEXT, f"{status.phrase}\n".encode(), headers)
 
 
-def _health_page(runtime: Runtime) -> Page:
-    checks = health(runtime)
+def _health_page(runtime: Runtime, since_s: float) -> Page:
+    checks = health(runtime, since_s=since_s)
     well = all(found == OK for found in checks.values())
     document: dict[str, Any] = {"status": OK if well else "failing", "checks": checks}
     status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import texture
-from measured_strips import MODEL, cycle, refused, strip_result
 from PIL import Image
-from scored_strips import boxes, labelled, scored
+from support.builders import texture
+from support.measured_strips import MODEL, cycle, refused, strip_result
+from support.scored_strips import boxes, labelled, scored
 
 from inference.evaluation.agreement import NOMINAL, Pairs, Rate, agreement, interval_reliability
 from inference.evaluation.beats import beats_at_rhythm, windows

@@ -5,8 +5,8 @@ from time import perf_counter
 
 import numpy as np
 import pytest
-from measured_strips import cycle
 from pydantic import ValidationError
+from support.measured_strips import cycle
 
 from inference.measure.formulas import derived
 from inference.measure.intervals import (

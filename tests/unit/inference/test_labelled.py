@@ -26,7 +26,7 @@ def test_regular_beats_are_averaged() -> None:
 
 
 def test_an_ectopic_beat_is_left_out_of_the_truth() -> None:
-    """The node leaves it out of what it reports, so the truth it is judged by does too."""
+    """The node leaves it out of what it reports, so the truth it is compared with does too."""
     strip = with_an_early_beat(HEART)
     each = [cycle_values(strip, cycle)["LVIDd_cm"] for cycle in strip.cycles[:-1]]
 

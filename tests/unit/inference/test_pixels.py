@@ -1,7 +1,6 @@
 """Pixels: the same strip out of every encoding, and a refusal for everything else."""
 
 import io
-import shutil
 import struct
 import subprocess
 import warnings
@@ -9,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import builders
 import numpy as np
 import pydicom
 import pytest
@@ -31,6 +29,9 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     RLELossless,
 )
+from support import builders
+from support.peers import require
+from support.real_images import REAL_IMAGES, real_image
 
 from inference.errors import InferenceError, NoPixelData, PixelDataError, TooLarge
 from inference.image.pixels import frame_rgb, frames_to_analyse, strip
@@ -76,8 +77,7 @@ def with_syntax(ds: FileDataset, syntax: str) -> FileDataset:
 def dcmtk(ds: FileDataset, folder: Path, command: str) -> FileDataset:
     """Return `ds` converted by a DCMTK tool, skipping where DCMTK is absent."""
     tool, *options = command.split()
-    if shutil.which(tool) is None:
-        pytest.skip(f"{tool} of DCMTK is not installed")
+    require(tool)
     source, target = builders.save(ds, folder / "in.dcm"), folder / "out.dcm"
     subprocess.run([tool, *options, source, target], check=True, timeout=30)
     return pydicom.dcmread(target)
@@ -215,8 +215,8 @@ def test_jpeg_baseline_is_near(pixels: NDArray[np.uint8]) -> None:
 
 def test_a_real_jpeg_is_what_a_viewer_shows() -> None:
     """The wrapped GE picture decodes to what Pillow shows of the file."""
-    ds = builders.real_image("lv_ge_commons.jpg")
-    viewed = np.asarray(Image.open(builders.REAL_IMAGES / "lv_ge_commons.jpg").convert("RGB"))
+    ds = real_image("lv_ge_commons.jpg")
+    viewed = np.asarray(Image.open(REAL_IMAGES / "lv_ge_commons.jpg").convert("RGB"))
 
     assert np.abs(frame_rgb(ds).astype(float) - viewed).mean() < 1  # decoders differ in smoothing the chroma
 

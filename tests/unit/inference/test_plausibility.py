@@ -87,7 +87,7 @@ def test_a_rate_is_compared_only_when_there_is_one() -> None:
         check_rate([cycle(4.8, 60, 72)], 100.0)
 
 
-def test_spread_is_judged_by_the_size_of_the_heart() -> None:
+def test_spread_is_relative_to_the_size_of_the_heart() -> None:
     """What is much in a child is little in an adult."""
     spread = dict.fromkeys(LENGTHS, 0.3)
     check_spread(spread, {"IVSd_cm": 0.9, "LVIDd_cm": 4.8, "LVPWd_cm": 0.9})

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawn_hearts import Heart, boxes_of, changed, draw, readers, strip_of
+from support.drawn_hearts import Heart, boxes_of, changed, draw, readers, strip_of
 
 from inference.analyse import analyse_strip
 from inference.errors import NoCycle

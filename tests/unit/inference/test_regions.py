@@ -6,7 +6,6 @@ import math
 import warnings
 from collections.abc import Callable
 
-import builders
 import pydicom
 import pytest
 from hypothesis import example, given, settings
@@ -16,6 +15,8 @@ from pydicom.data import get_testdata_file
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import EnhancedUSVolumeStorage, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
+from support import builders
+from support.real_images import real_image
 
 from inference.errors import InferenceError, NoMModeRegion, NotUltrasound, TooLarge, Uncalibrated
 from inference.image.pixels import strip
@@ -248,7 +249,7 @@ def test_no_2d_image_of_a_real_device_passes_for_mmode(name: str) -> None:
 
 def test_a_real_picture_is_found_where_its_axes_are() -> None:
     """The wrapped GE image has one region, calibrated by its drawn axes."""
-    (region,) = mmode_regions(builders.real_image("lv_ge_commons.jpg"))
+    (region,) = mmode_regions(real_image("lv_ge_commons.jpg"))
 
     assert region.xyxy_px == (33, 132, 570, 411)
     assert region.calibration.cm_per_px_y == pytest.approx(0.03953)
@@ -265,7 +266,7 @@ ANYTHING = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(values=st.dictionaries(st.sampled_from(sorted(elem.keyword for elem in good())), ANYTHING))
 def test_no_value_of_a_region_surprises(values: dict[str, object]) -> None:
     """Whatever a region's attributes hold, the answer is a usable region or a refusal."""
@@ -281,7 +282,7 @@ SEQUENCE_START = FILE.index(b"\x18\x00\x11\x60SQ")
 SEQUENCE_END = FILE.index(b"\x28\x00\x02\x00US")
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(st.integers(SEQUENCE_START, SEQUENCE_END + 100), st.integers(0, 255)), max_size=6))
 @example([(SEQUENCE_START + 4, ord("U")), (SEQUENCE_START + 5, ord("S"))])
 def test_no_damaged_byte_of_the_sequence_surprises(damage: list[tuple[int, int]]) -> None:

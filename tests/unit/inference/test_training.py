@@ -11,13 +11,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torchvision.ops import box_iou
 
-from inference.analyse import MOST_CYCLES
 from inference.networks.landmark_network import Reading
 from inference.networks.landmarks import build_landmark_net
 from inference.networks.preprocessing import CROP_SIZE_PX
-from inference.networks.weights import SHIPPED
 from inference.phantom.strip import make_phantom
 from inference.training import fit_cycles, fit_landmarks, optimise
 from inference.training.data import TRAINING_SEEDS, VALIDATION_SEEDS
@@ -84,23 +81,6 @@ def test_lookalikes_are_shown_without_landmarks() -> None:
     crops, targets = fit_landmarks.collate(seen)
     assert crops.shape[1:] == (1, *CROP_SIZE_PX)
     assert float(targets.is_lv.sum()) == 0.0
-
-
-def test_a_lookalike_is_cropped_at_the_false_boxes_of_the_detector() -> None:
-    """Most boxes lie about those that the detector drew, asked once per strip; a few lie anywhere."""
-    rng, hard_negatives = np.random.default_rng(0), HardNegatives(SHIPPED)
-    strips = (make_phantom(seed, "mitral") for seed in range(2, 40))
-    other = next(strip for strip in strips if hard_negatives.of(strip))
-    false_boxes = torch.tensor(hard_negatives.of(other))
-    assert len(false_boxes) <= MOST_CYCLES
-
-    shown = torch.tensor([hard_negatives(rng, other) for _ in range(100)])
-
-    assert hard_negatives.of(other) is hard_negatives.of(other)
-    near = (box_iou(shown, false_boxes).amax(1) > 0.5).double().mean()
-    assert 0.6 < float(near) < 1.0
-    namesake = replace(make_phantom(3, "air"), name=other.name)
-    assert hard_negatives.of(namesake) != hard_negatives.of(other)
 
 
 def test_boxes_are_shaken_as_a_detector_errs() -> None:
@@ -296,11 +276,11 @@ def test_one_step_on_real_examples_lowers_the_loss(head: str) -> None:
     """Examples, network and loss fit together: a few steps on one batch learn it."""
     torch.manual_seed(0)
     rng, network = np.random.default_rng(0), build_landmark_net(head)
-    shown = [one for _ in range(6) if (one := fit_landmarks.example(rng, HEART, ANYWHERE)) is not None]
+    shown = [one for _ in range(3) if (one := fit_landmarks.example(rng, HEART, ANYWHERE)) is not None]
     crops, targets = fit_landmarks.collate(shown)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     losses = []
-    for _ in range(6):
+    for _ in range(3):
         loss = landmark_loss(network(crops), targets)
         optimizer.zero_grad()
         loss.backward()

@@ -3,10 +3,9 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import builders
-import measured_strips
 import pytest
-from reported import AT, OBSERVER, built, clip, code, numbers, read, source, walk
+from support import builders, measured_strips
+from support.reported import AT, OBSERVER, built, clip, code, numbers, read, source, walk
 
 from dicom_node.identity import IMPLEMENTATION_CLASS_UID, derived_uid, is_own
 from dicom_node.report.objects import Predecessor

@@ -2,10 +2,10 @@
 
 import math
 
-import measured_strips
 import pytest
 from pydicom.sr.codedict import codes as dictionary
 from pydicom.sr.coding import Code
+from support import measured_strips
 
 from dicom_node.report import codes
 from dicom_node.report.quantities import BY_KEY, QUANTITIES, calipers, known

@@ -1,11 +1,11 @@
-"""A stranger reads our echo reports."""
+"""An importer written from the standard alone reads our echo reports."""
 
 from io import BytesIO
 
-import measured_strips
 import pytest
-from reported import built, clip, plan, source
-from tid5200_importer import imported
+from support import measured_strips
+from support.reported import built, clip, plan, source
+from support.tid5200_importer import imported
 
 from dicom_node.report.quantities import QUANTITIES
 

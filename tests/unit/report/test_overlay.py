@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-import builders
-import measured_strips
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support import builders, measured_strips
 
 from dicom_node.report.beats import DIASTOLE, SYSTOLE, Style, columns
 from dicom_node.report.canvas import Canvas

@@ -2,12 +2,11 @@
 
 from io import BytesIO
 
-import builders
-import measured_strips
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from reported import built, clip, plan, source
+from support import builders, measured_strips
+from support.reported import built, clip, plan, source
 
 from inference.types import StripResult
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import builders
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.tag import Tag
+from support import builders
 
 from dicom_node.report.objects import UnreportableSource
 from dicom_node.report.source import TYPE_2, normalised_header
@@ -42,6 +42,15 @@ def test_type_2_attributes_are_always_there() -> None:
 def test_illegal_values_are_left_out(keyword: str, value: str) -> None:
     """A value that no object may hold is emptied, or dropped where it may be missing."""
     assert not normalised_header(image(**{keyword: value})).get(keyword)
+
+
+@pytest.mark.parametrize("keyword", ["Manufacturer", "StationName", "StudyDescription", "StudyDate"])
+def test_a_number_where_a_text_belongs_is_left_out(keyword: str) -> None:
+    """An explicit VR of numbers on an attribute that is text: found by fuzzing, it cost the job."""
+    ds = image()
+    ds[keyword] = DataElement(keyword, "UL", 20260102)
+
+    assert not normalised_header(ds).get(keyword)
 
 
 @pytest.mark.parametrize(

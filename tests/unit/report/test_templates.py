@@ -4,13 +4,13 @@ from dataclasses import replace
 from io import BytesIO
 
 import highdicom
-import measured_strips
 import numpy as np
 import pytest
 from pydicom import Dataset
 from pydicom.sr._snomed_dict import mapping
 from pydicom.sr.codedict import codes
-from reported import built, clip, code, coded, numbers, plan, read, source, walk
+from support import measured_strips
+from support.reported import built, clip, code, coded, numbers, plan, read, source, walk
 
 from dicom_node.report.quantities import BY_KEY, LV_MASS_INDEX, QUANTITIES, calipers
 from dicom_node.report.snomed import SRT
@@ -40,7 +40,7 @@ def values(report: Dataset) -> dict[str, float]:
 
 
 def test_the_size_of_the_patient_is_told() -> None:
-    """Height, weight and body surface by its named formula stand before the findings, and index the mass."""
+    """Height, weight and body surface (its formula named) come before the values and index the mass."""
     (report,) = read(*built(source(PatientSize="1.75", PatientWeight="70"), plan=plan("tid5200")))
     said = values(report)
     surface = next(item for _, item in walk(report) if code(item) == "8277-6")
@@ -141,7 +141,7 @@ def test_tracking_survives_another_model() -> None:
     [("no_cycle", "114007"), ("implausible", "114009"), ("low_agreement", "114011")],
 )
 def test_a_refusal_is_a_code(reason: str, said: str) -> None:
-    """A strip that was looked at in vain says why in TID 1500, where that is wanted, and has no numbers."""
+    """A strip looked at in vain says why in TID 1500, where the plan asks for it, and has no numbers."""
     refused = [measured_strips.looked_at_in_vain(reason)]
     asked = plan("tid5200", "tid1500", "tid5300", overlay_refusals=True)
     (made,) = built(source(), refused, plan=asked)

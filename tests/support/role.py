@@ -1,0 +1,78 @@
+"""Run a role of the node with the fake analyzer, and die by SIGKILL at a named moment.
+
+    python -m support.role receive|work|serve CONFIG [--watch-stdin]
+
+DIE_AT="module:name" kills the process when that function is called, "module:name:after" when it has
+returned. It happens once: the file named by DIED_ONCE is made first, and its presence prevents it.
+ROLE_LOG_LEVEL is the lowest level that is logged.
+"""
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from dicom_node.process import logs
+from dicom_node.settings import Settings
+
+
+def arm(moment: str, marker: Path) -> None:
+    """Put the SIGKILL around the function that `moment` names."""
+    module, path, *when = moment.split(":")
+    *owners, name = path.split(".")
+    owner: Any = importlib.import_module(module)
+    for each in owners:
+        owner = getattr(owner, each)
+    setattr(owner, name, _deadly(getattr(owner, name), marker, after=when == ["after"]))
+
+
+def _deadly(function: Callable[..., Any], marker: Path, *, after: bool) -> Callable[..., Any]:
+    def wrapper(*args: Any, **options: Any) -> Any:
+        returned = function(*args, **options) if after else None
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return returned if after else function(*args, **options)
+
+    return wrapper
+
+
+def serve(settings: Settings, config: str) -> int:
+    """Supervise this script's own roles as `dicom_node.serve` does with the command's."""
+    from dicom_node.roles.start import open_runtime  # noqa: PLC0415 - of this role alone
+    from dicom_node.roles.supervisor import Child, supervise  # noqa: PLC0415 - of this role alone
+
+    runtime = open_runtime(settings, Event())
+    runtime.database.upgrade()
+    program = [sys.executable, "-m", "support.role"]
+    children = [Child(role, [*program, role, config, "--watch-stdin"]) for role in ("receive", "work")]
+    exit_code = supervise(children, runtime)
+    runtime.database.close()
+    return exit_code
+
+
+def main() -> int:
+    """Do what the command line says."""
+    role, config, *options = sys.argv[1:]
+    logs.configure(level=os.environ.get("ROLE_LOG_LEVEL", "INFO"))
+    settings = Settings.load(Path(config))
+    if "DIE_AT" in os.environ:
+        arm(os.environ["DIE_AT"], Path(os.environ["DIED_ONCE"]))
+    if role == "serve":
+        return serve(settings, config)
+    if role == "receive":
+        from dicom_node.roles.receiver import run_receiver  # noqa: PLC0415 - of this role alone
+
+        return run_receiver(settings, watch_stdin=bool(options))
+    from dicom_node.roles.worker import run_worker  # noqa: PLC0415 - of this role alone
+    from support import fake_analyzer  # noqa: PLC0415 - as above
+
+    return run_worker(settings, watch_stdin=bool(options), load_analyzer=fake_analyzer.fake_analyzer)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
