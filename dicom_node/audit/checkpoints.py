@@ -1,6 +1,6 @@
 """Checkpoints: signed lines that say which row was the last one, for keeping on another machine.
 
-Who rewrites the trail as a whole, or cuts off its end, contradicts the lines written before.
+An audit log that was rewritten as a whole, or cut off at its end, contradicts earlier lines.
 """
 
 import base64

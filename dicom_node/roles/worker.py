@@ -115,7 +115,7 @@ def note_model(pipeline: Pipeline) -> None:
     """Wait until the networks are loaded, and record which they are.
 
     Raises:
-        AnalystError: they cannot be loaded.
+        AnalyzerError: they cannot be loaded.
     """
     detail = vars(pipeline.analyzer.model)
     with pipeline.runtime.database.transaction() as session:
@@ -139,7 +139,7 @@ def see_through(job: Job, pipeline: Pipeline) -> None:
     """Run a job; whatever goes wrong becomes the job's next state, never the end of the worker.
 
     Raises:
-        AnalystError: no analysis process can be started any more; the job is handed back.
+        AnalyzerError: no analysis process can be started; the job was released.
     """
     runtime, policy = pipeline.runtime, pipeline.runtime.settings.job
     try:

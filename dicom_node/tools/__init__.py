@@ -1,1 +1,1 @@
-"""The commands that work without a running node: measure, evaluate, datasets, phantoms, replay, demo."""
+"""Commands that need no running node: measure, evaluate, datasets, phantoms, replay, demo."""

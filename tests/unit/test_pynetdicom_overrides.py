@@ -95,7 +95,7 @@ RELIED_ON: Mapping[str, Read] = MappingProxyType(
             "fffd360957c42a8e", "receive.admission.AssociationAdmission.decide"
         ),
         "acse.ACSE.send_reject": Read("700998293bbcb6c9", "receive.admission._send_rejection"),
-        "ae.ApplicationEntity.associate": Read("dbc8cf47090386b2", "network.scu.associated"),
+        "ae.ApplicationEntity.associate": Read("dbc8cf47090386b2", "network.scu.open_association"),
         "ae.ApplicationEntity.make_server": Read("6569298ac5cf837c", "roles.receiver.Receiver"),
         "association.Association._run_reactor": Read("f28838c5559e462a", "receive.server.Connection.handle"),
         "association.Association._serve_request": Read("2f24c1759cdf6c8c", "receive.storage_scp.StorageSCP"),
@@ -107,7 +107,7 @@ RELIED_ON: Mapping[str, Read] = MappingProxyType(
         "association.Association.network_timeout": Read(
             "5aa7c33171f1d0c9", "receive.server.Connection._create_association"
         ),
-        "association.Association.release": Read("c7d713502b77d702", "network.scu.associated"),
+        "association.Association.release": Read("c7d713502b77d702", "network.scu.open_association"),
         "association.Association.run_reactor": Read("ed8bbbe3b3d6ddae", "receive.server.Connection.handle"),
         "association.Association.send_c_store": Read("fa5a8127f349f8e7", "network.scu._send_object"),
         "association.Association.send_n_action": Read("fd0ab80035a52546", "commitment.scu._request"),
@@ -142,10 +142,8 @@ RELIED_ON: Mapping[str, Read] = MappingProxyType(
             "fa67339834ca998c", "receive.upper_layer.BoundedUpperLayer.run_reactor"
         ),
         "dul.DULServiceProvider.stop_dul": Read("28a7e0be126e7b30", "receive.admission._send_rejection"),
-        "fsm.StateMachine.do_action": Read(
-            "9a883f44c7f31641", "receive.upper_layer.BoundedUpperLayer.give_up"
-        ),
-        "fsm.TRANSITION_TABLE": Read("73f9bd6de4b8d8ee", "receive.upper_layer.BoundedUpperLayer.give_up"),
+        "fsm.StateMachine.do_action": Read("9a883f44c7f31641", "receive.upper_layer.BoundedUpperLayer.end"),
+        "fsm.TRANSITION_TABLE": Read("73f9bd6de4b8d8ee", "receive.upper_layer.BoundedUpperLayer.end"),
         "service_class.StorageServiceClass.SCP": Read(
             "63afca7fc6c6e7ee", "receive.storage_scp.StorageSCP._on_store"
         ),
