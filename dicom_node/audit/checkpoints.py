@@ -1,6 +1,6 @@
 """Checkpoints: signed lines that say which row was the last one, for keeping on another machine.
 
-An audit log that was rewritten as a whole, or cut off at its end, contradicts earlier lines.
+A log that was rewritten as a whole, or whose end was cut off, contradicts the lines written before.
 """
 
 import base64

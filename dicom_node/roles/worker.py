@@ -139,7 +139,7 @@ def see_through(job: Job, pipeline: Pipeline) -> None:
     """Run a job; whatever goes wrong becomes the job's next state, never the end of the worker.
 
     Raises:
-        AnalyzerError: no analysis process can be started; the job was released.
+        AnalyzerError: no analysis process can be started any more; the job is released.
     """
     runtime, policy = pipeline.runtime, pipeline.runtime.settings.job
     try:

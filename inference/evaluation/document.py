@@ -35,7 +35,7 @@ def as_document(evaluation: Evaluation, scores: Sequence[PictureScore] = ()) -> 
 
 def target_entry(target: Target) -> Mapping[str, Any]:
     """One target as text, and whether it was met (null: unknown)."""
-    return {"name": target.name, "wanted": target.required, "found": target.found, "met": target.met}
+    return {"name": target.name, "required": target.required, "found": target.found, "met": target.met}
 
 
 def lv_entry(figures: Figures) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """Databases with all their tables, copied instead of migrated: hundreds of tests need one."""
 
+import atexit
 import shutil
 import tempfile
 from functools import cache
@@ -8,19 +9,16 @@ from pathlib import Path
 from store.db.database import Database
 
 
-def template() -> Path:
-    """Return the file of an empty database of this version, to be copied."""
-    return _made()[1]
-
-
 @cache
-def _made() -> tuple[tempfile.TemporaryDirectory[str], Path]:
-    folder = tempfile.TemporaryDirectory(prefix="echonode-template-")
-    path = Path(folder.name) / "echonode.db"
+def template() -> Path:
+    """Return the file of an empty database of this version, to be copied; it goes with this process."""
+    folder = tempfile.mkdtemp(prefix="echonode-template-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "echonode.db"
     database = Database(f"sqlite:///{path}")
     database.upgrade()
     database.close()
-    return folder, path
+    return path
 
 
 def upgraded(url: str, **options: float) -> Database:
