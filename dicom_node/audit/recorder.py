@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict, Unpack
 
 import structlog
 
@@ -17,6 +18,15 @@ MAX_WAITING = 10_000
 log = structlog.get_logger(__name__)
 
 
+class AuditColumns(TypedDict, total=False):
+    """Optional columns of an audit row."""
+
+    peer_ae: str | None
+    peer_ip: str | None
+    study_uid: str | None
+    sop_instance_uid: str | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class _WaitingRow:
     """The arguments of `audit_log.record`."""
@@ -24,10 +34,8 @@ class _WaitingRow:
     event: str
     outcome: str
     at: datetime
-    peer_ae: str | None
-    peer_ip: str | None
-    sop_instance_uid: str | None
     detail: Mapping[str, object]
+    columns: AuditColumns
 
 
 class AuditRecorder:
@@ -49,12 +57,9 @@ class AuditRecorder:
         outcome: str = "success",
         *,
         detail: Mapping[str, object],
-        peer_ae: str | None = None,
-        peer_ip: str | None = None,
-        sop_instance_uid: str | None = None,
+        **columns: Unpack[AuditColumns],
     ) -> None:
         """Write a row and all that wait; see `audit_log.record`."""
-        columns = {"peer_ae": peer_ae, "peer_ip": peer_ip, "sop_instance_uid": sop_instance_uid}
         self.defer(event, outcome, detail=detail, **columns)
         self.flush()
 
@@ -64,20 +69,16 @@ class AuditRecorder:
         outcome: str = "success",
         *,
         detail: Mapping[str, object],
-        peer_ae: str | None = None,
-        peer_ip: str | None = None,
-        sop_instance_uid: str | None = None,
+        **columns: Unpack[AuditColumns],
     ) -> None:
         """Keep a row until the next `flush`; see `audit_log.record`."""
-        columns = {"peer_ae": peer_ae, "peer_ip": peer_ip, "sop_instance_uid": sop_instance_uid}
-        log.info(event, outcome=outcome, **{key: text for key, text in columns.items() if text}, **detail)
+        log.info(event, outcome=outcome, **columns, **detail)
         if len(self._waiting) >= MAX_WAITING:
             self._lost += 1
             log.error("audit row lost, too many wait for the database", lost=event)
             return
-        self._waiting.append(
-            _WaitingRow(event=event, outcome=outcome, at=self._clock(), detail=detail, **columns)
-        )
+        row = _WaitingRow(event=event, outcome=outcome, at=self._clock(), detail=detail, columns=columns)
+        self._waiting.append(row)
 
     def flush(self, *, wait: bool = False) -> None:
         """Write the waiting rows, unless another thread is writing; with `wait`, after that thread."""
@@ -100,16 +101,7 @@ class AuditRecorder:
         rows, lost = list(self._waiting), self._lost
         with self._database.transaction() as session:
             for row in rows:
-                audit_log.record(
-                    session,
-                    row.event,
-                    row.outcome,
-                    at=row.at,
-                    peer_ae=row.peer_ae,
-                    peer_ip=row.peer_ip,
-                    sop_instance_uid=row.sop_instance_uid,
-                    detail=row.detail,
-                )
+                audit_log.record(session, row.event, row.outcome, at=row.at, detail=row.detail, **row.columns)
             if lost:
                 detail = {"rows": lost}
                 audit_log.record(session, "audit.rows_lost", "failure", at=self._clock(), detail=detail)

@@ -1,4 +1,4 @@
-"""The commands. Bodies live elsewhere and are imported when called: torch takes seconds to load."""
+"""The command `echonode`; bodies of commands are imported when called, as torch takes seconds to load."""
 
 import sys
 from pathlib import Path
@@ -26,7 +26,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
 def main() -> None:
-    """Entry point of the `echonode` command."""
+    """Run the command line; exit 2 for wrong settings, 1 for another error of the node."""
     try:
         app()
     except SettingsError as error:
@@ -169,14 +169,14 @@ def evaluate(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
     """Measure strips of known truth and compare: phantoms of unseen seeds, or a data set."""
-    from dicom_node.tools.evaluate import Wishes, run_evaluate
+    from dicom_node.tools.evaluate import Options, run_evaluate
     from inference.evaluation.sample import Plan, Range
     from inference.evaluation.scored_strips import EvalRuntime
 
     plan = Plan(count=count, lookalikes=lookalikes, seed=seed, range=Range(hearts))
     runtime = EvalRuntime(weights=weights, device=device, workers=workers)
-    wishes = Wishes(data=data, pictures=real if against else None, out=out, as_json=as_json)
-    raise typer.Exit(run_evaluate(plan, runtime, wishes))
+    options = Options(data=data, pictures=real if against else None, out=out, as_json=as_json)
+    raise typer.Exit(run_evaluate(plan, runtime, options))
 
 
 @app.command()
@@ -220,9 +220,9 @@ def restore(
     config: Config = None,
 ) -> None:
     """Put a backup in the place of the database; the node must not run."""
-    from dicom_node.storage.backup import restore as put_back
+    from dicom_node.storage.backup import restore as restore_backup
 
-    raise typer.Exit(put_back(Settings.load(config), source))
+    raise typer.Exit(restore_backup(Settings.load(config), source))
 
 
 if __name__ == "__main__":

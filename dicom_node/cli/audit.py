@@ -1,4 +1,4 @@
-"""`echonode audit …`: what happened, whether anybody changed it, and a signed note of where it stands."""
+"""The commands `echonode audit …`: print the audit log, verify it, sign a checkpoint."""
 
 from datetime import datetime
 from pathlib import Path

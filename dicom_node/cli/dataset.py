@@ -1,4 +1,4 @@
-"""The commands `echonode dataset …`; bodies are imported when called."""
+"""The commands `echonode dataset …`: import labels as data sets, check data sets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,7 +114,7 @@ def check(
 
 @contextmanager
 def invalid_is_exit_one() -> Iterator[None]:
-    """One sentence and exit 1 for a data set, or labels, that cannot be read or written."""
+    """Exit with 1 and the error's message when a data set or labels cannot be read or written."""
     from inference.training.datasets.errors import InvalidDataset
 
     try:
@@ -127,7 +127,7 @@ def invalid_is_exit_one() -> Iterator[None]:
 def _default(
     cm_per_px: float | None, s_per_px: float | None, region: tuple[int, int, int, int] | None
 ) -> "Placement":
-    """What the options say of every picture."""
+    """Return the calibration and region that the options give for all pictures."""
     from inference.training.imports.placement import Placement
     from inference.types import Calibration as Scale
 

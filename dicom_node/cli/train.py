@@ -1,9 +1,8 @@
-"""`echonode train …`: both networks and their calibration. Bodies live in `inference.training`."""
+"""The commands `echonode train …`: training of both networks, and their calibration."""
 
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -36,7 +35,7 @@ HeldOut = Annotated[int, typer.Option(help="Phantoms to validate on.")]
 Version = Annotated[str, typer.Option(help="Version written into the record.")]
 
 
-def recipe_of(
+def _recipe(
     *,
     steps: Steps,
     batch: Batch,
@@ -53,7 +52,7 @@ def recipe_of(
     device: Device = "auto",
     resume: Resume = False,
 ) -> "Recipe":
-    """Return the recipe that the options common to both networks describe."""
+    """Return the recipe that the options shared by both trainings describe."""
     from inference.training.recipe import Recipe
 
     return Recipe(
@@ -74,31 +73,32 @@ def recipe_of(
     )
 
 
-def with_recipe(**defaults: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Replace a command's parameter `recipe` by the options that make one; `defaults` are its own."""
+def _with_recipe_options(**defaults: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `_recipe`, with these defaults, in place of its parameter `recipe`.
+
+    Typer reads the options of a command from the signature of its function.
+    """
+    shared = [
+        each.replace(default=defaults.get(each.name, each.default))
+        for each in inspect.signature(_recipe).parameters.values()
+    ]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        shared = inspect.signature(recipe_of).parameters
+        def run(**options: Any) -> None:
+            recipe = _recipe(**{each.name: options.pop(each.name) for each in shared})
+            command(**options, recipe=recipe)
 
-        @wraps(command)
-        def run(**values: Any) -> None:
-            recipe = recipe_of(**{name: values.pop(name) for name in shared})
-            command(**values, recipe=recipe)
-
-        own = inspect.signature(command).parameters
-        parameters = [own[name] for name in own if name != "recipe"]
-        parameters += [
-            each.replace(default=defaults.get(name, each.default)) for name, each in shared.items()
-        ]
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
-        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        own = [each for each in inspect.signature(command).parameters.values() if each.name != "recipe"]
+        run.__doc__ = command.__doc__
+        run.__annotations__ = {each.name: each.annotation for each in (*own, *shared)}
+        vars(run)["__signature__"] = inspect.Signature([*own, *shared])
         return run
 
     return decorate
 
 
 @train_app.command("cycles")
-@with_recipe(steps=3600, batch=8, held_out=400)
+@_with_recipe_options(steps=3600, batch=8, held_out=400)
 def train_cycles(out: Out, *, recipe: "Recipe") -> None:
     """Train the cycle detector; the defaults are how the shipped weights were made."""
     from inference.training.fit_cycles import train_cycles as train
@@ -108,7 +108,7 @@ def train_cycles(out: Out, *, recipe: "Recipe") -> None:
 
 
 @train_app.command("landmarks")
-@with_recipe(steps=3800, batch=32, held_out=300)
+@_with_recipe_options(steps=3800, batch=32, held_out=300)
 def train_landmarks(
     out: Out,
     *,
@@ -116,9 +116,7 @@ def train_landmarks(
         Path | None,
         typer.Option(help="Weights folder of the detector whose mistakes are shown; none: boxes anywhere."),
     ] = None,
-    head: Annotated[
-        Literal["tracing", "regression"], typer.Option(help="How landmarks are found.")
-    ] = "tracing",
+    head: Head = "tracing",
     recipe: "Recipe",
 ) -> None:
     """Train the landmark network; the defaults are how the shipped weights were made."""

@@ -46,7 +46,7 @@ REPORT_DELAY_S = 0.5
 WORKER_TAKES_OVER_S = 10.0
 """After this time without success the worker sends the report on an association of its own."""
 MESSAGE_IDS = 1 << 16
-MAX_REPORTS_OWED = 200
+MAX_PENDING_REPORTS = 200
 """PENDING reports per AE title; further requests are refused."""
 
 log = structlog.get_logger(__name__)
@@ -122,7 +122,7 @@ class CommitmentSCP:
         transaction_uid, references = commitment_messages.read_request(_data_set(event, "action_information"))
         peer, now = _peer(event), self._runtime.clock()
         with self._runtime.database.transaction() as session:
-            if commitment_reports.count_pending(session, peer.ae_title) >= MAX_REPORTS_OWED:
+            if commitment_reports.count_pending(session, peer.ae_title) >= MAX_PENDING_REPORTS:
                 raise TooManyReferences
             report = commitment_reports.add(
                 session,

@@ -1,4 +1,4 @@
-"""Drawing of the beats: boxes, calipers and the labels beside them."""
+"""Drawing of the measured beats on the overlay: cycle boxes and calipers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dicom_node.report.layout import Box
 from dicom_node.report.quantities import PHASES, calipers
 from inference.types import CycleMeasurement
 
-# Sky blue and orange stay apart on gray and for every common kind of colour blindness.
+# Sky blue and orange can be told apart on gray, and with every common kind of colour blindness.
 DIASTOLE: Final[Colour] = (70, 205, 255)
 SYSTOLE: Final[Colour] = (255, 170, 30)
 COLOURS: Final = {"diastole": DIASTOLE, "systole": SYSTOLE}
@@ -18,35 +18,40 @@ RIM_OPACITY: Final = 0.55
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """Sizes in pixels that grow with the picture."""
+    """Sizes in pixels, proportional to the picture."""
 
     text: int
+    """Height of the text."""
     line: float
+    """Thickness of a caliper."""
     bar: float
+    """Half the length of the bar at a border."""
 
     @classmethod
     def of(cls, width: int, height: int) -> "Style":
-        """Return what is legible on a picture of this size shown whole on a screen."""
+        """Return the sizes that are legible when a picture of this size fills a screen."""
         text = max(11, round(min(width, height * 4 / 3) / 66))
         return cls(text=text, line=max(1.0, text / 11), bar=text * 0.55)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One phase of a beat as it is drawn: its column and its four borders, top down, as edges."""
+    """The line of one phase of a beat, in edge coordinates (see `Canvas`)."""
 
     phase: str
+    """A key of `PHASES`."""
     x: float
     rows: tuple[float, float, float, float]
+    """The four borders, top down."""
 
     @property
     def colour(self) -> Colour:
-        """The colour that stands for the phase all over the picture."""
+        """The colour of the phase."""
         return COLOURS[self.phase]
 
 
 def columns(cycle: CycleMeasurement) -> list[Column]:
-    """Return diastole and systole of a beat (landmarks count from pixel centres, drawing from edges)."""
+    """Return diastole and systole of a beat; landmarks, in pixel centres, become edge coordinates."""
     lines = calipers(cycle.landmarks)
     found = []
     for phase, (septum, cavity, wall) in PHASES.items():
@@ -57,12 +62,12 @@ def columns(cycle: CycleMeasurement) -> list[Column]:
 
 
 def edges(cycle: CycleMeasurement) -> Box:
-    """Return the box of a beat in edge coordinates."""
+    """Return the cycle box of a beat in edge coordinates."""
     return Box(*(value + 0.5 for value in cycle.box.xyxy))
 
 
 def draw_chosen(canvas: Canvas, cycle: CycleMeasurement, style: Style) -> None:
-    """Box the beat lightly; per phase a line with a bar at each border: walls solid, cavity dotted."""
+    """Draw the cycle box, and per phase four bars on a line: solid in the walls, dotted in the cavity."""
     canvas.outline(edges(cycle), WHITE, style.line * 0.8, 0.55)
     for column in columns(cycle):
         top, upper, lower, bottom = column.rows
@@ -73,7 +78,7 @@ def draw_chosen(canvas: Canvas, cycle: CycleMeasurement, style: Style) -> None:
 
 
 def draw_other(canvas: Canvas, cycle: CycleMeasurement, style: Style) -> None:
-    """Mark a beat that was averaged in: a bracket above it and its eight borders, small."""
+    """Draw a bracket above a beat that is part of the mean, and a short bar at each of its eight borders."""
     frame, thin = edges(cycle), style.line * 0.8
     left, right = frame.x0 + thin, frame.x1 - thin
     for box in (
@@ -93,7 +98,7 @@ def _bar(canvas: Canvas, column: Column, row: float, half_length: float, style: 
 
 
 def _rimmed(canvas: Canvas, line: Box, half: float, colour: Colour) -> None:
-    """Draw a line, thickened across by `half` to either side, with a dark rim along it."""
+    """Draw an upright or level line, `half` px thick to either side, with a dark rim of one pixel."""
     upright = line.x0 == line.x1
     across = (half, 0.0) if upright else (0.0, half)
     rim = (half + 1, 0.0) if upright else (0.0, half + 1)

@@ -1,4 +1,4 @@
-"""Study results as DICOM objects: reports, pictures, graphics. The only place that knows highdicom."""
+"""The result objects of one source image: structured reports, presentation state, overlays."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -26,20 +26,20 @@ def build_results(
     results: Sequence[StripResult],
     context: ReportContext,
 ) -> list[ReportObject]:
-    """Return the objects of one source image: reports, graphics, and a picture per frame.
+    """Return the objects of one source image: reports, a presentation state, and an overlay per frame.
 
-    Equal arguments give equal bytes: nothing is random and no clock is read. Without a measured
-    strip there is nothing to report and the list is empty, unless the plan asks for refusals: then a strip
-    that was looked at in vain gets its picture, and its reason in TID 1500.
+    Equal arguments give equal bytes: nothing is random and no clock is read. Without a measured strip
+    the list is empty; with `overlay_refusals` it then holds, for refused strips, overlays and the TID 1500
+    report.
 
     Args:
         source: the image, with its pixels.
-        results: what became of its strips.
+        results: of its M-mode strips.
         context: model, revision, predecessors, time and plan.
 
     Raises:
-        UnreportableSource: the source lacks a UID, or its patient cannot be named.
-        InferenceError: the pixels of a measured frame cannot be decoded.
+        UnreportableSource: the source lacks a UID, or its patient cannot be identified legally.
+        InferenceError: the pixels of a frame cannot be decoded.
     """
     shown = (each for each in results if each.measured or refusal_of(each))
     strips = sorted(shown, key=lambda each: each.frame)
@@ -60,7 +60,7 @@ def _reports(
     strips: Sequence[StripResult],
     context: ReportContext,
 ) -> Iterator[tuple[Kind, Dataset]]:
-    """Yield a report per template of the plan; without a number only TID 1500 has something to say."""
+    """Yield a report per template of the plan; without a measured strip only TID 1500, with the reasons."""
     for template in get_args(SRTemplate):
         if template in context.plan.kinds and (template == "tid1500" or any(s.measured for s in strips)):
             yield (

@@ -1,4 +1,4 @@
-"""Drawing on an RGB image: anti-aliased upright rectangles and haloed text, nothing else is needed."""
+"""Drawing of anti-aliased upright rectangles and of text with a halo on an RGB image."""
 
 from functools import cache
 from typing import Any, Final
@@ -17,10 +17,10 @@ HALO_OPACITY: Final = 0.8
 
 
 class Canvas:
-    """A picture being drawn upon.
+    """A picture to draw on, given as (rows, columns, 3) uint8 RGB.
 
-    Coordinates are edges, not pixel centres: a pixel covers [column, column + 1). Every edge may
-    be fractional; a pixel takes the share of colour that the shape covers of it.
+    Coordinates are those of pixel edges, not centres: a pixel covers [column, column + 1). They may be
+    fractional; a pixel that a shape covers in part is blended in that proportion.
     """
 
     def __init__(self, picture: NDArray[np.uint8]) -> None:
@@ -38,18 +38,18 @@ class Canvas:
         return Box(0, 0, *self.size)
 
     def grow(self, width: int, height: int) -> None:
-        """Add black to the right and below until the picture has at least this size."""
+        """Add black pixels to the right and below up to at least this size."""
         columns, rows = self.size
         right, below = max(width - columns, 0), max(height - rows, 0)
         self._pixels = np.pad(self._pixels, ((0, below), (0, right), (0, 0)))
 
     def picture(self) -> NDArray[np.uint8]:
-        """Return what was drawn, (rows, columns, 3) uint8 RGB."""
+        """Return the picture, (rows, columns, 3) uint8 RGB."""
         drawn: NDArray[np.uint8] = np.rint(self._pixels).astype(np.uint8)
         return drawn
 
     def fill(self, box: Box, colour: Colour, opacity: float = 1.0) -> None:
-        """Fill a rectangle as far as it lies on the picture."""
+        """Fill the part of a rectangle that lies on the picture."""
         width, height = self.size
         across, down = _coverage(box.x0, box.x1, width), _coverage(box.y0, box.y1, height)
         columns, rows = np.flatnonzero(across), np.flatnonzero(down)
@@ -58,7 +58,7 @@ class Canvas:
             self._blend(window, np.outer(down[window[0]], across[window[1]]) * opacity, colour)
 
     def outline(self, box: Box, colour: Colour, thickness: float, opacity: float = 1.0) -> None:
-        """Draw the inner rim of a rectangle."""
+        """Draw the border of a rectangle, on its inside."""
         x0, y0, x1, y1 = box.grown(-thickness)
         for edge in (
             box._replace(y1=y0),
@@ -69,7 +69,7 @@ class Canvas:
             self.fill(edge, colour, opacity)
 
     def text(self, x: float, y: float, text: str, *, colour: Colour, text_px: int) -> None:
-        """Write one line, its upper left corner at (x, y), with a dark rim so that it reads on any gray."""
+        """Write one line with its upper left corner at (x, y), with a dark halo to be legible on any gray."""
         rim = max(1, round(text_px / 10))
         ink = _mask(text, text_px, rim, stroke=0)
         corner = round(x) - rim, round(y) - rim
@@ -102,7 +102,7 @@ def line_height(text_px: int) -> int:
 
 
 def _mask(text: str, text_px: int, rim: int, *, stroke: int) -> NDArray[Any]:
-    """Return the coverage (0…1) of a line of text, with `rim` pixels of room around it."""
+    """Return the coverage (0…1) of each pixel by a line of text, with a margin of `rim` pixels."""
     font = _font(text_px)
     size = text_width(text, text_px) + 2 * rim, sum(font.getmetrics()) + 2 * rim
     layer = Image.new("L", size)
@@ -120,5 +120,5 @@ def _coverage(start: float, stop: float, length: int) -> NDArray[Any]:
 
 @cache
 def _font(text_px: int) -> Any:
-    """Return the scalable font that Pillow ships, so that a picture looks the same on every machine."""
+    """Return the font that Pillow ships, so that a picture does not depend on the fonts of the machine."""
     return ImageFont.load_default(text_px)

@@ -1,4 +1,4 @@
-"""Texts whose character set the sender did not name (PS3.3 C.12.1.1.2)."""
+"""Detection of texts without Specific Character Set (PS3.3 C.12.1.1.2)."""
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import RawDataElement
@@ -6,13 +6,13 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-"""The value representations that SpecificCharacterSet is for (PS3.5 6.1.2.3)."""
+"""The value representations that Specific Character Set applies to (PS3.5 6.1.2.3)."""
 
 
 def charset_is_missing(ds: Dataset) -> bool:
-    """Tell whether `ds`, as read from a file, holds 8-bit texts and names no character set for them.
+    """Tell whether `ds`, as read from a file, has 8-bit texts and no Specific Character Set.
 
-    Only elements that nobody has looked at yet still have their bytes: ask before reading them.
+    To be called before an element is accessed: pydicom then replaces its bytes by the decoded text.
     """
     return not ds.get("SpecificCharacterSet") and any(_has_8_bit_text(ds, tag) for tag in ds.keys())  # noqa: SIM118 - iterating over a Dataset reads its elements
 
@@ -25,5 +25,5 @@ def _has_8_bit_text(ds: Dataset, tag: BaseTag) -> bool:
 
 
 def _vr_by_dictionary(tag: BaseTag) -> str:
-    """Return what an implicit VR is; "UN" for a private element."""
+    """Return the VR of an element in an implicit VR transfer syntax; "UN" for a private one."""
     return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"

@@ -65,7 +65,7 @@ LV_MASS: Final = Code("18087-7", "LN", "Left Ventricle Mass")
 LV_MASS_INDEX: Final = Code("80023-5", "LN", "Left ventricular mass (dimension method) MM / BSA")
 HEART_RATE: Final = Code("8867-4", "LN", "Heart rate")
 CARDIAC_OUTPUT: Final = Code("82799009", "SCT", "Cardiac Output")
-# No standard code says 2 * LVPWd / LVIDd: 18155-2 is the septum divided by the posterior wall.
+# No standard code for 2 * LVPWd / LVIDd: LOINC 18155-2 is the septum divided by the posterior wall.
 RELATIVE_WALL_THICKNESS: Final = Code("RWT", CODING_SCHEME_DESIGNATOR, "Relative Wall Thickness")
 
 IMAGING_MEASUREMENT_REPORT: Final = Code("126000", "DCM", "Imaging Measurement Report")

@@ -1,4 +1,4 @@
-"""What the result objects of one image depend on, besides the image and its measurements."""
+"""The input of the result objects besides the image and its measurements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from store.rows.results import Kind
 
 @dataclass(frozen=True, kw_only=True)
 class ReportContext:
-    """Everything besides image and measurements that objects depend on; equal contexts give equal bytes."""
+    """What the bytes of the objects depend on besides image and measurements."""
 
     model: ModelIdentity
     revision: int
     """Of the study, from 1."""
     predecessors: Mapping[Kind, Predecessor]
-    """The reports that the new ones replace."""
+    """The reports of an earlier revision that the new ones replace."""
     installation_uid: str
-    """Stays with this installation; the observer of the report."""
+    """Of this installation, the observer of the reports."""
     at: datetime
-    """When the result was made, aware. Written as a local time in the source's offset from UTC; where
-    the source states none, in the offset of `at` itself."""
+    """Creation time of the objects, aware; written as local time in the source's Timezone Offset From UTC,
+    or in the offset of `at` if the source has none."""
     plan: ReportPlan
 
     def __post_init__(self) -> None:

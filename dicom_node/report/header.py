@@ -1,4 +1,4 @@
-"""What every result object of ours has in common: patient, study, equipment, times, file meta."""
+"""The attributes that all result objects share: patient, study, equipment, times, file meta information."""
 
 import io
 from datetime import datetime, timedelta, timezone
@@ -21,11 +21,16 @@ from dicom_node.report.source import INHERITED
 
 
 def result_header(source: Dataset, context: ReportContext, *, kind: str, part: str = "") -> Dataset:
-    """Return a data set with all that does not depend on the kind of object; `source` is normalised.
+    """Return a data set with the attributes that do not depend on the kind of object.
 
-    The UIDs derive from the source instance, the model, the kind, the revision, the manner and
-    `part`, which tells apart several objects of one kind from one source. Later revisions, by a
-    newer model too, share the series.
+    The SOP Instance UID derives from source instance, kind, model, revision, variant and part; the Series
+    Instance UID from the source series and the kind only, so that all revisions are in one series.
+
+    Args:
+        source: the normalised header of the source image.
+        context: model, revision and time.
+        kind: of the object, see `store.rows.results.Kind`.
+        part: distinguishes objects of one kind and source, such as overlays of several frames.
     """
     ds = Dataset()
     ds.SpecificCharacterSet = source.SpecificCharacterSet
@@ -53,7 +58,7 @@ def code_item(code: Code) -> Dataset:
 
 
 def reference(source: Dataset, frame: int | None = None) -> Dataset:
-    """Return a reference to the source image, or to one frame of it, from 0 (PS3.3 10.8)."""
+    """Return a reference to the source image (PS3.3 10.8), or to one of its frames, counted from 0."""
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.SOPClassUID, source.SOPInstanceUID
     if frame is not None and (number := frame_number(source, frame)) is not None:
@@ -62,7 +67,7 @@ def reference(source: Dataset, frame: int | None = None) -> Dataset:
 
 
 def frame_number(source: Dataset, frame: int) -> int | None:
-    """Return the number, from 1, that names a frame (PS3.3 10.3); None in a source that has only one."""
+    """Return the number from 1 (PS3.3 10.3) of a frame counted from 0; None in a single-frame image."""
     return frame + 1 if int(source.get("NumberOfFrames") or 1) > 1 else None
 
 
@@ -80,11 +85,11 @@ def file_bytes(ds: Dataset) -> bytes:
 
 
 def _equip(ds: Dataset, source: Dataset, context: ReportContext) -> None:
-    """Say that we made the object, with which model, and which machine took the source image."""
+    """Set the equipment: this node with its model, and the machine that made the source image."""
     model = context.model
     ds.Manufacturer, ds.ManufacturerModelName = MANUFACTURER, MODEL_NAME
     ds.DeviceSerialNumber = context.installation_uid
-    # The digest has all 64 characters an LO may have: it is not last, so that padding cannot make it 65.
+    # The digest has the 64 characters that LO allows; as the last value it might be padded to 65.
     ds.SoftwareVersions = [__version__, model.sha256, f"{model.name} {model.version}"]
     scanner = Dataset()
     scanner.PurposeOfReferenceCodeSequence = [code_item(codes.ACQUISITION_EQUIPMENT)]

@@ -1,4 +1,4 @@
-"""Content items that the templates share: who observed, numbers, and where they were measured."""
+"""Content items that the templates share: language, observer, numbers and their sources."""
 
 from collections.abc import Sequence
 
@@ -21,19 +21,19 @@ from dicom_node.identity import MANUFACTURER, MODEL_NAME
 from dicom_node.report import codes
 from dicom_node.report.header import frame_number
 from dicom_node.report.quantities import Quantity, calipers
-from dicom_node.report.reported import Reported
+from dicom_node.report.reported import ReportedValue
 from inference.types import CycleMeasurement, ModelIdentity, Patient, Point
 
 MODIFIER, PROPERTY = "HAS CONCEPT MOD", "HAS PROPERTIES"
 
 
 def language() -> CodeContentItem:
-    """Return TID 1204: every text of a report is English."""
+    """Return TID 1204: the language is English."""
     return CodeContentItem(codes.LANGUAGE, codes.ENGLISH, MODIFIER)
 
 
 def observer(installation_uid: str) -> ObserverContext:
-    """Return TID 1002 with TID 1004: a device observed, no person did."""
+    """Return TID 1002 with TID 1004: the observer is a device."""
     device = DeviceObserverIdentifyingAttributes(
         uid=installation_uid,
         name=MANUFACTURER,
@@ -45,7 +45,7 @@ def observer(installation_uid: str) -> ObserverContext:
 
 
 def algorithm(model: ModelIdentity, *parameters: str, family: Code | None = None) -> AlgorithmIdentification:
-    """Return TID 4019: name and version of the model; its digest comes before other parameters."""
+    """Return TID 4019: name and version of the model, its digest, and further parameters."""
     return AlgorithmIdentification(
         name=model.name,
         version=model.version,
@@ -55,14 +55,14 @@ def algorithm(model: ModelIdentity, *parameters: str, family: Code | None = None
 
 
 def container(concept: Code, children: Sequence[ContentItem]) -> ContainerContentItem:
-    """Return a container below the root."""
+    """Return a container that is not the root."""
     item = ContainerContentItem(concept, is_content_continuous=False, relationship_type="CONTAINS")
     item.ContentSequence = list(children)
     return item
 
 
 def patient_characteristics(patient: Patient) -> list[ContentItem]:
-    """Return height, weight and body surface (TID 5201) in a container; nothing when neither is known."""
+    """Return TID 5201 with height, weight and body surface area; an empty list if none is known."""
     known: list[ContentItem] = []
     if patient.height_m is not None:
         known.append(_number(codes.HEIGHT, round(100 * patient.height_m, 1), codes.CENTIMETRE))
@@ -76,8 +76,8 @@ def patient_characteristics(patient: Patient) -> list[ContentItem]:
     return [container(codes.PATIENT_CHARACTERISTICS, known)] if known else []
 
 
-def number(reported: Reported, concept: Code, children: Sequence[ContentItem]) -> NumContentItem:
-    """Return one NUM at the precision it is reported with."""
+def number(reported: ReportedValue, concept: Code, children: Sequence[ContentItem]) -> NumContentItem:
+    """Return one NUM item, rounded to the reported precision."""
     quantity = reported.quantity
     item = _number(concept, quantity.rounded(reported.value), quantity.unit)
     item.ContentSequence = list(children)
@@ -85,34 +85,34 @@ def number(reported: Reported, concept: Code, children: Sequence[ContentItem]) -
 
 
 def method(quantity: Quantity) -> list[ContentItem]:
-    """Return how the value was calculated; nothing for what was measured directly."""
+    """Return the measurement method of a calculated value; an empty list for a measured one."""
     if quantity.method is None:
         return []
     return [CodeContentItem(codes.MEASUREMENT_METHOD, quantity.method, MODIFIER)]
 
 
-def derivation(reported: Reported) -> list[ContentItem]:
-    """Return the word that says a value is a mean; nothing for that of one beat."""
+def derivation(reported: ReportedValue) -> list[ContentItem]:
+    """Return Derivation "Mean" for the mean of several beats, else an empty list."""
     return [CodeContentItem(codes.DERIVATION, codes.MEAN, MODIFIER)] if reported.is_mean else []
 
 
-def selection(reported: Reported) -> list[ContentItem]:
-    """Return the word that says the mean is the value to take; nothing for that of one beat."""
+def selection(reported: ReportedValue) -> list[ContentItem]:
+    """Return Selection Status "Mean value chosen" for the mean of several beats, else an empty list."""
     if not reported.is_mean:
         return []
     return [CodeContentItem(codes.SELECTION_STATUS, codes.MEAN_CHOSEN, PROPERTY)]
 
 
-def sources(source: Dataset, frame: int, reported: Reported) -> list[ContentItem]:
-    """Return the calipers of a value, one per beat; the image itself for a calculated one."""
+def sources(source: Dataset, frame: int, reported: ReportedValue) -> list[ContentItem]:
+    """Return the calipers of a measured value, one per beat; for a calculated one, the image."""
     lines = measured_lines(reported)
     if not lines:
         return [_image(source, frame, "INFERRED FROM")]
     return [_coordinates(source, frame, line) for line in lines]
 
 
-def measured_lines(reported: Reported) -> list[tuple[Point, Point]]:
-    """Return the line that was measured in each beat; none for a calculated value."""
+def measured_lines(reported: ReportedValue) -> list[tuple[Point, Point]]:
+    """Return the measured line in each beat, in image pixels; an empty list for a calculated value."""
     if reported.quantity.key == "HR_bpm":
         return [_beat(cycle) for cycle in reported.beats]
     lines = [calipers(cycle.landmarks).get(reported.quantity.key) for cycle in reported.beats]
@@ -120,7 +120,7 @@ def measured_lines(reported: Reported) -> list[tuple[Point, Point]]:
 
 
 def _beat(cycle: CycleMeasurement) -> tuple[Point, Point]:
-    """Return the horizontal line over one beat, whose length in seconds gives the heart rate."""
+    """Return the horizontal line across a cycle box, whose length in seconds is the RR interval."""
     middle = (cycle.box.y0 + cycle.box.y1) / 2
     return (cycle.box.x0, middle), (cycle.box.x1, middle)
 
@@ -132,8 +132,8 @@ def _number(concept: Code, value: float, unit: Code) -> NumContentItem:
 def _coordinates(source: Dataset, frame: int, line: tuple[Point, Point]) -> ScoordContentItem:
     """Return a two-point POLYLINE on the source frame.
 
-    An SR counts from the top left *corner* of the top left pixel (PS3.3 C.18.6.1.2), we count from
-    its centre.
+    `line` counts from the centre of the top left pixel, an SCOORD from its top left corner
+    (PS3.3 C.18.6.1.2).
     """
     points = np.array(line) + 0.5
     item = ScoordContentItem(
@@ -144,7 +144,7 @@ def _coordinates(source: Dataset, frame: int, line: tuple[Point, Point]) -> Scoo
 
 
 def _image(source: Dataset, frame: int, relationship: str) -> ImageContentItem:
-    """Return the source image; its frame is named when it has several."""
+    """Return a reference to the source image, with the frame number if it is multi-frame."""
     number = frame_number(source, frame)
     return ImageContentItem(
         codes.SOURCE_OF_MEASUREMENT,

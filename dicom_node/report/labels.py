@@ -1,4 +1,4 @@
-"""The names and lengths beside the calipers: in the cavity, never on a landmark."""
+"""The labels of the calipers: names and lengths, written in the cavity beside them."""
 
 from dicom_node.report.beats import Column, Style, columns
 from dicom_node.report.canvas import Canvas, line_height, text_width
@@ -8,9 +8,9 @@ from inference.types import CycleMeasurement
 
 
 def draw_labels(canvas: Canvas, cycle: CycleMeasurement, style: Style) -> list[Box]:
-    """Write the six lengths of this beat, each phase in its colour; return the areas written on.
+    """Write the six lengths of a beat, each phase in its colour; return the boxes that were written on.
 
-    A phase without a free place stays without labels: the table has every number.
+    A phase for which there is no free place gets no labels; the result table has all numbers.
     """
     phases = columns(cycle)
     taken = [Box(column.x, column.rows[0], column.x, column.rows[3]).grown(style.bar) for column in phases]
@@ -27,7 +27,7 @@ def draw_labels(canvas: Canvas, cycle: CycleMeasurement, style: Style) -> list[B
 
 
 def _places(phases: list[Column], column: Column, texts: list[str], style: Style) -> list[Box]:
-    """Return the boxes to try: diastole left of its line, systole right of its own, or further out."""
+    """Return the boxes to try in order: left of diastole or right of systole, the other side, further out."""
     width = max(text_width(text, style.text) for text in texts)
     gap = style.bar + style.text * 0.4
     left, right = phases[0].x - gap - width, phases[-1].x + gap
@@ -38,7 +38,7 @@ def _places(phases: list[Column], column: Column, texts: list[str], style: Style
 
 
 def _tops(column: Column, style: Style) -> list[float]:
-    """Return the tops of three lines in mid cavity, as far from all borders as they can be."""
+    """Return the tops of three lines of text, centred between the two borders of the cavity."""
     _, upper, lower, _ = column.rows
     line = line_height(style.text)
     middle = (upper + lower - line) / 2
@@ -46,7 +46,7 @@ def _tops(column: Column, style: Style) -> list[float]:
 
 
 def _write(canvas: Canvas, box: Box, texts: list[str], column: Column, style: Style) -> None:
-    """Write the labels into `box`, flush with the side that faces their caliper."""
+    """Write the labels into `box`, aligned to the side that faces their caliper."""
     for text, top in zip(texts, _tops(column, style), strict=True):
         x = box.x0 if box.x0 > column.x else box.x1 - text_width(text, style.text)
         canvas.text(x, top, text, colour=column.colour, text_px=style.text)

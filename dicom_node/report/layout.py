@@ -1,4 +1,4 @@
-"""Where on a picture something may be written so that it hides least."""
+"""The choice of the place on a picture where a table hides least."""
 
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# What hiding one pixel costs: up to 1 for detail, up to a quarter for brightness alone, and so little
-# for distance that it decides only between places that hide about the same.
+# The cost of hiding one pixel: up to 1 for detail, up to a quarter for brightness, and a little for
+# distance, which decides between places of about equal cost.
 FULL_DETAIL_GRADIENT: Final = 60.0
 BRIGHTNESS_COST: Final = 0.25
 DISTANCE_COST_PER_PX: Final = 1e-5
@@ -15,7 +15,7 @@ STEP_PX: Final = 2
 
 
 class Box(NamedTuple):
-    """An upright rectangle between two corners, in edge coordinates."""
+    """An upright rectangle, in edge coordinates (see `Canvas`)."""
 
     x0: float
     y0: float
@@ -27,16 +27,16 @@ class Box(NamedTuple):
         return Box(self.x0 - margin, self.y0 - margin, self.x1 + margin, self.y1 + margin)
 
     def meets(self, other: "Box") -> bool:
-        """Tell whether the two share any area."""
+        """Tell whether the two overlap."""
         return self.x0 < other.x1 and other.x0 < self.x1 and self.y0 < other.y1 and other.y0 < self.y1
 
     def within(self, other: "Box") -> bool:
-        """Tell whether this one lies wholly inside the other."""
+        """Tell whether this box lies inside the other."""
         return other.x0 <= self.x0 and self.x1 <= other.x1 and other.y0 <= self.y0 and self.y1 <= other.y1
 
 
 class Cost:
-    """What it costs to hide each pixel of a picture."""
+    """The cost of hiding each pixel of a picture, (rows, columns, 3) uint8."""
 
     def __init__(self, picture: NDArray[np.uint8]) -> None:
         gray = picture.astype(np.float32).mean(axis=2)
@@ -46,19 +46,19 @@ class Cost:
         self._forbidden = np.zeros_like(self._cost)
 
     def add(self, box: Box, cost: float) -> None:
-        """Make every pixel of `box` dearer."""
+        """Increase the cost of every pixel of `box`."""
         self._cost[self._pixels(box)] += cost
 
     def forbid(self, box: Box) -> None:
-        """Let nothing hide any pixel of `box`."""
+        """Exclude every pixel of `box` from being hidden."""
         self._forbidden[self._pixels(box)] = 1
 
     def cheapest(
         self, sizes: Sequence[tuple[int, int]], *, near: tuple[float, float]
     ) -> tuple[int, Box] | None:
-        """Return which of the (width, height) `sizes` to put where, None when there is no place for any.
+        """Return the index of the (width, height) in `sizes` and the place with the least cost.
 
-        Among places that cost about the same, the one closest to `near` wins.
+        Among places of about equal cost, the one closest to `near` is chosen. None if no size has a place.
         """
         costs, forbidden = _integral(self._cost), _integral(self._forbidden)
         best: tuple[float, int, Box] | None = None
@@ -84,13 +84,13 @@ class Cost:
 
 
 def _integral(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the sums over all that lies above and to the left, one row and column larger."""
+    """Return the integral image: sums over everything above and to the left, one row and column larger."""
     total: NDArray[np.float64] = np.pad(values, ((1, 0), (1, 0))).cumsum(0, dtype=np.float64).cumsum(1)
     return total
 
 
 def _window_sums(integral: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
-    """Return the sum under a window at every place, in steps of `STEP_PX`."""
+    """Return the sums over a window at every place, in steps of `STEP_PX`."""
     sums = (
         integral[height:, width:]
         - integral[:-height, width:]

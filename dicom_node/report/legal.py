@@ -1,4 +1,4 @@
-"""Which values a new object may hold (PS3.5 6.2); sources hold others."""
+"""The rules for values copied into new objects (PS3.5 6.2), which source images may violate."""
 
 import re
 from datetime import datetime
@@ -25,9 +25,9 @@ _PATTERNS: Final = {
 }
 _DATES: Final = ("PatientBirthDate", "StudyDate")
 _FIRST_YEAR: Final = 1582
-"""Dates are of the Gregorian calendar (PS3.5 6.2, DA): earlier ones stand for "unknown"."""
+"""Of the Gregorian calendar, which DA requires (PS3.5 6.2); earlier dates mean "unknown"."""
 _CHARACTERS: Final = {"SH": 16, "CS": 16, "LO": 64, "PN": 64, "ST": 1024, "LT": 10240}
-"""Most characters of a value, in a name of each of its three groups."""
+"""Maximum number of characters of a value; of PN, of each of its three component groups."""
 _NAME_GROUPS, _NAME_COMPONENTS = 3, 5
 _TEXT: Final = frozenset({*_CHARACTERS, "AS", "DA", "TM", "UI"})
 """VRs whose values are text; a source may write a number there, under another VR."""
@@ -36,7 +36,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def is_legal(keyword: str, value: object) -> bool:
-    """Tell whether an attribute of that keyword may have that value; an empty one it always may."""
+    """Tell whether an attribute may have a value; an empty one is always allowed."""
     text = str(value or "").strip()
     if not text:
         return True
@@ -46,7 +46,7 @@ def is_legal(keyword: str, value: object) -> bool:
 
 
 def _is_legal_single(keyword: str, value: object) -> bool:
-    """Tell the same of one value of several."""
+    """Tell whether an attribute may have a single value."""
     if _vr(keyword) in _TEXT and not isinstance(value, str | PersonName):
         return False
     text = str(value).strip()
@@ -58,7 +58,7 @@ def _is_legal_single(keyword: str, value: object) -> bool:
 
 
 def shortened(keyword: str, value: str) -> str:
-    """Return a text cut to what an attribute of that keyword can hold, without control characters."""
+    """Return a text cut to the maximum length of an attribute's VR, without control characters."""
     return _CONTROL.sub(" ", value)[: _CHARACTERS[_vr(keyword)]].strip()
 
 

@@ -1,4 +1,4 @@
-"""What goes into the building of reports and what comes out: plain values that may cross processes."""
+"""Input and output values of building reports; they are pickled between processes."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from store.rows.results import Kind
 
 
 class UnreportableSource(NodeError):
-    """The source image cannot be reported on: it lacks a UID, or its patient cannot be named legally."""
+    """The source image cannot be reported: it lacks a UID, or its patient cannot be identified legally."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predecessor:
-    """The document that a corrected one replaces."""
+    """The report that a new one replaces (Predecessor Documents Sequence, PS3.3 C.17.2)."""
 
     sop_class_uid: str
     sop_instance_uid: str

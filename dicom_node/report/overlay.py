@@ -1,4 +1,4 @@
-"""The picture a cardiologist judges: calipers on the chosen beat, and a table of the results."""
+"""The overlay: a source frame with the calipers of the measured beats and a table of the results."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,7 +17,7 @@ from dicom_node.report.table import Panel
 from inference.types import ModelIdentity, StripResult
 
 SMALLEST_TEXT_PX: Final = 7
-# What it costs to hide a pixel, on top of what can be seen in it (0...1).
+# Costs of hiding a pixel with the table, added to those of its own detail and brightness (see `Cost`).
 STRIP_COST: Final = 0.4
 WALLS_COST: Final = 0.6
 USED_BEAT_COST: Final = 3.0
@@ -26,10 +26,10 @@ USED_BEAT_COST: Final = 3.0
 def draw_overlay(
     image_rgb: NDArray[np.uint8], results: Sequence[StripResult], model: ModelIdentity
 ) -> NDArray[np.uint8]:
-    """Return `image_rgb` (rows, columns, 3) with every strip of this frame drawn on it.
+    """Return `image_rgb` (rows, columns, 3) with the results of the frame's strips drawn on it.
 
-    A strip that was looked at in vain gets the reason, nothing else. The matrix stays as it is, but
-    for a picture too small for the table, which gets room below. Nothing of the patient is written.
+    A refused strip gets a table with its reason. The size of the picture stays the same, unless the
+    table does not fit: then black rows are added below. No patient data is written.
     """
     canvas, cost = Canvas(image_rgb), Cost(image_rgb)
     style = Style.of(*canvas.size)
@@ -48,7 +48,7 @@ def draw_overlay(
 
 
 def _draw_beats(canvas: Canvas, cost: Cost, result: StripResult, style: Style) -> None:
-    """Draw all used beats, the chosen one last and fully, and make what they show dear to hide."""
+    """Draw all beats of the mean, the most probable one with calipers and labels; add their costs."""
     chosen = result.cycles[result.chosen]
     for index in result.used:
         if index != result.chosen:
@@ -64,25 +64,29 @@ def _draw_beats(canvas: Canvas, cost: Cost, result: StripResult, style: Style) -
 
 
 def _draw_panel(
-    canvas: Canvas, cost: Cost, settings_of: Callable[[int], list[Panel]], beside: Box, style: Style
+    canvas: Canvas, cost: Cost, panels_of: Callable[[int], list[Panel]], beside: Box, style: Style
 ) -> None:
-    """Put a plate where it hides least, smaller where it would not fit; below a picture too small for it."""
+    """Draw one of several equivalent panels where it hides least, near a box.
+
+    `panels_of` returns the panels for a text size. The size is reduced until one fits; if none does,
+    rows are added below the picture.
+    """
     x0, y0, x1, y1 = beside
     for text_px in range(style.text, SMALLEST_TEXT_PX - 1, -1):
-        settings = settings_of(text_px)
+        candidates = panels_of(text_px)
         margin = text_px // 2
-        sizes = [(width + 2 * margin, height + 2 * margin) for width, height in (p.size for p in settings)]
+        sizes = [(width + 2 * margin, height + 2 * margin) for width, height in (p.size for p in candidates)]
         place = cost.cheapest(sizes, near=((x0 + x1) / 2, (y0 + y1) / 2))
         if place is not None:
             index, box = place
-            settings[index].draw(canvas, box.grown(-margin))
+            candidates[index].draw(canvas, box.grown(-margin))
             cost.forbid(box)
             return
-    _draw_below(canvas, min(settings_of(style.text), key=lambda panel: panel.size))
+    _draw_below(canvas, min(panels_of(style.text), key=lambda panel: panel.size))
 
 
 def _draw_below(canvas: Canvas, panel: Panel) -> None:
-    """Add room under the picture, whose own pixels keep their places, and put the plate there."""
+    """Add rows below the picture and draw a panel there."""
     (width, height), (_, rows) = panel.size, canvas.size
     canvas.grow(width, rows + height)
     panel.draw(canvas, Box(0, rows, width, rows + height))

@@ -1,4 +1,4 @@
-"""What the result table of the overlay says."""
+"""The texts of the overlay's result table."""
 
 from collections.abc import Sequence
 from textwrap import wrap
@@ -17,31 +17,31 @@ DERIVED: Final = ("EF_percent", "FS_percent", "EDV_ml", "ESV_ml", "HR_bpm")
 
 
 def panels(result: StripResult, model: ModelIdentity, text_px: int) -> list[Panel]:
-    """Return the table of one strip in a tall, a wide and a snug setting, all saying the same."""
+    """Return the table of one strip in a tall, a wide and a compact layout with equal content."""
     lengths, derived = _lengths(result, text_px), _derived(result, text_px)
     interval, beats, probability = _interval(result), _beats(result), _probability(result)
     made_by, disclaimer = _made_by(model), " ".join(DISCLAIMER)
     small, gap = _small(text_px), text_px // 2
     tall = _notes([interval, beats, probability, made_by, *DISCLAIMER], small)
     wide = _notes([f"{interval}, {beats}", f"{probability}, {made_by}", disclaimer], small)
-    snug = _notes([interval, f"{beats}, {probability}", made_by, disclaimer], small)
+    compact = _notes([interval, f"{beats}, {probability}", made_by, disclaimer], small)
     return [
         Panel(lines=[[lengths], [derived], [tall]], gap=gap),
         Panel(lines=[[lengths, derived], [wide]], gap=gap),
-        Panel(lines=[[lengths, derived], [snug]], gap=gap),
+        Panel(lines=[[lengths, derived], [compact]], gap=gap),
     ]
 
 
 def refusal_panels(result: StripResult, why: Refusal, model: ModelIdentity, text_px: int) -> list[Panel]:
-    """Return the plate that says why a strip has no numbers."""
+    """Return the panel with the reason why a strip was not measured."""
     reasons = [line for text in (why.sentence, result.detail) for line in wrap(text, REFUSAL_COLUMNS)]
     head = Block(rows=[(("Not measured", WHITE),)], align="l", text_px=text_px)
-    said = _notes([*reasons, _made_by(model), " ".join(DISCLAIMER)], _small(text_px))
-    return [Panel(lines=[[head], [said]], gap=text_px // 2)]
+    notes = _notes([*reasons, _made_by(model), " ".join(DISCLAIMER)], _small(text_px))
+    return [Panel(lines=[[head], [notes]], gap=text_px // 2)]
 
 
 def summary(result: StripResult, model: ModelIdentity) -> list[str]:
-    """Return in lines of text what the table says beside the six lengths."""
+    """Return the content of the table without the six lengths, as lines of text."""
     derived = [f"{BY_KEY[key].label} {_number(result, key)} {BY_KEY[key].unit_label}" for key in DERIVED]
     notes = [_interval(result), _beats(result), _probability(result), _made_by(model)]
     return [*derived, *notes, *DISCLAIMER]

@@ -1,4 +1,4 @@
-"""Which result objects are made, in which manner, and which destination gets which."""
+"""The plan of the result objects: which kinds are made, in which variant, for which destinations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,25 +9,26 @@ from dicom_node.settings.sections import Destination
 from store.rows.results import Kind
 
 WITHOUT_DESTINATION: frozenset[Kind] = frozenset({"tid5200", "overlay"})
-"""Made and kept although nobody is there to get them: `replay` delivers what a new destination asks for."""
+"""The kinds that are made when no destination is configured."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportPlan:
-    """What the settings ask for."""
+    """The settings that concern result objects."""
 
     by_destination: Mapping[str, frozenset[Kind]]
+    """The kinds by name of the destination."""
     per_beat: bool = False
-    """Every beat beside the mean of them."""
+    """Report every beat besides the mean."""
     overlay_refusals: bool = False
-    """A picture, and in TID 1500 a coded reason, of strips that could not be measured."""
+    """Make an overlay, and in TID 1500 a coded reason, for strips that could not be measured."""
     snomed: Literal["SCT", "SRT"] = "SCT"
     default_charset: str = "ISO_IR 100"
-    """Of a source that holds 8-bit texts but names no character set."""
+    """For 8-bit texts of a source without Specific Character Set."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """What these settings ask for."""
+        """Return the plan of these settings."""
         return cls(
             by_destination={each.name: kinds_for(each) for each in settings.destinations},
             per_beat=settings.report.per_beat,
@@ -38,23 +39,23 @@ class ReportPlan:
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        """All kinds that some destination wants."""
+        """The kinds to make."""
         return (
             frozenset().union(*self.by_destination.values()) if self.by_destination else WITHOUT_DESTINATION
         )
 
     @property
     def variant(self) -> str:
-        """Tells objects apart that say the same in another way: part of their UIDs."""
+        """A part of derived UIDs that differs between objects of equal measurements but other content."""
         return f"{self.snomed} {'beats' if self.per_beat else 'mean'}"
 
     def destinations(self, kind: Kind) -> list[str]:
-        """Who gets objects of this kind."""
+        """Return the names of the destinations that get objects of a kind."""
         return [name for name, kinds in self.by_destination.items() if kind in kinds]
 
 
 def kinds_for(destination: Destination) -> frozenset[Kind]:
-    """The kinds that a destination is configured to get."""
+    """Return the kinds that a destination is configured to get."""
     pictures: dict[Kind, bool] = {
         "overlay": destination.overlay,
         "presentation_state": destination.presentation_state,

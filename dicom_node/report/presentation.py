@@ -1,4 +1,4 @@
-"""The calipers as graphics on the untouched source image: a softcopy presentation state (PS3.3 A.33)."""
+"""The calipers as graphics on the unchanged source image: a softcopy presentation state (PS3.3 A.33)."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -25,23 +25,23 @@ LAYERS: Final = {
     "diastole": GraphicLayer("DIASTOLE", 1, "End diastole", CIELabColor(77.4, -20.5, -35.0)),
     "systole": GraphicLayer("SYSTOLE", 2, "End systole", CIELabColor(76.1, 21.7, 75.2)),
 }
-"""In the overlay's sky blue and orange."""
+"""In the colours of the overlay."""
 RESULTS: Final = GraphicLayer("RESULTS", 3, "What the measurements come to")
 SUMMARY_BOX: Final = (0.01, 0.01, 0.3, 0.3)
-"""Share of the displayed area, from its upper left corner."""
+"""Left, top, right and bottom as fractions of the displayed area."""
 ICC_DATE: Final = slice(24, 36)
-"""Where an ICC profile says when it was made (ICC.1:2010, 7.2)."""
+"""The bytes of an ICC profile with its creation time (ICC.1:2010, 7.2)."""
 
 
 def presentation_state(source: Dataset, measured: Sequence[StripResult], context: ReportContext) -> Dataset:
-    """Return graphics for the measured strips, in the order of their frames; `source` is normalised.
+    """Return a Color or Grayscale Softcopy Presentation State with the graphics of all measured strips.
 
-    Colour images get a Color Softcopy Presentation State, gray ones a Grayscale one.
+    `measured` is in the order of frames; `source` is the normalised header.
     """
     ds = result_header(source, context, kind="presentation_state")
     ds.Modality, ds.SeriesNumber = "PR", SERIES_NUMBER
     ds.SeriesDescription = "M-mode LV measurements (graphics)"
-    ds.BodyPartExamined = "HEART"  # unpaired: spares the object a Laterality (PS3.3 C.7.3.1)
+    ds.BodyPartExamined = "HEART"  # an unpaired body part, so Laterality is not required (PS3.3 C.7.3.1)
     ds.ContentLabel, ds.ContentDescription = "MMODE_LV", " ".join(DISCLAIMER)
     ds.ContentCreatorName = ""
     ds.PresentationCreationDate, ds.PresentationCreationTime = ds.ContentDate, ds.ContentTime
@@ -56,7 +56,7 @@ def presentation_state(source: Dataset, measured: Sequence[StripResult], context
 
 
 def _shown(ds: Dataset, source: Dataset) -> None:
-    """Refer to the image, all of it, in its own gray or colours (PS3.3 C.11.11, C.10.4, C.11.6, C.11.15)."""
+    """Refer to the whole image with its own gray or colours (PS3.3 C.11.11, C.10.4, C.11.6, C.11.15)."""
     series = Dataset()
     series.SeriesInstanceUID, series.ReferencedImageSequence = source.SeriesInstanceUID, [reference(source)]
     ds.ReferencedSeriesSequence = [series]
@@ -76,7 +76,7 @@ def _shown(ds: Dataset, source: Dataset) -> None:
 
 @cache
 def _srgb() -> bytes:
-    """Return an sRGB profile without the time it was made at: equal results have equal bytes."""
+    """Return an sRGB profile whose creation time is zeroed, so that equal results have equal bytes."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     profile[ICC_DATE] = bytes(ICC_DATE.stop - ICC_DATE.start)
     return bytes(profile) + b"\0" * (len(profile) % 2)
@@ -94,8 +94,8 @@ def _annotations(
         ]
         texts = [text for strip in strips for text in _labels(strip.cycles[strip.chosen], phase)]
         yield _annotation(source, frame, layer, lines, texts)
-    said = "\r\n".join(line for strip in strips for line in summary(strip, context.model))
-    box = TextObject(said, "DISPLAY", bounding_box=SUMMARY_BOX, text_justification="LEFT")
+    text = "\r\n".join(line for strip in strips for line in summary(strip, context.model))
+    box = TextObject(text, "DISPLAY", bounding_box=SUMMARY_BOX, text_justification="LEFT")
     yield _annotation(source, frame, RESULTS, [], [box])
 
 
@@ -108,7 +108,7 @@ def _annotation(
 ) -> Dataset:
     """Return one item of the Graphic Annotation Module (PS3.3 C.10.5).
 
-    By hand: highdicom's own knows no retired image classes, and old machines still send them.
+    Not highdicom's GraphicAnnotation, which rejects the retired ultrasound classes of old machines.
     """
     item = Dataset()
     item.ReferencedImageSequence, item.GraphicLayer = [reference(source, frame)], layer.GraphicLayer
@@ -119,7 +119,7 @@ def _annotation(
 
 
 def _lines(cycle: CycleMeasurement, phase: str, source: Dataset) -> Iterator[GraphicObject]:
-    """Yield the line through one phase and the bar at each of its four borders."""
+    """Yield the line of one phase and the bar at each of its four borders."""
     column = _column(cycle, phase)
     yield _line([(column.x, column.rows[0]), (column.x, column.rows[-1])])
     left, right = max(column.x - BAR_PX, 0.0), min(column.x + BAR_PX, float(source.Columns))
@@ -132,7 +132,7 @@ def _line(points: Sequence[tuple[float, float]]) -> GraphicObject:
 
 
 def _labels(cycle: CycleMeasurement, phase: str) -> Iterator[TextObject]:
-    """Yield the three lengths of a phase, each beside the middle of its caliper."""
+    """Yield a label for each length of a phase, beside the middle of its caliper."""
     column = _column(cycle, phase)
     for key, upper, lower in zip(PHASES[phase], column.rows[:-1], column.rows[1:], strict=True):
         quantity = BY_KEY[key]

@@ -1,4 +1,4 @@
-"""What is reported: name, code, unit and precision of each number, the same in SR and overlay."""
+"""The reported quantities: name, code, unit and precision, for SR and overlay alike."""
 
 import math
 from collections.abc import Mapping
@@ -12,10 +12,20 @@ from inference.types import Landmarks, Point, StripResult
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A unit: its UCUM code, its symbol on the overlay, and the decimals of values reported in it."""
+
+    code: Code
+    label: str
+    decimals: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quantity:
-    """One reported number: its key in `StripResult.measurements` and how it is shown and coded."""
+    """One reported quantity."""
 
     key: str
+    """In `StripResult.measurements`."""
     label: str
     concept: Code
     unit: Code
@@ -24,7 +34,7 @@ class Quantity:
     method: Code | None = None
 
     def rounded(self, value: float) -> float:
-        """Return `value` at the reported precision, an int where that has no decimals."""
+        """Return `value` rounded to the reported precision, an int without decimals."""
         return round(value, self.decimals) if self.decimals else round(value)
 
     def text(self, value: float) -> str:
@@ -32,95 +42,49 @@ class Quantity:
         return f"{self.rounded(value):.{self.decimals}f}"
 
 
-def _length(key: str, concept: Code) -> Quantity:
-    label = key.removesuffix("_cm")
-    return Quantity(key=key, label=label, concept=concept, unit=codes.CENTIMETRE, unit_label="cm", decimals=2)
+CENTIMETRES: Final = Unit(code=codes.CENTIMETRE, label="cm", decimals=2)
+MILLILITRES: Final = Unit(code=codes.MILLILITRE, label="ml", decimals=1)
+PERCENT: Final = Unit(code=codes.PERCENT, label="%", decimals=1)
+GRAMS: Final = Unit(code=codes.GRAM, label="g", decimals=0)
+RATIO: Final = Unit(code=codes.RATIO, label="", decimals=2)
+PER_MINUTE: Final = Unit(code=codes.BEATS_PER_MINUTE, label="/min", decimals=0)
+LITRES_PER_MINUTE: Final = Unit(code=codes.LITRES_PER_MINUTE, label="l/min", decimals=1)
+GRAMS_PER_M2: Final = Unit(code=codes.GRAM_PER_SQUARE_METRE, label="g/m²", decimals=0)
 
 
-def _volume(key: str, concept: Code) -> Quantity:
+def _quantity(key: str, label: str, concept: Code, unit: Unit, method: Code | None = None) -> Quantity:
     return Quantity(
         key=key,
-        label=key.removesuffix("_ml"),
+        label=label,
         concept=concept,
-        unit=codes.MILLILITRE,
-        unit_label="ml",
-        decimals=1,
-        method=codes.TEICHHOLZ,
+        unit=unit.code,
+        unit_label=unit.label,
+        decimals=unit.decimals,
+        method=method,
     )
 
 
 QUANTITIES: Final = (
-    _length("IVSd_cm", codes.IVS_DIASTOLE),
-    _length("LVIDd_cm", codes.LVID_DIASTOLE),
-    _length("LVPWd_cm", codes.LVPW_DIASTOLE),
-    _length("IVSs_cm", codes.IVS_SYSTOLE),
-    _length("LVIDs_cm", codes.LVID_SYSTOLE),
-    _length("LVPWs_cm", codes.LVPW_SYSTOLE),
-    Quantity(
-        key="FS_percent",
-        label="FS",
-        concept=codes.FRACTIONAL_SHORTENING,
-        unit=codes.PERCENT,
-        unit_label="%",
-        decimals=1,
-    ),
-    _volume("EDV_ml", codes.END_DIASTOLIC_VOLUME),
-    _volume("ESV_ml", codes.END_SYSTOLIC_VOLUME),
-    _volume("SV_ml", codes.STROKE_VOLUME),
-    Quantity(
-        key="EF_percent",
-        label="EF",
-        concept=codes.EJECTION_FRACTION,
-        unit=codes.PERCENT,
-        unit_label="%",
-        decimals=1,
-        method=codes.TEICHHOLZ,
-    ),
-    Quantity(
-        key="LVmass_g",
-        label="LV mass",
-        concept=codes.LV_MASS,
-        unit=codes.GRAM,
-        unit_label="g",
-        decimals=0,
-        method=codes.MASS_BY_M_MODE,
-    ),
-    Quantity(
-        key="RWT",
-        label="RWT",
-        concept=codes.RELATIVE_WALL_THICKNESS,
-        unit=codes.RATIO,
-        unit_label="",
-        decimals=2,
-    ),
-    Quantity(
-        key="HR_bpm",
-        label="HR",
-        concept=codes.HEART_RATE,
-        unit=codes.BEATS_PER_MINUTE,
-        unit_label="/min",
-        decimals=0,
-    ),
-    Quantity(
-        key="CO_l_min",
-        label="CO",
-        concept=codes.CARDIAC_OUTPUT,
-        unit=codes.LITRES_PER_MINUTE,
-        unit_label="l/min",
-        decimals=1,
-        method=codes.TEICHHOLZ,
-    ),
+    _quantity("IVSd_cm", "IVSd", codes.IVS_DIASTOLE, CENTIMETRES),
+    _quantity("LVIDd_cm", "LVIDd", codes.LVID_DIASTOLE, CENTIMETRES),
+    _quantity("LVPWd_cm", "LVPWd", codes.LVPW_DIASTOLE, CENTIMETRES),
+    _quantity("IVSs_cm", "IVSs", codes.IVS_SYSTOLE, CENTIMETRES),
+    _quantity("LVIDs_cm", "LVIDs", codes.LVID_SYSTOLE, CENTIMETRES),
+    _quantity("LVPWs_cm", "LVPWs", codes.LVPW_SYSTOLE, CENTIMETRES),
+    _quantity("FS_percent", "FS", codes.FRACTIONAL_SHORTENING, PERCENT),
+    _quantity("EDV_ml", "EDV", codes.END_DIASTOLIC_VOLUME, MILLILITRES, codes.TEICHHOLZ),
+    _quantity("ESV_ml", "ESV", codes.END_SYSTOLIC_VOLUME, MILLILITRES, codes.TEICHHOLZ),
+    _quantity("SV_ml", "SV", codes.STROKE_VOLUME, MILLILITRES, codes.TEICHHOLZ),
+    _quantity("EF_percent", "EF", codes.EJECTION_FRACTION, PERCENT, codes.TEICHHOLZ),
+    _quantity("LVmass_g", "LV mass", codes.LV_MASS, GRAMS, codes.MASS_BY_M_MODE),
+    _quantity("RWT", "RWT", codes.RELATIVE_WALL_THICKNESS, RATIO),
+    _quantity("HR_bpm", "HR", codes.HEART_RATE, PER_MINUTE),
+    _quantity("CO_l_min", "CO", codes.CARDIAC_OUTPUT, LITRES_PER_MINUTE, codes.TEICHHOLZ),
 )
-LV_MASS_INDEX: Final = Quantity(
-    key="LVmassIndex_g_m2",
-    label="LV mass index",
-    concept=codes.LV_MASS_INDEX,
-    unit=codes.GRAM_PER_SQUARE_METRE,
-    unit_label="g/m²",
-    decimals=0,
-    method=codes.MASS_BY_M_MODE,
+LV_MASS_INDEX: Final = _quantity(
+    "LVmassIndex_g_m2", "LV mass index", codes.LV_MASS_INDEX, GRAMS_PER_M2, codes.MASS_BY_M_MODE
 )
-"""LVmass_g over the body surface: reported when height and weight are known."""
+"""LVmass_g over body surface area, reported when height and weight are known."""
 BY_KEY: Final[Mapping[str, Quantity]] = {quantity.key: quantity for quantity in QUANTITIES}
 
 PHASES: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -130,16 +94,16 @@ PHASES: Final[Mapping[str, tuple[str, str, str]]] = {
 
 
 def known(result: StripResult, quantity: Quantity) -> float | None:
-    """Return the value to report, None when it was not measured: a missing number is never sent as 0."""
+    """Return the value to report; None if it is missing or not finite."""
     found = result.measurements.get(quantity.key)
     return found.value if found is not None and math.isfinite(found.value) else None
 
 
 def calipers(landmarks: Landmarks) -> dict[str, tuple[Point, Point]]:
-    """Return the six vertical calipers of a cycle, upper end first, in image pixels.
+    """Return the six vertical calipers of a cycle by key, upper end first, in image pixels.
 
-    The four landmarks of a phase share one column, their mean: a depth scale measures along y only,
-    so a slanted line would claim a length that nobody measured.
+    The calipers of a phase are at the mean column of its four landmarks: lengths are measured along y
+    only, and a slanted line would suggest another length.
     """
     lines = {}
     for phase, keys in PHASES.items():

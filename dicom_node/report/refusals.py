@@ -1,4 +1,4 @@
-"""Strips that were looked at in vain: what a picture and a coded report say of each reason."""
+"""Strips that were analysed without a measurement: text and code of each reason."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from inference.types import StripResult
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """One reason in words, and in the words of CID 42."""
+    """The text of a reason, and its code of CID 42 (PS3.16)."""
 
     sentence: str
     code: Code
@@ -27,9 +27,9 @@ REFUSALS: Final[Mapping[str, Refusal]] = {
         (LowAgreement, codes.INDETERMINATE),
     )
 }
-"""The other reasons are of the file: nothing was looked at."""
+"""By reason. The other reasons concern the file; no strip was analysed."""
 
 
 def refusal_of(result: StripResult) -> Refusal | None:
-    """Return why a strip that was looked at has no numbers; None when measured or never looked at."""
+    """Return the refusal of a strip that was analysed; None if it was measured or not analysed."""
     return None if result.region is None else REFUSALS.get(result.reason or "")

@@ -1,4 +1,4 @@
-"""The overlay picture as a Secondary Capture image (PS3.3 A.8)."""
+"""The overlay as a Secondary Capture Image (PS3.3 A.8)."""
 
 from typing import Final
 
@@ -35,10 +35,10 @@ def secondary_capture(
 
     Args:
         source: the normalised header of the source image.
-        picture: (rows, columns, 3) RGB, the matrix of the source frame, perhaps with room added below.
-        context: who makes it, and when.
-        frame: the source frame that was drawn upon, from 0.
-        source_syntax: the transfer syntax the source came in, which may be a lossy one.
+        picture: (rows, columns, 3) uint8 RGB: the source frame drawn on, possibly with rows added below.
+        context: model, revision and time.
+        frame: the source frame, from 0.
+        source_syntax: the transfer syntax of the received source, which may be a lossy one.
     """
     ds = result_header(source, context, kind="overlay", part=str(frame))
     ds.SOPClassUID, ds.Modality = SecondaryCaptureImageStorage, "US"
@@ -48,7 +48,7 @@ def secondary_capture(
     ds.SecondaryCaptureDeviceManufacturerModelName = MODEL_NAME
     ds.SecondaryCaptureDeviceSoftwareVersions = __version__
     ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = ds.ContentDate, ds.ContentTime
-    # The heart is unpaired: a body part spares the object an empty Laterality (PS3.3 C.7.3.1).
+    # An unpaired body part, so Laterality is not required (PS3.3 C.7.3.1).
     ds.BodyPartExamined, ds.PatientOrientation = "HEART", ""
     if context.revision > 1:
         ds.ImageComments = f"Revision {context.revision}: replaces the earlier pictures of this series"
@@ -63,13 +63,13 @@ def _describe_derivation(ds: Dataset, source: Dataset, frame: int) -> None:
     item.PurposeOfReferenceCodeSequence = [code_item(codes.SOURCE_IMAGE)]
     ds.SourceImageSequence = [item]
     ds.DerivationDescription = "M-mode calipers and results of an automatic measurement drawn on the image"
-    # The matrix is the source's, with black below at most, so its calibration still holds.
+    # The calibration of the source stays valid: rows are added below only.
     if "SequenceOfUltrasoundRegions" in source:
         ds.add(source["SequenceOfUltrasoundRegions"])
 
 
 def _describe_quality(ds: Dataset, source: Dataset, source_syntax: UID) -> None:
-    """Say what the pixels went through; once lossy, always lossy (PS3.3 C.7.6.1.1.5)."""
+    """Set what is burned in, and whether the source was ever compressed with loss (PS3.3 C.7.6.1.1.5)."""
     ds.BurnedInAnnotation = "NO" if source.get("BurnedInAnnotation") == "NO" else "YES"
     ds.RecognizableVisualFeatures = "NO"
     for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):

@@ -1,4 +1,4 @@
-"""SNOMED codes in their retired form, as long-installed importers know them (PS3.16 8.1)."""
+"""The retired SRT values of SNOMED codes, which older importers need (PS3.16 8.1)."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -25,11 +25,11 @@ SRT: Final[Mapping[str, str]] = {
     "87878005": "T-32600",
     "90096001": "F-32120",
 }
-"""SCT code value to SRT code value; the meaning stays."""
+"""SRT code value by SCT code value; the code meanings are the same."""
 
 
 def use_retired_codes(item: Dataset) -> None:
-    """Rewrite every SCT code of a content tree as its SRT twin; what was copied from the source stays."""
+    """Replace the SCT codes of concept names and values in a content tree by SRT codes, in place."""
     for keyword in ("ConceptNameCodeSequence", "ConceptCodeSequence"):
         for code in item.get(keyword, []):
             if code.CodingSchemeDesignator == "SCT":

@@ -1,7 +1,4 @@
-"""The source image's header, in a form that result objects can carry.
-
-Identity is copied, never retyped: only what cannot be legal in a new object is emptied.
-"""
+"""The attributes of the source image that result objects copy, with illegal values emptied."""
 
 import warnings
 from collections.abc import Sequence
@@ -49,7 +46,7 @@ INHERITED: Final = (
     "PatientSize",
     "PatientWeight",
 )
-# What else of the source a result object speaks about: the image itself and the machine that took it.
+# Attributes of the image itself and of the machine that made it.
 REFERRED: Final = (
     "SOPClassUID",
     "SOPInstanceUID",
@@ -87,7 +84,7 @@ TYPE_2: Final = (
 TYPE_1: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 
 IDENTITY: Final = ("PatientName", "PatientID", "IssuerOfPatientID")
-"""Whose results these are: what cannot be written as it is must not be written otherwise."""
+"""Attributes that are copied unchanged or make the source unreportable."""
 SHORTENED: Final = (
     "StudyDescription",
     "Manufacturer",
@@ -96,19 +93,18 @@ SHORTENED: Final = (
     "StationName",
     "InstitutionName",
 )
-"""Texts for human readers: the start of one too long is better than nothing."""
+"""Descriptive texts, which are cut if they are too long."""
 
 
 def normalised_header(source: Dataset, default_charset: str = "ISO_IR 100") -> Dataset:
-    """Return the part of `source` that result objects carry or refer to, decoded, without pixels.
+    """Return the attributes of `source` that result objects copy or refer to, with decoded texts.
 
-    Attributes that every result must have (type 2) are present, empty where the source has none;
-    values that are illegal in DICOM are emptied and logged. Texts are decoded from whatever
-    character set the source declares, ready to be written as ISO_IR 192; `default_charset` is that
-    of 8-bit texts in a source that declares none.
+    Type 2 attributes of every result are present, empty if the source lacks them. Illegal values are
+    left out and logged. Texts are decoded from the source's Specific Character Set, or else from
+    `default_charset`, to be written as ISO_IR 192.
 
     Raises:
-        UnreportableSource: a UID is missing, or the patient's name or ID cannot be copied.
+        UnreportableSource: a UID is missing, or an attribute of `IDENTITY` is illegal.
     """
     charset = source.get("SpecificCharacterSet") or default_charset
     header = Dataset()
@@ -125,12 +121,12 @@ def normalised_header(source: Dataset, default_charset: str = "ISO_IR 100") -> D
 
 
 def _copy(source: Dataset, header: Dataset, keyword: str, charset: str | Sequence[str]) -> None:
-    """Copy one attribute, decoded; an unreadable or illegal value is left behind, unless it is identity."""
+    """Copy one attribute with decoded texts; an unreadable or illegal value is left out, cut or an error."""
     tag = tag_for_keyword(keyword)
     if tag is None or tag not in source:
         return
     try:
-        with warnings.catch_warnings():  # pydicom warns of every oddity; ours is to copy it or to leave it
+        with warnings.catch_warnings():  # pydicom's, which quote the value
             warnings.simplefilter("ignore")
             element = _decoded(source, tag, charset)
             legal = is_legal(keyword, element.value)
@@ -147,7 +143,7 @@ def _copy(source: Dataset, header: Dataset, keyword: str, charset: str | Sequenc
 
 
 def _decoded(source: Dataset, tag: int, charset: str | Sequence[str]) -> DataElement:
-    """Return a copy of one element whose texts, nested ones too, no longer depend on a character set."""
+    """Return a copy of one element with decoded texts, also in nested items."""
     single = Dataset()
     single.SpecificCharacterSet = charset
     single[tag] = deepcopy(source.get_item(tag))

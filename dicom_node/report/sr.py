@@ -1,4 +1,4 @@
-"""The SR document around a content tree (PS3.3 A.35.3, A.35.13, A.35.18)."""
+"""The SR documents (PS3.3 A.35.3, A.35.13, A.35.18): the attributes outside of the content tree."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,11 +22,12 @@ from dicom_node.settings.fields import SRTemplate
 from inference.types import StripResult
 
 Tree = Callable[[Dataset, Sequence[StripResult], ReportContext], ContainerContentItem]
+"""Builds the root of a content tree from the normalised header, the strips and the context."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """What tells the reports of one template from those of another."""
+    """The properties of the reports of one template."""
 
     sop_class: UID
     series_number: int
@@ -66,9 +67,9 @@ def structured_report(
     context: ReportContext,
     predecessor: Predecessor | None = None,
 ) -> Dataset:
-    """Return the SR of one source image with its strips; `source` is normalised.
+    """Return the SR of one source image with its strips, always PRELIMINARY and UNVERIFIED.
 
-    No human has seen it: UNVERIFIED and PRELIMINARY, always.
+    `source` is the normalised header.
     """
     document = DOCUMENTS[template]
     ds = result_header(source, context, kind=template)
@@ -86,7 +87,7 @@ def structured_report(
 def _state(
     ds: Dataset, source: Dataset, results: Sequence[StripResult], predecessor: Predecessor | None
 ) -> None:
-    """Say how far the document has come, what it was asked for, rests on, and replaces (PS3.3 C.17.2)."""
+    """Set the SR Document General module: flags, request, evidence, predecessor (PS3.3 C.17.2)."""
     ds.CompletionFlag = "COMPLETE" if _complete(results) else "PARTIAL"
     ds.PreliminaryFlag, ds.VerificationFlag = "PRELIMINARY", "UNVERIFIED"
     ds.ReferencedPerformedProcedureStepSequence = []
@@ -102,14 +103,14 @@ def _state(
 
 
 def _complete(results: Sequence[StripResult]) -> bool:
-    """Tell whether every strip has every number: a refused one makes the document partial."""
+    """Tell whether every strip has every quantity; with a refused strip the document is PARTIAL."""
     return all(known(result, quantity) is not None for result in results for quantity in QUANTITIES)
 
 
 def _requests(source: Dataset) -> list[Dataset]:
-    """Return what was ordered, as far as the source says; all attributes but the first are type 2."""
-    asked = source.get("RequestAttributesSequence") or ([Dataset()] if source.AccessionNumber else [])
-    return [_request(source, order) for order in asked]
+    """Return Referenced Request items; all their attributes but Study Instance UID are type 2."""
+    orders = source.get("RequestAttributesSequence") or ([Dataset()] if source.AccessionNumber else [])
+    return [_request(source, order) for order in orders]
 
 
 def _request(source: Dataset, order: Dataset) -> Dataset:

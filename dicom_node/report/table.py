@@ -1,4 +1,4 @@
-"""Setting a table: aligned columns of text, stacked on a dark, see-through plate."""
+"""Layout and drawing of tables: blocks of aligned columns on a dark, translucent panel."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """Rows of blocks, each row a few blocks side by side."""
+    """Rows of blocks side by side, on a dark background."""
 
     lines: Sequence[Sequence[Block]]
     gap: int
@@ -62,7 +62,7 @@ class Panel:
         return max(widths) + 2 * self.gap, sum(heights) + self.gap * (len(heights) + 1)
 
     def draw(self, canvas: Canvas, box: Box) -> None:
-        """Draw plate and texts into `box`, which has the size of the panel."""
+        """Draw background and texts into `box`, which has the size of the panel."""
         canvas.fill(box, BLACK, PLATE_OPACITY)
         canvas.outline(box, GRAY, 1, 0.5)
         y = box.y0 + self.gap

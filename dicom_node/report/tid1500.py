@@ -1,4 +1,4 @@
-"""The content tree of a Measurement Report (PS3.16 TID 1500), as IHE AI Results wants it."""
+"""The content tree of a Measurement Report (PS3.16 TID 1500) after the IHE profile AI Results."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -22,7 +22,7 @@ from dicom_node.identity import derived_uid
 from dicom_node.report import codes, items
 from dicom_node.report.context import ReportContext
 from dicom_node.report.refusals import refusal_of
-from dicom_node.report.reported import Reported, reported
+from dicom_node.report.reported import ReportedValue, reported_values
 from inference.image.patient import patient_of
 from inference.types import StripResult
 
@@ -32,7 +32,7 @@ INTERVAL: Final = "uncertainty ranges are the 95 % interval of each value"
 def measurement_report(
     source: Dataset, results: Sequence[StripResult], context: ReportContext
 ) -> ContainerContentItem:
-    """Return the root container: a group of measurements per strip, or the reason why there are none."""
+    """Return the root container with a measurement group per strip, which holds numbers or a reason."""
     groups = [_group(source, result, context) for result in results]
     (root,) = MeasurementReport(
         observation_context=ObservationContext(
@@ -48,8 +48,8 @@ def measurement_report(
 def _group(
     source: Dataset, result: StripResult, context: ReportContext
 ) -> MeasurementsAndQualitativeEvaluations:
-    """Return TID 1501 of one strip; what was not measured says so in a code."""
-    numbers = reported(result, patient_of(source)) if result.measured else []
+    """Return TID 1501 of one strip, with the code of the reason if it was not measured."""
+    numbers = reported_values(result, patient_of(source)) if result.measured else []
     reason = refusal_of(result)
     evaluations = [] if reason is None else [QualitativeEvaluation(codes.QUANTITATIVE_ANALYSIS, reason.code)]
     return MeasurementsAndQualitativeEvaluations(
@@ -63,7 +63,7 @@ def _group(
 
 
 def _tracking(source: Dataset, result: StripResult, what: str) -> TrackingIdentifier:
-    """Return identifiers of what is measured in which strip: a new revision or model has the same ones."""
+    """Return the identifiers of a quantity in a strip, the same in every revision and with every model."""
     index = result.region.index if result.region is not None else 0
     return TrackingIdentifier(
         uid=derived_uid("tracking", source.SOPInstanceUID, str(index), what),
@@ -71,8 +71,8 @@ def _tracking(source: Dataset, result: StripResult, what: str) -> TrackingIdenti
     )
 
 
-def _measurement(source: Dataset, result: StripResult, each: Reported) -> Measurement:
-    """Return TID 300 of one value, which highdicom builds but for image mode and interval."""
+def _measurement(source: Dataset, result: StripResult, each: ReportedValue) -> Measurement:
+    """Return TID 300 of one value, with image mode and interval, which highdicom does not add."""
     measurement = Measurement(
         name=each.quantity.concept,
         value=each.quantity.rounded(each.value),
@@ -87,10 +87,10 @@ def _measurement(source: Dataset, result: StripResult, each: Reported) -> Measur
     return measurement
 
 
-def _interval(each: Reported) -> list[NumContentItem]:
-    """Return by how much the true value may be higher and lower, in its unit (TID 310, CID 225).
+def _interval(each: ReportedValue) -> list[NumContentItem]:
+    """Return the distance of both ends of the 95 % interval from the value, in its unit (TID 310, CID 225).
 
-    Not TID 311: that tells of a population, this of one measurement.
+    Not TID 311, which describes a population and not one measurement.
     """
     if each.ci95 is None:
         return []

@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 
 from dicom_node.report import codes, items
 from dicom_node.report.context import ReportContext
-from dicom_node.report.reported import Reported, of_each_beat, reported
+from dicom_node.report.reported import ReportedValue, reported_values, values_of_each_beat
 from inference.image.patient import patient_of
 from inference.types import StripResult
 
@@ -15,7 +15,7 @@ from inference.types import StripResult
 def echo_report(
     source: Dataset, results: Sequence[StripResult], context: ReportContext
 ) -> ContainerContentItem:
-    """Return the root container: one measurement group of the left ventricle per measured strip."""
+    """Return the root container with one measurement group of the left ventricle per measured strip."""
     root = ContainerContentItem(codes.ADULT_ECHO_REPORT, is_content_continuous=False, template_id="5200")
     groups = [_measurement_group(source, result, context) for result in results if result.measured]
     site = CodeContentItem(codes.FINDING_SITE, codes.LEFT_VENTRICLE, items.MODIFIER)
@@ -29,10 +29,10 @@ def echo_report(
 
 
 def _measurement_group(source: Dataset, result: StripResult, context: ReportContext) -> ContainerContentItem:
-    """Return the means of a strip, and after them, when asked for, the numbers of every beat."""
-    numbers = reported(result, patient_of(source))
+    """Return the values of a strip, followed by those of every beat with `per_beat`."""
+    numbers = reported_values(result, patient_of(source))
     if context.plan.per_beat:
-        numbers += of_each_beat(result)
+        numbers += values_of_each_beat(result)
     return items.container(
         codes.MEASUREMENT_GROUP,
         [
@@ -43,8 +43,8 @@ def _measurement_group(source: Dataset, result: StripResult, context: ReportCont
     )
 
 
-def _measurement(source: Dataset, frame: int, each: Reported) -> NumContentItem:
-    """Return one NUM (TID 5203, TID 300): modifiers, selection of the mean, where it was measured."""
+def _measurement(source: Dataset, frame: int, each: ReportedValue) -> NumContentItem:
+    """Return one NUM (TID 5203, TID 300) with method, derivation, selection status and sources."""
     children = [
         *items.method(each.quantity),
         *items.derivation(each),

@@ -11,7 +11,7 @@ from pydicom.sr.coding import Code
 from dicom_node.report import codes, items
 from dicom_node.report.context import ReportContext
 from dicom_node.report.quantities import LV_MASS_INDEX
-from dicom_node.report.reported import Reported, reported
+from dicom_node.report.reported import ReportedValue, reported_values
 from inference.image.patient import patient_of
 from inference.types import StripResult
 
@@ -27,13 +27,13 @@ PRE_COORDINATED: Final[Mapping[str, Code]] = {
     "LVmass_g": Code("80022-7", "LN", "Left ventricular mass (dimension method) MM"),
     LV_MASS_INDEX.key: codes.LV_MASS_INDEX,
 }
-"""CID 12300: one code says all. DICOM names 80031-8 and 80032-6 alike (80033-4 and 80034-2 too): LOINC
-means M-mode by the first of each pair, so our meanings and labels say so."""
+"""CID 12300. DICOM gives 80031-8 and 80032-6 the same meaning (also 80033-4 and 80034-2); in LOINC the
+first of each pair is by M-mode, which the meanings here add."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Meaning:
-    """What TID 5302 asks about a value that has no pre-coordinated code."""
+    """The codes of TID 5302 for a value without a pre-coordinated code."""
 
     measured_property: Code
     observation: Code
@@ -57,7 +57,7 @@ POST_COORDINATED: Final[Mapping[str, Meaning]] = {
 def simplified_report(
     source: Dataset, results: Sequence[StripResult], context: ReportContext
 ) -> ContainerContentItem:
-    """Return the root container: all strips together, for this template knows no groups."""
+    """Return the root container with the values of all strips; this template has no groups."""
     numbers = list(_numbers(source, results))
     pre = [_pre_coordinated(source, each) for each in numbers if each.key in PRE_COORDINATED]
     post = [_post_coordinated(source, each) for each in numbers if each.key in POST_COORDINATED]
@@ -74,11 +74,12 @@ def simplified_report(
 
 @dataclass(frozen=True, kw_only=True)
 class _Number:
-    """One number of one strip; of each quantity only the first may carry a Selection Status."""
+    """One number of one strip."""
 
-    reported: Reported
+    reported: ReportedValue
     frame: int
     may_be_chosen: bool
+    """It is the first of its quantity, which alone may have a Selection Status."""
 
     @property
     def key(self) -> str:
@@ -88,20 +89,20 @@ class _Number:
 def _numbers(source: Dataset, results: Sequence[StripResult]) -> Iterator[_Number]:
     seen: set[str] = set()
     for result in results:
-        for each in reported(result, patient_of(source)) if result.measured else []:
+        for each in reported_values(result, patient_of(source)) if result.measured else []:
             first = each.quantity.key not in seen
             seen.add(each.quantity.key)
             yield _Number(reported=each, frame=result.frame, may_be_chosen=first)
 
 
 def _pre_coordinated(source: Dataset, each: _Number) -> NumContentItem:
-    """Return one NUM of TID 5301, which allows no other modifiers."""
+    """Return one NUM of TID 5301, which allows no further modifiers."""
     children = [*items.derivation(each.reported), *_common(source, each)]
     return items.number(each.reported, PRE_COORDINATED[each.key], children)
 
 
 def _post_coordinated(source: Dataset, each: _Number) -> NumContentItem:
-    """Return one NUM of TID 5302, every aspect of it in a code of its own."""
+    """Return one NUM of TID 5302, with a code for every aspect."""
     meaning, quantity = POST_COORDINATED[each.key], each.reported.quantity
     aspects = {
         codes.MEASUREMENT_TYPE: codes.CALCULATED,
@@ -122,7 +123,7 @@ def _post_coordinated(source: Dataset, each: _Number) -> NumContentItem:
 
 
 def _common(source: Dataset, each: _Number) -> list[ContentItem]:
-    """Return the label, whether this is the value to take, and where it was measured."""
+    """Return short label, selection status and sources."""
     label = f"{each.reported.quantity.label} (MM)"
     return [
         TextContentItem(codes.SHORT_LABEL, label, items.MODIFIER),

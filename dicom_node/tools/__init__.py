@@ -1,1 +1,1 @@
-"""Bodies of the offline commands."""
+"""Commands that need no running node: measure, evaluate, datasets, phantoms, replay, demo."""

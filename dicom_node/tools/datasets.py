@@ -1,4 +1,4 @@
-"""`echonode dataset …`: labels of other tools become data sets, and data sets are looked at."""
+"""`echonode dataset …`: import of labels of other tools, and check of data sets."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -23,14 +23,14 @@ TABLE = "calibration.csv"
 
 
 def placements(default: Placement, table: Path | None, beside: Path) -> Placements:
-    """What holds for all pictures, and the table: the named one, else `calibration.csv` in `beside`."""
+    """Return the default and those of a table; None: of `calibration.csv` in `beside`, if it exists."""
     if table is None and (beside / TABLE).is_file():
         table = beside / TABLE
     return Placements(default=default, by_name=read_table(table) if table else {})
 
 
 def from_meis(folder: Path, out: Path, known: Placements, split: str) -> None:
-    """Turns one split of the MEIS release into a data set."""
+    """Write one split of the MEIS release as a data set."""
     _import(out, import_meis(folder, known, split))
 
 
@@ -44,7 +44,7 @@ def from_coco(
     unlabelled_are_negatives: bool,
     origin: str,
 ) -> None:
-    """Turns a COCO export of CVAT or Label Studio into a data set."""
+    """Write a COCO export of CVAT or Label Studio as a data set."""
     labels = label_file(source)
     choices = Choices(
         placements=known,
@@ -56,10 +56,10 @@ def from_coco(
     _import(out, strips_of(traced, choices))
 
 
-def check(folder: Path, sheet: Path | None, most: int) -> None:
-    """Reads every file of a data set, prints what it holds, and draws up to `most` of its strips."""
+def check(folder: Path, sheet: Path | None, max_drawn: int) -> None:
+    """Read a data set, print a summary, and draw up to `max_drawn` of its strips into the file `sheet`."""
     strips = read_dataset(folder)
-    step = max(1, -(-len(strips) // most))
+    step = max(1, -(-len(strips) // max_drawn))
     shown = [strip for index, strip in enumerate(strips) if index % step == 0]
     _print(folder, summarise(strips))
     if sheet is not None:
@@ -70,12 +70,12 @@ def check(folder: Path, sheet: Path | None, most: int) -> None:
 
 
 def phantoms_as_dataset(out: Path, *, count: int, seed: int, kind: str | None) -> None:
-    """Writes phantoms of consecutive seeds as a data set."""
+    """Write phantoms of consecutive seeds as a data set; `kind` None: of all kinds."""
     _import(out, (make_phantom(each, kind) for each in range(seed, seed + count)))
 
 
 def _import(out: Path, imported: Iterable[Imported]) -> None:
-    """Writes the strips, and says how many pictures gave none and why."""
+    """Write the strips as a data set; print a summary and the number of skipped pictures by reason."""
     reasons: Counter[str] = Counter()
 
     def strips() -> Iterator[LabelledStrip]:
@@ -98,8 +98,8 @@ def _print(folder: Path, summary: Summary) -> None:
     console.print(f"{folder}: {total} strips ({kinds}), {summary.cycles} cycles")
     console.print(f"wall curves on {summary.with_walls} strips")
     table = Table("value", "mean", "from", "to")
-    for name, seen in summary.values.items():
-        table.add_row(name, *(f"{value:.2f}" for value in (seen.mean, seen.least, seen.greatest)))
+    for name, spread in summary.values.items():
+        table.add_row(name, *(f"{value:.2f}" for value in (spread.mean, spread.least, spread.greatest)))
     if summary.values:
         console.print(table)
     if summary.nominal:
@@ -107,5 +107,5 @@ def _print(folder: Path, summary: Summary) -> None:
 
 
 def _console() -> Console:
-    """Paths are printed as they are, on one line."""
+    """Return a console that prints paths unchanged on one line."""
     return Console(highlight=False, markup=False, soft_wrap=True)

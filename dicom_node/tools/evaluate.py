@@ -1,4 +1,4 @@
-"""`echonode evaluate`: figures for people, as JSON, or as a report in a folder."""
+"""`echonode evaluate`: figures against their targets, printed, as JSON, or as a report in a folder."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,32 +27,32 @@ VERDICTS: Mapping[bool | None, str] = {True: "[green]met", False: "[red]not met"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What is evaluated besides phantoms, and where the report goes."""
+class Options:
+    """Input besides phantoms, and the form of the output."""
 
     data: Path | None
-    """Data set to judge instead of phantoms."""
+    """Data set to evaluate instead of phantoms."""
     pictures: Path | None
     """Folder of real pictures to score."""
     out: Path | None
-    """Folder for report.html, report.json and overlays; None prints."""
+    """Folder for report.html, report.json and overlays; None: none are written."""
     as_json: bool
 
 
-def run_evaluate(plan: Plan, runtime: EvalRuntime, wishes: Wishes) -> int:
-    """Judges, then prints or writes; 1 when weights or data set are unusable."""
+def run_evaluate(plan: Plan, runtime: EvalRuntime, options: Options) -> int:
+    """Evaluate, then print or write the figures; return 1 when weights or data set are unusable, else 0."""
     try:
         evaluation = (
-            evaluate(plan, runtime) if wishes.data is None else evaluate_dataset(wishes.data, runtime)
+            evaluate(plan, runtime) if options.data is None else evaluate_dataset(options.data, runtime)
         )
-        scores = scored(wishes.pictures, runtime)
+        scores = scored(options.pictures, runtime)
     except (WeightsMismatch, InvalidDataset) as error:
         Console(stderr=True).print(str(error), markup=False, soft_wrap=True)
         return 1
     evaluation = replace(evaluation, targets=(*evaluation.targets, *picture_targets(scores)))
-    if wishes.out is not None:
-        write_report(wishes.out, evaluation, scores)
-    if wishes.as_json:
+    if options.out is not None:
+        write_report(options.out, evaluation, scores)
+    if options.as_json:
         print(json.dumps(as_document(evaluation, scores), indent=2))  # noqa: T201 - the document
     else:
         print_summary(evaluation)
@@ -60,7 +60,7 @@ def run_evaluate(plan: Plan, runtime: EvalRuntime, wishes: Wishes) -> int:
 
 
 def scored(folder: Path | None, runtime: EvalRuntime) -> list[PictureScore]:
-    """Return the real pictures of a folder; none when no folder is given or it does not exist."""
+    """Return the scores of the real pictures in a folder; an empty list without a folder or its files."""
     if folder is None:
         return []
     try:
@@ -71,7 +71,7 @@ def scored(folder: Path | None, runtime: EvalRuntime) -> list[PictureScore]:
 
 
 def write_report(folder: Path, evaluation: Evaluation, scores: Sequence[PictureScore]) -> None:
-    """report.html, report.json, and a PNG for each real picture with what was found drawn on it."""
+    """Write report.html, report.json, and a PNG of each real picture with the results drawn on it."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {score.picture.name: picture_png(score, evaluation.model) for score in scores}
     for name, data in pictures.items():
@@ -83,7 +83,7 @@ def write_report(folder: Path, evaluation: Evaluation, scores: Sequence[PictureS
 
 
 def picture_png(score: PictureScore, model: ModelIdentity) -> bytes:
-    """The picture as the node would send it: calipers where measured, boxes where only counted."""
+    """Return a picture as PNG, with its overlay if it was measured, with cycle boxes if only counted."""
     rgb = score.picture.rgb()
     if score.counted is not None:
         return rows_png(np.asarray(Image.fromarray(rgb).convert("L")), score.counted.boxes)
@@ -91,7 +91,7 @@ def picture_png(score: PictureScore, model: ModelIdentity) -> bytes:
 
 
 def print_summary(evaluation: Evaluation) -> None:
-    """The figures against their targets."""
+    """Print the figures against their targets."""
     hearts, others = evaluation.figures.coverage.of, evaluation.figures.false_measures.of
     caption = f"{evaluation.strips}: {hearts} left ventricles, {others} others"
     table = Table("figure", "target", "found", "", caption=caption)

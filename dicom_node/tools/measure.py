@@ -1,4 +1,4 @@
-"""`echonode measure`: files in, numbers out, without network or database."""
+"""`echonode measure`: measures DICOM files without a node, and prints a table or JSON."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ MAGIC = b"DICM"
 def run_measure(
     paths: Sequence[Path], *, as_json: bool, overlays: Path | None, weights: str, device: str
 ) -> int:
-    """Measures and prints; 0 when every file was processed, 1 when one could not be read."""
+    """Measure files and print the results; return 1 when a file is unreadable, else 0."""
     try:
         with Console(stderr=True).status("loading the networks"):
             model = load_model(weights, device)
@@ -52,7 +52,7 @@ def run_measure(
 
 
 def dicom_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """The named files, and every DICOM file inside the named folders."""
+    """Yield the named files, and every DICOM file inside the named folders."""
     for path in paths:
         if not path.is_dir():
             yield path
@@ -61,13 +61,13 @@ def dicom_files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def has_magic(path: Path) -> bool:
-    """True when the file starts like a DICOM file (PS3.10 7.1)."""
+    """Tell whether a file has the DICOM prefix (PS3.10 7.1)."""
     with path.open("rb") as file:
         return file.read(132)[128:] == MAGIC
 
 
 def image_entry(path: Path, dataset: Dataset, result: StripResult) -> Mapping[str, Any]:
-    """One entry of `images` in the document of `measure --json` (architecture.md)."""
+    """Return the entry of one strip in `images` of the `measure --json` document."""
     entry: dict[str, Any] = {
         "file": str(path),
         "sop_instance_uid": str(dataset.get("SOPInstanceUID", "")),
@@ -92,7 +92,7 @@ def image_entry(path: Path, dataset: Dataset, result: StripResult) -> Mapping[st
 
 
 def cycle_entry(cycle: CycleMeasurement, index: int, result: StripResult) -> Mapping[str, Any]:
-    """One cycle: its box, landmarks and lengths; the most probable one is marked."""
+    """Return the entry of one cycle: its box, landmarks and lengths."""
     return {
         "box_px": list(cycle.box.xyxy),
         "probability": cycle.box.probability,
@@ -104,7 +104,7 @@ def cycle_entry(cycle: CycleMeasurement, index: int, result: StripResult) -> Map
 
 
 def points(landmarks: Landmarks) -> Mapping[str, Any]:
-    """Landmarks as JSON lists."""
+    """Return the landmarks as JSON lists, in image pixels."""
     phases = {"diastole": landmarks.diastole, "systole": landmarks.systole}
     return {phase: [list(point) for point in four] for phase, four in phases.items()}
 
@@ -112,7 +112,7 @@ def points(landmarks: Landmarks) -> Mapping[str, Any]:
 def write_overlay(
     folder: Path, path: Path, dataset: Dataset, results: Sequence[StripResult], model: ModelIdentity
 ) -> None:
-    """One PNG per measured frame, named after the file."""
+    """Write one PNG per measured frame, named after the file."""
     from dicom_node.report.overlay import draw_overlay  # noqa: PLC0415 - highdicom's package is slow to load
     from inference.image.pixels import frame_rgb  # noqa: PLC0415 - as above
 
@@ -124,7 +124,7 @@ def write_overlay(
 
 
 def print_table(images: Sequence[Mapping[str, Any]]) -> None:
-    """The document for people."""
+    """Print the results, entries of `images`, as a table."""
     headings = ("file", "status", *(name.removesuffix("_cm") for name in LENGTHS), "EF %", "HR")
     table = Table(*headings, caption="lengths in cm; --json gives every number with its 95 % interval")
     for image in images:

@@ -1,4 +1,4 @@
-"""Phantom files for commissioning a site: DICOM, and the truth as JSON beside each."""
+"""`echonode phantom`: phantom DICOM files, each with its truth in a JSON file beside it."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from inference.phantom.strip import make_phantom
 
 
 def write_phantoms(out: Path, *, count: int, seed: int, kind: str | None) -> Iterator[Path]:
-    """Writes `count` phantoms of consecutive seeds and yields the DICOM paths."""
+    """Write `count` phantoms of consecutive seeds and yield the DICOM paths; `kind` None: of all kinds."""
     out.mkdir(parents=True, exist_ok=True)
     for each in range(seed, seed + count):
         made = make_phantom(each, kind)

@@ -51,13 +51,13 @@ class CheckpointComparison:
         if self.mismatches:
             first, since = self.mismatches[0], self.last_match.id if self.last_match else 0
             span = f"rows {since + 1} to {first.id}" if since < first.id else f"row {first.id}"
-            said = f"the checkpoint of {first.at:%Y-%m-%d %H:%M:%S} has another hash for row {first.id}"
-            chain.add("checkpoint", first.id, f"{span} were rewritten: {said}")
+            observed = f"the checkpoint of {first.at:%Y-%m-%d %H:%M:%S} has another hash for row {first.id}"
+            chain.add("checkpoint", first.id, f"{span} were rewritten: {observed}")
         beyond = [each for each in self.checkpoints if each.id > self._highest_id]
         if beyond:
             last = max(beyond, key=lambda each: each.id)
-            said = f"the checkpoint of {last.at:%Y-%m-%d %H:%M:%S} knows row {last.id}"
-            sentence = f"rows after {self._highest_id} were cut off: {said}"
+            observed = f"the checkpoint of {last.at:%Y-%m-%d %H:%M:%S} knows row {last.id}"
+            sentence = f"rows after {self._highest_id} were cut off: {observed}"
             chain.add("checkpoint", self._highest_id + 1, sentence)
 
 

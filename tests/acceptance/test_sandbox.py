@@ -205,6 +205,6 @@ def test_networks_that_do_not_load_stop_the_worker() -> None:
 def test_a_worker_without_networks_is_light() -> None:
     """The worker's own process loads neither torch nor highdicom."""
     code = "import sys, dicom_node.roles.worker; print(*(m for m in sys.argv[1:] if m in sys.modules))"
-    command = [sys.executable, "-c", code, "torch", "torchvision", "highdicom", "dicom_node.report"]
+    command = [sys.executable, "-c", code, "torch", "torchvision", "highdicom", "dicom_node.report.build"]
 
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "\n"

@@ -416,7 +416,7 @@ def test_what_is_owed_to_one_peer_is_bounded(
     node: NodeHarness, running: NodeHarness, scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A peer that asks and asks and takes no report is refused, until it has taken some."""
-    monkeypatch.setattr(scp, "MAX_REPORTS_OWED", 3)
+    monkeypatch.setattr(scp, "MAX_PENDING_REPORTS", 3)
     monkeypatch.setattr(scp, "REPORT_DELAY_S", 1.0)
     image = builders.image_2d()
     with scanner.association(running.port) as opened:

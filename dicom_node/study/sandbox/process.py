@@ -25,12 +25,12 @@ class AnalysisProcess:
     def __init__(self, start: Start) -> None:
         self.model: ModelIdentity | None = None
         """Set by the owner from the first reply."""
-        self._connection, theirs = Pipe()
-        with theirs:
+        self._connection, child_end = Pipe()
+        with child_end:
             self._popen = subprocess.Popen(  # noqa: S603 - a module of this program
-                [sys.executable, "-m", "dicom_node.study.sandbox.child", str(theirs.fileno())],
+                [sys.executable, "-m", "dicom_node.study.sandbox.child", str(child_end.fileno())],
                 stdin=subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[child_end.fileno()],
                 env=_environment(),
             )
         with suppress(OSError):  # the child has died: the first outcome says why

@@ -1,1 +1,1 @@
-"""`echonode demo`: the whole way once, on one machine, with nothing prepared."""
+"""`echonode demo`: a study through a temporary node to a temporary PACS on this machine."""

@@ -1,4 +1,4 @@
-"""A small PACS on this machine: it takes everything and writes it into a folder."""
+"""The PACS of the demo: accepts all storage classes and writes what it receives into a folder."""
 
 from pathlib import Path
 from types import TracebackType
@@ -11,13 +11,13 @@ from pynetdicom.sop_class import Verification
 
 
 class LoopbackPacs:
-    """Listens on a free port of this machine while the block runs."""
+    """A storage SCP on a free port of the loopback address while the block runs."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
         self._folder = folder
         self.received: dict[Path, FileDataset] = {}
-        """What arrived: file and data set, in order of arrival."""
+        """The received data sets by file, in order of arrival."""
         ae = AE("DEMOPACS")
         ae.supported_contexts = AllStoragePresentationContexts
         ae.add_supported_context(Verification)

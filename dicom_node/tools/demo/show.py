@@ -1,4 +1,4 @@
-"""What the demo prints."""
+"""The tables that the demo prints."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ UNITS = {"cm": "cm", "ml": "ml", "percent": "%"}
 
 
 def show_instances(console: Console, database: Database, study: Study) -> None:
-    """What each instance of the study became, and why."""
+    """Print the state of each instance of the study, with its reason."""
     with database.read() as session:
         rows = {row.sop_instance_uid: row for row in instances.of_study(session, STUDY_UID)}
     table = Table("instance", "became", "because", title="The study, as the node sees it")
@@ -34,7 +34,7 @@ def show_instances(console: Console, database: Database, study: Study) -> None:
 
 
 def why(row: Instance) -> str:
-    """Why an instance became what it is, in the words of its row."""
+    """Return the reason of an instance's state."""
     if row.state is InstanceState.KEPT:
         return "no ultrasound image: kept, not analysed"
     strip = row.detail["strips"][0]
@@ -44,12 +44,12 @@ def why(row: Instance) -> str:
 
 
 def uid_of(path: Path) -> str:
-    """SOP Instance UID of a file of the demo."""
+    """Return the SOP Instance UID of a file."""
     return str(dcmread(path, stop_before_pixels=True).SOPInstanceUID)
 
 
 def show_measurements(console: Console, study: Study, received: Mapping[Path, Dataset]) -> None:
-    """IVSd … EF as the SR at the PACS reports them, beside the phantom's truth."""
+    """Print the numbers of the SR at the PACS beside the phantom's truth."""
     reports = of_class(received.values(), ComprehensiveSRStorage)
     found = numbers(reports[0]) if reports else {}
     table = Table("", "SR at the PACS", "phantom's truth", "unit", title="The left ventricle")
@@ -62,7 +62,7 @@ def show_measurements(console: Console, study: Study, received: Mapping[Path, Da
 
 
 def show_objects(console: Console, folder: Path, received: Mapping[Path, Dataset]) -> None:
-    """The objects that arrived, with their paths; pictures also as PNG."""
+    """Print the received objects with their paths; write the overlay as PNG too."""
     table = Table("object at the PACS", Column("file", overflow="fold"), title="What came back")
     for path, dataset in received.items():
         table.add_row(dataset.SOPClassUID.name, str(path))
@@ -74,7 +74,7 @@ def show_objects(console: Console, folder: Path, received: Mapping[Path, Dataset
 
 
 def show_audit(console: Console, database: Database) -> None:
-    """The last audit events, as `echonode audit` prints them."""
+    """Print the last audit events as `echonode audit` does."""
     with database.read() as session:
         found = audit_log.events(session, limit=LAST_EVENTS)
     console.print("[italic]The last audit events[/]")

@@ -1,4 +1,4 @@
-"""The study that the demo sends: what an echo machine really sends, and only one image to measure."""
+"""The study of the demo: two M-mode images, a 2D image and an SR, one of them a left ventricle."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,20 +27,22 @@ SCREEN_PX = (480, 640)
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """Files to send, by what they show, and the truth of the left ventricle among them."""
+    """The files to send, and the truth of the left ventricle."""
 
     names: Mapping[Path, str]
+    """Description of each file."""
     left_ventricle: FileDataset
     truth: Mapping[str, float]
+    """The phantom's measurements, mean of its beats."""
 
     @property
     def paths(self) -> list[Path]:
-        """The files in the order a machine would send them."""
+        """The files in the order of sending."""
         return list(self.names)
 
 
 def make_study(folder: Path) -> Study:
-    """Writes the study into `folder`."""
+    """Write the study into `folder`."""
     folder.mkdir(parents=True)
     heart = make_phantom(LV_SEED, "LV")
     left_ventricle = as_dataset(heart, study_uid=STUDY_UID, number=1)
@@ -60,7 +62,7 @@ def make_study(folder: Path) -> Study:
 
 
 def image_2d() -> FileDataset:
-    """A 2D sector with its own calibrated region: ultrasound, but nothing to measure in time."""
+    """Return a 2D image with a calibrated region, without M-mode."""
     rows, columns = SCREEN_PX
     image = Image.new("RGB", (columns, rows))
     sector(ImageDraw.Draw(image), centre=(columns // 2, 20), radius=rows - 60, seed=1)
@@ -78,7 +80,7 @@ def image_2d() -> FileDataset:
 
 
 def vendor_sr() -> FileDataset:
-    """A report of the machine's own, as it comes along in every echo study."""
+    """Return an SR of the scanner, as echo studies contain it."""
     ds = ultrasound_header("vendor SR", 0, STUDY_UID)
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = ComprehensiveSRStorage
     ds.Modality, ds.SeriesInstanceUID, ds.InstanceNumber = "SR", phantom_uid("demo SR series"), 1

@@ -1,4 +1,4 @@
-"""Did the SR and the overlay arrive, and do they say what they should?"""
+"""The check of the SR and the overlay that the demo's PACS received."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -21,13 +21,13 @@ CONCEPTS = {
     "90096001": "SV_ml",
     "18043-0": "EF_percent",
 }
-"""Codes of TID 5200's measurements, read here as any other system would read them."""
+"""Key of each measurement in the TID 5200 report by its code value, independent of the `report` room."""
 TOLERANCES = {"LVIDd_cm": 0.5, "LVIDs_cm": 0.5, "EF_percent": 12.0}
-"""How far the shipped weights may be from the phantom's truth before something must be broken."""
+"""Largest difference to the phantom's truth with the shipped weights."""
 
 
 def numbers(sr: Dataset) -> dict[str, float]:
-    """Every measurement of the report that the demo knows, by name."""
+    """Return the measurements of a report whose codes are in `CONCEPTS`, by key."""
     found = {}
     for item in content_items(sr):
         if item.get("ValueType") == "NUM" and item.get("MeasuredValueSequence"):
@@ -38,32 +38,32 @@ def numbers(sr: Dataset) -> dict[str, float]:
 
 
 def content_items(item: Dataset) -> Iterator[Dataset]:
-    """The item itself and everything below it."""
+    """Yield a content item and all items below it."""
     yield item
     for child in item.get("ContentSequence", ()):
         yield from content_items(child)
 
 
 def of_class(received: Iterable[Dataset], sop_class: str) -> list[Dataset]:
-    """The data sets of one SOP class."""
+    """Return the data sets of one SOP class."""
     return [ds for ds in received if sop_class == ds.SOPClassUID]
 
 
-def complaints_about(study: Study, received: Mapping[Path, Dataset]) -> list[str]:
-    """What is wrong with what the PACS holds; empty when all is well."""
+def errors_of(study: Study, received: Mapping[Path, Dataset]) -> list[str]:
+    """Return the errors in what the PACS received; an empty list if there are none."""
     reports = of_class(received.values(), ComprehensiveSRStorage)
     overlays = of_class(received.values(), SecondaryCaptureImageStorage)
     if len(reports) != 1 or len(overlays) != 1:
         return [f"the PACS holds {len(reports)} SR and {len(overlays)} overlays instead of one each"]
     source, found = study.left_ventricle, numbers(reports[0])
-    complaints = [f"the SR does not report {name}" for name in CONCEPTS.values() if name not in found]
-    complaints += [
+    errors = [f"the SR does not report {name}" for name in CONCEPTS.values() if name not in found]
+    errors += [
         f"{name} is {found[name]}, the phantom's is {study.truth[name]:.2f}"
         for name, tolerance in TOLERANCES.items()
         if name in found and abs(found[name] - study.truth[name]) > tolerance
     ]
     if (overlays[0].Rows, overlays[0].Columns) != (source.Rows, source.Columns):
-        complaints.append("the overlay is not of the source's size")
+        errors.append("the overlay is not of the source's size")
     if any(ds.StudyInstanceUID != source.StudyInstanceUID for ds in (*reports, *overlays)):
-        complaints.append("a result is not in the study it came from")
-    return complaints
+        errors.append("a result is not in the study it came from")
+    return errors

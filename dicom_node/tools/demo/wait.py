@@ -1,4 +1,4 @@
-"""Waiting for something that happens in another process."""
+"""Waiting for a condition that another process fulfils."""
 
 import time
 from collections.abc import Callable
@@ -6,18 +6,18 @@ from collections.abc import Callable
 from dicom_node.errors import NodeError
 
 
-class Impatient(NodeError):
-    """Something that had to happen did not happen in time."""
+class DemoTimeout(NodeError):
+    """A step of the demo failed or was not finished in time."""
 
 
-def wait_for(condition: Callable[[], bool], limit_s: float, complaint: str) -> None:
-    """Returns once `condition` holds.
+def wait_for(condition: Callable[[], bool], limit_s: float, message: str) -> None:
+    """Wait until `condition` holds.
 
     Raises:
-        Impatient: it did not hold within `limit_s`.
+        DemoTimeout: it does not hold within `limit_s`; its text is `message` and the limit.
     """
     deadline = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > deadline:
-            raise Impatient(f"{complaint} within {limit_s:.0f} s")
+            raise DemoTimeout(f"{message} within {limit_s:.0f} s")
         time.sleep(0.1)
