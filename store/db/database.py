@@ -216,5 +216,7 @@ class Database:
 
 def integrity_errors(connection: sqlite3.Connection) -> list[str]:
     """Return the errors that PRAGMA quick_check reports; sqlite3.DatabaseError if it cannot run."""
-    lines = [str(row[0]) for row in connection.execute("PRAGMA quick_check")]
+    # A row may hold several lines, the first of them the name of the database.
+    texts = [str(row[0]) for row in connection.execute("PRAGMA quick_check")]
+    lines = [line for text in texts for line in text.splitlines() if not line.startswith("***")]
     return [] if lines == ["ok"] else lines

@@ -167,12 +167,13 @@ def test_once_at_the_start_then_once_per_interval(
     monkeypatch.setattr(scheduler, "LOOK_S", 0.05)
     monkeypatch.setattr(scheduler, "FIRST_RUN_S", 0.01)
     counted = Counted((6 * HOUR,))
-    written = []
+    written: list[int] = []
+    before: Counter[str] = Counter()
     with running(node, *counted.jobs):
         for _ in range(14):
-            before = Counter(counted.runs)
             time.sleep(0.3)
             written += counted.since(before)
+            before = Counter(counted.runs)
             day.shift += timedelta(hours=1)
     assert [hour for hour, count in enumerate(written) if count] == [0, 6, 12]
 
