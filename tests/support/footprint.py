@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+TIMED_JOB_THREADS = 3
+"""A receiver's scheduler starts up to so many threads, each when it is first needed."""
+WORKER_TIMED_JOB_THREADS = 16
+"""The same of a worker with two destinations."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Footprint:

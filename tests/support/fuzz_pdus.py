@@ -37,6 +37,7 @@ from support.attacks import (
     store_rq,
     user_information,
 )
+from support.footprint import TIMED_JOB_THREADS
 from support.node import NodeHarness, receiver_process, settings_for, wait_for
 
 SEED = int(os.environ.get("TEST_SEED", "1"))
@@ -192,12 +193,15 @@ def unharmed(tmp_path: Path) -> Iterator[NodeHarness]:
     with receiver_process(settings_of_node, log=log) as running:
         echo_duration_s(running.port)
         throw_all(running.port, mutations(200, random.Random(0)))  # what is allocated once and kept
-        wait_for(lambda: running.footprint().threads <= 8, "the threads to end")
+        wait_for(lambda: running.footprint().threads <= 8 + TIMED_JOB_THREADS, "the threads to end")
         threads, before_kb = running.footprint().threads, running.footprint().rss_kb
         yield running
         assert running.popen.poll() is None, log.read_text()[-2000:]
         assert echo_duration_s(running.port) < 1
-        wait_for(lambda: running.footprint().threads <= threads, f"the {threads} threads of before")
+        wait_for(
+            lambda: running.footprint().threads <= threads + TIMED_JOB_THREADS,
+            f"the {threads} threads of before",
+        )
         assert parts(running.data_dir) == []
         grown_kb = running.footprint().rss_kb - before_kb
         print(f"memory grew by {grown_kb} kB")
