@@ -10,7 +10,8 @@ from support import fuzz_analysis
 from dicom_node.study.sandbox.analyzer import SandboxedAnalyzer
 
 FUZZ_CASES = int(os.environ.get("FUZZ_CASES", "10000"))
-FILES, REPORTS, MUTATED = FUZZ_CASES // 25, FUZZ_CASES // 50, FUZZ_CASES * 4 // 10
+FILES, REPORTS, MUTATED = max(150, FUZZ_CASES // 25), max(60, FUZZ_CASES // 50), FUZZ_CASES * 4 // 10
+"""Never so few files that none of them could be measured."""
 
 pytestmark = pytest.mark.timeout(300 + FUZZ_CASES // 20)
 
