@@ -45,7 +45,7 @@ class JobRuns:
     Attributes:
         job: what is run.
         result: how the last run ended; None before the first has.
-        error: why it failed; not the message of a bug, which may quote a patient.
+        error: why it failed, "" when it did not; not the message of a bug, which may quote a patient.
         failures: how many failed.
         repeat_at_s: when, on the steady clock, a failed run is to be repeated; None: at its interval.
         turned: whether the result is another one than before; who has noted it sets this back.
@@ -58,7 +58,7 @@ class JobRuns:
         self.finished_at: datetime | None = None
         self.success_at: datetime | None = None
         self.result: RunResult | None = None
-        self.error = ""
+        self.error: str | None = None
         self.failures = 0
         self.repeat_at_s: float | None = None
         self.turned = False
