@@ -26,7 +26,7 @@ from store.audit.audit_log import canonical_json
 from store.audit.chain import Flaw
 from store.audit.verification import Checkpoint
 from store.db.database import Database
-from store.db.schema import utc_text
+from store.db.utc_text import utc_text
 from store.errors import StoreError
 
 FILE_NAME = "checkpoints.jsonl"

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from dicom_node.process.logs import printable
 from store.audit.audit_log import AuditEvent
-from store.db.schema import utc_text
+from store.db.utc_text import utc_text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from dicom_node.network.tls import check_private_key
 from dicom_node.runtime import Runtime
 from dicom_node.settings.sections import TLSSettings
 from store.audit import audit_log
-from store.db.schema import utc_text
+from store.db.utc_text import utc_text
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from dicom_node.process.clock import utc_now
 from dicom_node.settings import Settings
 from store.db.database import Database
-from store.db.schema import utc_text
+from store.db.utc_text import utc_text
 from store.rows import scheduled_jobs
 from store.rows.scheduled_jobs import ScheduledJob
 

@@ -28,7 +28,8 @@ from sqlalchemy.orm import Session
 
 from store.audit import segments
 from store.audit.chain import GENESIS, Row, digest
-from store.db.schema import audit_event_table, utc_text
+from store.db.schema import audit_event_table
+from store.db.utc_text import utc_text
 
 MAX_TEXT = 128
 """Characters of a peer name or UID that are kept; a peer may send any length."""

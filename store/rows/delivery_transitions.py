@@ -11,8 +11,9 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from store.audit import audit_log
-from store.db.schema import delivery_table, utc_text
+from store.db.schema import delivery_table
 from store.db.states import DeliveryState, check_transition
+from store.db.utc_text import utc_text
 from store.errors import IllegalTransition
 from store.rows.deliveries import Delivery
 from store.rows.queries import only_row
