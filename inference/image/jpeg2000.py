@@ -7,6 +7,8 @@ from dataclasses import dataclass
 SOC_SIZ = b"\xff\x4f\xff\x51"
 """A codestream starts with SOC, then SIZ (A.5.1)."""
 COD, SOT = 0xFF52, 0xFF90
+SIGNATURE = b"\x00\x00\x00\x0cjP  "
+"""Start of a JP2 file (I.5.1)."""
 FIRST_BOXES = (b"jP  ", b"ftyp", b"jp2h", b"jp2c")
 BOX_HEADER_BYTES, LONG_BOX_HEADER_BYTES = 8, 16
 ENUMERATED, SYCC = 1, 18
