@@ -1,7 +1,7 @@
 """From a DICOM data set to measured strips: regions, cycles, landmarks, values, acceptance."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -9,7 +9,7 @@ from pydicom import Dataset
 from torch import nn
 from torchvision.models.detection import FasterRCNN
 
-from inference.errors import InferenceError, NoCycle
+from inference.errors import InferenceError, NoCycle, PixelDataError
 from inference.image.patient import patient_of
 from inference.image.pixels import frames_to_analyse, strip
 from inference.image.regions import mmode_regions
@@ -29,11 +29,14 @@ from inference.types import (
     MModeStrip,
     ModelIdentity,
     Patient,
+    RefusedFrame,
     StripResult,
 )
 
 MOST_CYCLES = 6
 """Most cycles located on a strip; more take time and hardly change the mean."""
+DECODING_TRIES = 3
+"""Frames that are tried for each one that is analysed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +92,42 @@ def analyse(dataset: Dataset, model: Model) -> list[StripResult]:
 
 
 def analyse_region(dataset: Dataset, region: MModeRegion, model: Model, patient: Patient) -> StripResult:
-    """The result of the frame whose chosen cycle is most probable; else a refusal with its reason."""
-    best: StripResult | None = None
+    """The result of the frame whose chosen cycle is most probable; else a refusal with its reason.
+
+    A frame that cannot be decoded costs only itself; the result names it.
+    """
+    refused: list[RefusedFrame] = []
     try:
-        for frame in frames_to_analyse(dataset):
-            result = analyse_strip(strip(dataset, region, frame), model, patient)
-            best = result if best is None or rank(result) > rank(best) else best
+        strips = readable_strips(dataset, region, refused)
+        results = [analyse_strip(strip, model, patient) for strip in strips]
     except InferenceError as error:
-        return best if best and best.measured else refusal(error, region)
-    return best or refusal(NoCycle("the image has no frame"), region)
+        return refusal(error, region)
+    frames = tuple(sorted(refused, key=lambda each: each.frame))
+    if results:
+        return replace(max(results, key=rank), refused_frames=frames)
+    why = refusal(PixelDataError(refused[0].detail), region)
+    return replace(why, refused_frames=frames if len(frames) > 1 else ())
+
+
+def readable_strips(
+    dataset: Dataset, region: MModeRegion, refused: list[RefusedFrame]
+) -> Iterator[MModeStrip]:
+    """Yield the strip of each frame to analyse; those that cannot be decoded go to `refused`.
+
+    For one that cannot be decoded, an earlier one that is not analysed anyway is tried.
+
+    Raises:
+        NoPixelData, TooLarge: no frame can be decoded.
+    """
+    before = -1
+    for last in frames_to_analyse(dataset):
+        for frame in range(last, max(before, last - DECODING_TRIES), -1):
+            try:
+                yield strip(dataset, region, frame)
+                break
+            except PixelDataError as error:
+                refused.append(RefusedFrame(frame=frame, reason=error.reason, detail=str(error)))
+        before = last
 
 
 def rank(result: StripResult) -> tuple[bool, float]:
