@@ -1,6 +1,6 @@
 """From a DICOM data set to measured strips: regions, cycles, landmarks, values, acceptance."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from torchvision.models.detection import FasterRCNN
 
 from inference.errors import InferenceError, NoCycle, PixelDataError
 from inference.image.patient import patient_of
-from inference.image.pixels import frames_to_analyse, strip
+from inference.image.pixels import readable_strips
 from inference.image.regions import mmode_regions
 from inference.measure.acceptance import Located, confident, left_ventricles, plausible
 from inference.measure.clinical_limits import limits_for
@@ -35,8 +35,6 @@ from inference.types import (
 
 MOST_CYCLES = 6
 """Most cycles located on a strip; more take time and hardly change the mean."""
-DECODING_TRIES = 3
-"""Frames that are tried for each one that is analysed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,27 +105,6 @@ def analyse_region(dataset: Dataset, region: MModeRegion, model: Model, patient:
         return replace(max(results, key=rank), refused_frames=frames)
     why = refusal(PixelDataError(refused[0].detail), region)
     return replace(why, refused_frames=frames if len(frames) > 1 else ())
-
-
-def readable_strips(
-    dataset: Dataset, region: MModeRegion, refused: list[RefusedFrame]
-) -> Iterator[MModeStrip]:
-    """Yield the strip of each frame to analyse; those that cannot be decoded go to `refused`.
-
-    For one that cannot be decoded, an earlier one that is not analysed anyway is tried.
-
-    Raises:
-        NoPixelData, TooLarge: no frame can be decoded.
-    """
-    before = -1
-    for last in frames_to_analyse(dataset):
-        for frame in range(last, max(before, last - DECODING_TRIES), -1):
-            try:
-                yield strip(dataset, region, frame)
-                break
-            except PixelDataError as error:
-                refused.append(RefusedFrame(frame=frame, reason=error.reason, detail=str(error)))
-        before = last
 
 
 def rank(result: StripResult) -> tuple[bool, float]:

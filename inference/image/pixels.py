@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,15 @@ from inference.errors import NoPixelData, PixelDataError, TooLarge
 from inference.image.attributes import MALFORMED, attribute, has_value, image_size, integer
 from inference.image.colours import COLOUR_NDIM, as_displayed, rounded
 from inference.image.decoders import decode
-from inference.types import MModeRegion, MModeStrip
+from inference.types import MModeRegion, MModeStrip, RefusedFrame
 
 MAX_FRAME_BYTES = 64 * 2**20
 """Greatest decoded frame."""
 MAX_FRAMES = 100_000
 FRAMES_PER_CLIP = 4
 """Frames of a clip that are analysed."""
+DECODING_TRIES = 3
+"""Frames that are tried for each of these."""
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as YBR_FULL (PS3.3 C.7.6.3.1.2)
 
 
@@ -51,6 +54,27 @@ def frames_to_analyse(ds: Dataset) -> list[int]:
     """
     count = _frame_count(ds)
     return sorted({math.ceil(count * part / FRAMES_PER_CLIP) - 1 for part in range(1, FRAMES_PER_CLIP + 1)})
+
+
+def readable_strips(
+    dataset: Dataset, region: MModeRegion, refused: list[RefusedFrame]
+) -> Iterator[MModeStrip]:
+    """Yield the strip of each frame to analyse; those that cannot be decoded go to `refused`.
+
+    For one that cannot be decoded, an earlier one that is not analysed anyway is tried.
+
+    Raises:
+        NoPixelData, TooLarge: no frame can be decoded.
+    """
+    before = -1
+    for last in frames_to_analyse(dataset):
+        for frame in range(last, max(before, last - DECODING_TRIES), -1):
+            try:
+                yield strip(dataset, region, frame)
+                break
+            except PixelDataError as error:
+                refused.append(RefusedFrame(frame=frame, reason=error.reason, detail=str(error)))
+        before = last
 
 
 def _shown(ds: Dataset, frame: int, window: tuple[slice, slice]) -> NDArray[np.uint8]:
