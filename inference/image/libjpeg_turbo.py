@@ -30,6 +30,7 @@ def decode_frame(src: bytes, runner: Any) -> bytes:
     colours = UNCHANGED if len(header.identifiers) > 1 else None
     samples = jpeg8_decode(src, colorspace=colours, outcolorspace=colours)
     if header.process == SOF_LOSSLESS:
+        samples &= (1 << header.precision) - 1  # libjpeg leaves what T.81 H.2.1 calls modulo in the container
         check_lossless(src, samples)
     runner.set_option("bits_allocated", BYTE_BITS * samples.itemsize)
     return samples.tobytes()
