@@ -76,7 +76,7 @@ def decode(ds: Dataset, frame: int, count: int, size_bytes: int) -> Stored:
         raise PixelDataError("the transfer syntax is not stated")
     decoder = get_decoder(syntax)
     if not syntax.is_compressed:
-        values, found = decoder.as_array(ds, index=frame, raw=True, number_of_frames=count)
+        values, found = decoder.as_array(ds.PixelData, index=frame, raw=True, **_native(ds, count))
         return _stored(values, found, str(found["photometric_interpretation"]))
     stream, photometric, bits = _stream(ds, frame_stream(ds, frame, count), syntax, size_bytes)
     values, found = decoder.as_array(
@@ -122,8 +122,18 @@ def _stream(ds: Dataset, stream: bytes, syntax: UID, size_bytes: int) -> tuple[b
     return coded.stream, photometric, None if bits is None else min(bits, coded.precision)
 
 
+def _native(ds: Dataset, count: int) -> dict[str, Any]:
+    """Return what pydicom is told of all frames of native pixel data."""
+    return _description(ds, integer(ds, "BitsStored")) | {
+        "photometric_interpretation": attribute(ds, "PhotometricInterpretation"),
+        "planar_configuration": integer(ds, "PlanarConfiguration"),
+        "number_of_frames": count,
+        "pixel_vr": ds["PixelData"].VR,
+    }
+
+
 def _description(ds: Dataset, bits: int | None) -> dict[str, Any]:
-    """Return what a decoder is told of a frame.
+    """Return what a decoder is told of one frame.
 
     PlanarConfiguration means nothing beside a compressed stream (PS3.3 C.7.6.3.1.3), and decoders shall
     convert no colours.
