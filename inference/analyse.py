@@ -1,7 +1,7 @@
 """From a DICOM data set to measured strips: regions, cycles, landmarks, values, acceptance."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -9,9 +9,9 @@ from pydicom import Dataset
 from torch import nn
 from torchvision.models.detection import FasterRCNN
 
-from inference.errors import InferenceError, NoCycle
+from inference.errors import InferenceError, NoCycle, PixelDataError
 from inference.image.patient import patient_of
-from inference.image.pixels import frames_to_analyse, strip
+from inference.image.pixels import readable_strips
 from inference.image.regions import mmode_regions
 from inference.measure.acceptance import Located, confident, left_ventricles, plausible
 from inference.measure.clinical_limits import limits_for
@@ -29,6 +29,7 @@ from inference.types import (
     MModeStrip,
     ModelIdentity,
     Patient,
+    RefusedFrame,
     StripResult,
 )
 
@@ -89,15 +90,21 @@ def analyse(dataset: Dataset, model: Model) -> list[StripResult]:
 
 
 def analyse_region(dataset: Dataset, region: MModeRegion, model: Model, patient: Patient) -> StripResult:
-    """The result of the frame whose chosen cycle is most probable; else a refusal with its reason."""
-    best: StripResult | None = None
+    """The result of the frame whose chosen cycle is most probable; else a refusal with its reason.
+
+    A frame that cannot be decoded costs only itself; the result names it.
+    """
+    refused: list[RefusedFrame] = []
     try:
-        for frame in frames_to_analyse(dataset):
-            result = analyse_strip(strip(dataset, region, frame), model, patient)
-            best = result if best is None or rank(result) > rank(best) else best
+        strips = readable_strips(dataset, region, refused)
+        results = [analyse_strip(strip, model, patient) for strip in strips]
     except InferenceError as error:
-        return best if best and best.measured else refusal(error, region)
-    return best or refusal(NoCycle("the image has no frame"), region)
+        return refusal(error, region)
+    frames = tuple(sorted(refused, key=lambda each: each.frame))
+    if results:
+        return replace(max(results, key=rank), refused_frames=frames)
+    why = refusal(PixelDataError(refused[0].detail), region)
+    return replace(why, refused_frames=frames if len(frames) > 1 else ())
 
 
 def rank(result: StripResult) -> tuple[bool, float]:

@@ -170,6 +170,17 @@ class CycleMeasurement:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RefusedFrame:
+    """A frame of a clip that was to be measured and could not be read."""
+
+    frame: int
+    """Index from 0."""
+    reason: str
+    """A word of `errors`."""
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class StripResult:
     """The result for one M-mode strip, or for one image without any.
 
@@ -187,6 +198,8 @@ class StripResult:
     chosen: int = 0
     used: tuple[int, ...] = ()
     measurements: Mapping[str, Value] = field(default_factory=dict)
+    refused_frames: tuple[RefusedFrame, ...] = ()
+    """Frames of the clip that cost only themselves, in ascending order."""
 
     @property
     def measured(self) -> bool:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_dataset, read_file_meta_info, read_partial
+from pydicom.filereader import data_element_generator, read_dataset, read_file_meta_info, read_partial
 from pydicom.tag import BaseTag, Tag
 
 from dicom_node.errors import Unparsable
@@ -34,6 +34,12 @@ MAX_READS = 100_000
 """Limit of read calls: parsing millions of tiny elements or items would delay the other associations."""
 LAST_GROUP = 0x0020
 """Of the elements above."""
+REQUIRED = KEYWORDS[:4]
+UNDEFINED_LENGTH = 0xFFFFFFFF
+ITEM, DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+ITEM_HEADER_BYTES, ELEMENT_HEADER_BYTES = 8, 12
+"""Of a fragment, and of the element around it, in Explicit VR Little Endian (PS3.5 A.4)."""
+PIXEL_DATA = Tag("PixelData")
 
 # What pydicom raises on bytes that are not a data set, as fuzzing found it.
 PARSER_ERRORS = (
@@ -79,11 +85,10 @@ def read_header(path: Path) -> Header:
     try:
         meta = read_file_meta_info(path)
         ds = _read_deflated(path, meta) if meta.TransferSyntaxUID.is_deflated else _read(path)
-        uids = {keyword: str(ds.get(keyword) or "") for keyword in KEYWORDS[:4]}
+        uids = {keyword: str(ds.get(keyword) or "") for keyword in REQUIRED}
         own = is_own(ds)
     except (*PARSER_ERRORS, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # of the disk; an OSError without number is pydicom's, for a sequence without an end
+        _raise_if_of_the_disk(error)
         # Without the message, which may quote patient data.
         raise Unparsable(f"{type(error).__name__} while reading the data set") from error
     if "SOPClassUID" not in ds and "SOPInstanceUID" not in ds:
@@ -99,6 +104,12 @@ def read_header(path: Path) -> Header:
     )
 
 
+def _raise_if_of_the_disk(error: Exception) -> None:
+    """Raise an error of the system; pydicom has an OSError of its own, where a sequence has no end."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
+
+
 def _uid(uids: Mapping[str, str], keyword: str) -> str:
     """Return a valid UID; the error names the keyword and not the value, which may be patient data."""
     try:
@@ -109,7 +120,9 @@ def _uid(uids: Mapping[str, str], keyword: str) -> str:
 
 def _read(path: Path) -> Dataset:
     with path.open("rb") as file:
-        return read_partial(_BoundedReader(file), stop_when=_is_beyond, specific_tags=TAGS)
+        limited = _BoundedReader(file)
+        ds = read_partial(limited, stop_when=_is_beyond, specific_tags=TAGS)
+        return _read_on(limited, ds)
 
 
 def _read_deflated(path: Path, meta: FileMetaDataset) -> Dataset:
@@ -117,13 +130,43 @@ def _read_deflated(path: Path, meta: FileMetaDataset) -> Dataset:
         file.seek(META_START_BYTES + meta.FileMetaInformationGroupLength)
         deflated = file.read(MAX_HEADER_BYTES)
     inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated, MAX_HEADER_BYTES)
-    return read_dataset(
-        _BoundedReader(BytesIO(inflated)),
-        is_implicit_VR=False,
-        is_little_endian=True,
-        stop_when=_is_beyond,
-        specific_tags=TAGS,
+    limited = _BoundedReader(BytesIO(inflated))
+    ds = read_dataset(
+        limited, is_implicit_VR=False, is_little_endian=True, stop_when=_is_beyond, specific_tags=TAGS
     )
+    return _read_on(limited, ds)
+
+
+def _read_on(file: "_BoundedReader", ds: Dataset) -> Dataset:
+    """Look for what is missing in the rest of the file: elements may be out of order, as they must not be.
+
+    What cannot be parsed there holds nothing that is needed.
+    """
+    try:
+        while any(keyword not in ds for keyword in REQUIRED) and file.has_more():
+            for element in data_element_generator(
+                file, *ds.original_encoding, stop_when=_is_fragmented, specific_tags=TAGS
+            ):
+                if element.tag not in ds:
+                    ds[element.tag] = element
+            _skip_fragments(file)
+    except (*PARSER_ERRORS, OSError) as error:
+        _raise_if_of_the_disk(error)
+    return ds
+
+
+def _is_fragmented(tag: BaseTag, vr: str | None, length: int) -> bool:
+    """Tell whether this is an element whose end is where its fragments end, of encapsulated pixel data."""
+    return length == UNDEFINED_LENGTH and (vr in ("OB", "OW") or tag == PIXEL_DATA)
+
+
+def _skip_fragments(file: "_BoundedReader") -> None:
+    """Go behind the element that `_is_fragmented` stopped at; one in explicit VR, as all encapsulated are."""
+    file.seek(file.tell() + ELEMENT_HEADER_BYTES)
+    while (header := file.read(ITEM_HEADER_BYTES)).startswith(ITEM):
+        file.seek(file.tell() + struct.unpack("<4xL", header)[0])
+    if not header.startswith(DELIMITER):
+        file.seek(file.tell() - len(header))
 
 
 def _is_beyond(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - the signature is pydicom's
@@ -142,6 +185,13 @@ class _BoundedReader:
         self._file = file
         self._reads = self._bytes = 0
         self.seek, self.tell = file.seek, file.tell
+
+    def has_more(self) -> bool:
+        """Tell whether the end is not reached."""
+        more = bool(self.read(1))
+        if more:
+            self.seek(self.tell() - 1)
+        return more
 
     def read(self, size: int) -> bytes:
         """Read `size` bytes; ValueError beyond `MAX_READS` or `MAX_HEADER_BYTES`."""

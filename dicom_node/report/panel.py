@@ -7,7 +7,7 @@ from typing import Final
 from dicom_node.report.beats import DIASTOLE, SYSTOLE
 from dicom_node.report.canvas import WHITE
 from dicom_node.report.quantities import BY_KEY, known
-from dicom_node.report.refusals import Refusal
+from dicom_node.report.refusals import Refusal, refused_frames
 from dicom_node.report.table import GRAY, Block, Panel
 from inference.types import ModelIdentity, StripResult
 
@@ -21,10 +21,11 @@ def panels(result: StripResult, model: ModelIdentity, text_px: int) -> list[Pane
     lengths, derived = _lengths(result, text_px), _derived(result, text_px)
     interval, beats, probability = _interval(result), _beats(result), _probability(result)
     made_by, disclaimer = _made_by(model), " ".join(DISCLAIMER)
+    gaps = _gaps(result)
     small, gap = _small(text_px), text_px // 2
-    tall = _notes([interval, beats, probability, made_by, *DISCLAIMER], small)
-    wide = _notes([f"{interval}, {beats}", f"{probability}, {made_by}", disclaimer], small)
-    compact = _notes([interval, f"{beats}, {probability}", made_by, disclaimer], small)
+    tall = _notes([interval, beats, probability, *gaps, made_by, *DISCLAIMER], small)
+    wide = _notes([f"{interval}, {beats}", f"{probability}, {made_by}", *gaps, disclaimer], small)
+    compact = _notes([interval, f"{beats}, {probability}", *gaps, made_by, disclaimer], small)
     return [
         Panel(lines=[[lengths], [derived], [tall]], gap=gap),
         Panel(lines=[[lengths, derived], [wide]], gap=gap),
@@ -36,15 +37,19 @@ def refusal_panels(result: StripResult, why: Refusal, model: ModelIdentity, text
     """Return the panel with the reason why a strip was not measured."""
     reasons = [line for text in (why.sentence, result.detail) for line in wrap(text, REFUSAL_COLUMNS)]
     head = Block(rows=[(("Not measured", WHITE),)], align="l", text_px=text_px)
-    notes = _notes([*reasons, _made_by(model), " ".join(DISCLAIMER)], _small(text_px))
+    notes = _notes([*reasons, *_gaps(result), _made_by(model), " ".join(DISCLAIMER)], _small(text_px))
     return [Panel(lines=[[head], [notes]], gap=text_px // 2)]
 
 
 def summary(result: StripResult, model: ModelIdentity) -> list[str]:
     """Return the content of the table without the six lengths, as lines of text."""
     derived = [f"{BY_KEY[key].label} {_number(result, key)} {BY_KEY[key].unit_label}" for key in DERIVED]
-    notes = [_interval(result), _beats(result), _probability(result), _made_by(model)]
+    notes = [_interval(result), _beats(result), _probability(result), *_gaps(result), _made_by(model)]
     return [*derived, *notes, *DISCLAIMER]
+
+
+def _gaps(result: StripResult) -> list[str]:
+    return [line for sentence in refused_frames(result) for line in wrap(sentence, REFUSAL_COLUMNS)]
 
 
 def _made_by(model: ModelIdentity) -> str:

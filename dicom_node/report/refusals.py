@@ -1,4 +1,4 @@
-"""Strips that were analysed without a measurement: text and code of each reason."""
+"""Strips without a measurement, and frames that could not be decoded: what reports say of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,8 +28,22 @@ REFUSALS: Final[Mapping[str, Refusal]] = {
     )
 }
 """By reason. The other reasons concern the file; no strip was analysed."""
+LO_LENGTH: Final = 64
+"""Most characters of such a text (PS3.5 6.2)."""
 
 
 def refusal_of(result: StripResult) -> Refusal | None:
     """Return the refusal of a strip that was analysed; None if it was measured or not analysed."""
     return None if result.region is None else REFUSALS.get(result.reason or "")
+
+
+def refused_frames(*results: StripResult) -> list[str]:
+    """Return the sentence that names the frames that could not be decoded, from 1; nothing if all could."""
+    numbers = sorted({each.frame + 1 for result in results for each in result.refused_frames})
+    if not numbers:
+        return []
+    frames = f"Frame {numbers[0]}" if len(numbers) == 1 else f"Frames {', '.join(map(str, numbers))}"
+    sentence = f"{frames} of the clip could not be decoded."
+    return [
+        sentence if len(sentence) <= LO_LENGTH else f"{len(numbers)} frames of the clip could not be decoded."
+    ]

@@ -21,7 +21,7 @@ from pydicom.dataset import Dataset
 from dicom_node.identity import derived_uid
 from dicom_node.report import codes, items
 from dicom_node.report.context import ReportContext
-from dicom_node.report.refusals import refusal_of
+from dicom_node.report.refusals import refusal_of, refused_frames
 from dicom_node.report.reported import ReportedValue, reported_values
 from inference.image.patient import patient_of
 from inference.types import StripResult
@@ -56,7 +56,9 @@ def _group(
         tracking_identifier=_tracking(source, result, "left ventricle"),
         finding_type=codes.LEFT_VENTRICLE,
         finding_sites=[FindingSite(codes.LEFT_VENTRICLE)],
-        algorithm_id=items.algorithm(context.model, INTERVAL, family=codes.ARTIFICIAL_INTELLIGENCE),
+        algorithm_id=items.algorithm(
+            context.model, INTERVAL, *refused_frames(result), family=codes.ARTIFICIAL_INTELLIGENCE
+        ),
         measurements=[_measurement(source, result, each) for each in numbers],
         qualitative_evaluations=evaluations,
     )

@@ -77,8 +77,12 @@ def unusable(image: Instance, detail: str, *, reason: str = PixelDataError.reaso
 
 
 def _audited(strip: StripResult) -> Mapping[str, object]:
+    refused = [
+        {"frame": each.frame, "reason": each.reason, "detail": each.detail} for each in strip.refused_frames
+    ]
+    frames = {"frame": strip.frame, **({"refused_frames": refused} if refused else {})}
     if not strip.measured:
-        return {"frame": strip.frame, "reason": strip.reason, "detail": strip.detail}
+        return {**frames, "reason": strip.reason, "detail": strip.detail}
     numbers = {key: round(strip.measurements[key].value, 2) for key in _AUDITED if key in strip.measurements}
     probability = round(strip.cycles[strip.chosen].box.probability, 3) if strip.cycles else None
-    return {"frame": strip.frame, "cycles": len(strip.used), "probability": probability, **numbers}
+    return {**frames, "cycles": len(strip.used), "probability": probability, **numbers}

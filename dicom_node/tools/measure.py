@@ -82,6 +82,8 @@ def image_entry(path: Path, dataset: Dataset, result: StripResult) -> Mapping[st
             "cm_per_px": result.region.calibration.cm_per_px_y,
             "s_per_px": result.region.calibration.s_per_px_x,
         }
+    if result.refused_frames:
+        entry["refused_frames"] = [vars(each) for each in result.refused_frames]
     if result.measured:
         entry["cycles"] = [cycle_entry(cycle, index, result) for index, cycle in enumerate(result.cycles)]
         entry["measurements"] = {

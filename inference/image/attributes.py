@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
 from pydicom.errors import BytesLengthException
 
 from inference.errors import PixelDataError
@@ -34,6 +35,17 @@ def attribute(ds: Dataset, keyword: str) -> Any:
             return ds.get(keyword)
     except MALFORMED:
         return None
+
+
+def has_value(ds: Dataset, keyword: str) -> bool:
+    """Tell whether `keyword` is there and not empty, whatever it holds; padding is no value (PS3.5 6.2)."""
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in ds:
+        return False
+    value = ds.get_item(tag).value
+    if isinstance(value, bytes):
+        return bool(value.strip(b" \0"))
+    return bool(value.strip(" \0")) if isinstance(value, str) else value is not None
 
 
 def number(ds: Dataset, keyword: str) -> float | None:

@@ -1,7 +1,8 @@
-"""From file to data set, with a bound on what a deflated one inflates to."""
+"""From file to data set, with a bound on what a deflated one inflates to, and without a missing delimiter."""
 
+import warnings
 import zlib
-from os import SEEK_END
+from os import SEEK_CUR, SEEK_END, SEEK_SET
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,10 +11,11 @@ from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID, AllTransferSyntaxes, DeflatedExplicitVRLittleEndian
 
 from inference.errors import TooLarge
 from inference.image.attributes import MALFORMED
+from inference.image.encapsulated import DELIMITER
 
 MAX_INFLATED_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 20
@@ -26,18 +28,38 @@ UNREADABLE = (*MALFORMED, InvalidDicomError, EOFError, zlib.error)
 def read_image(path: Path) -> FileDataset:
     """Read a whole file.
 
+    Elements may come in any order. Pixel data whose delimiter is missing go as far as the file does.
+
     Raises:
         TooLarge: its deflated data set inflates to more than `MAX_INFLATED_BYTES`.
         UNREADABLE: the bytes are not a DICOM file.
     """
     with path.open("rb") as file:
         bounded = _BoundedReader(file)
-        file.seek(META_START_BYTES)
+        bounded.seek(META_START_BYTES)
         meta = read_dataset(bounded, is_implicit_VR=False, is_little_endian=True, stop_when=_is_beyond_meta)
         if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            file.seek(bounded.tell())
             _check_inflated(file)
-        file.seek(0)
-        return dcmread(bounded)
+        ds = _parsed(bounded)
+        return ds if "PixelData" in ds else _closed(ds, file)
+
+
+def _parsed(file: "_BoundedReader") -> FileDataset:
+    """Parse from the start; pydicom warns where a delimiter is missing, and leaves that element out."""
+    file.seek(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return dcmread(file)
+
+
+def _closed(ds: FileDataset, file: BinaryIO) -> FileDataset:
+    """Parse again with a delimiter at the end, if pixel data were left out for want of one."""
+    syntax = ds.file_meta.get("TransferSyntaxUID")
+    if not isinstance(syntax, UID) or syntax not in AllTransferSyntaxes or not syntax.is_encapsulated:
+        return ds
+    closed = _parsed(_BoundedReader(file, DELIMITER))
+    return closed if "PixelData" in closed else ds
 
 
 def _is_beyond_meta(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - the signature is pydicom's
@@ -47,18 +69,36 @@ def _is_beyond_meta(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa:
 class _BoundedReader:
     """File for pydicom's reader whose `read` never asks for more bytes than the file has left.
 
-    Python allocates the requested size first, and an element may claim a length of 4 GB.
+    Python allocates the requested size first, and an element may claim a length of 4 GB. After the file
+    comes `more`.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, more: bytes = b"") -> None:
+        self._file, self._more, self._place = file, more, 0
         self._end = file.seek(0, SEEK_END)
-        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+        self.close = file.close
+
+    def tell(self) -> int:
+        """Return the place of the next byte read."""
+        return self._place
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        """Go to a place, which may lie beyond the end, and return it."""
+        origin = {SEEK_SET: 0, SEEK_CUR: self._place, SEEK_END: self._end + len(self._more)}[whence]
+        if origin + offset < 0:
+            raise OSError("a place before the start of the file")
+        self._place = origin + offset
+        return self._place
 
     def read(self, size: int = -1) -> bytes:
         """Read up to `size` bytes, all that is left if negative."""
-        left = max(self._end - self._file.tell(), 0)
-        return self._file.read(left if size < 0 else min(size, left))
+        left = max(self._end + len(self._more) - self._place, 0)
+        size = left if size < 0 else min(size, left)
+        self._file.seek(self._place)
+        found = self._file.read(min(size, max(self._end - self._place, 0)))
+        after = max(self._place - self._end, 0)
+        self._place += size
+        return found + self._more[after : after + size - len(found)]
 
 
 def _check_inflated(file: BinaryIO) -> None:

@@ -16,9 +16,18 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, UltrasoundImageStorage
 from pynetdicom.presentation import build_context
-from support import builders
+from support import builders, unordered
 from support.node import receiver, receiver_process, settings_for, wait_for
-from support.sender import association, contexts_of, encoded, fragments, paused, push, store_raw
+from support.sender import (
+    association,
+    contexts_of,
+    data_set_bytes,
+    encoded,
+    fragments,
+    paused,
+    push,
+    store_raw,
+)
 
 from store.db.database import Database
 
@@ -102,6 +111,20 @@ def test_hostile_uids_in_the_data_set(keyword: str, value: str | None, tmp_path:
         (refused,) = node.events("instance.refused")
         assert refused.sop_instance_uid == uid
         assert node.stored_files() == []
+
+
+@pytest.mark.parametrize("order", unordered.ORDERS)
+def test_elements_out_of_order_are_kept_as_they_are(order: str, tmp_path: Path) -> None:
+    """Elements in any order, with padding behind them, get success and are stored byte for byte."""
+    ds = image()
+    data = unordered.encoded(ds, unordered.ORDERS[order]) + unordered.trailing_padding(6)
+    with receiver(tmp_path) as node:
+        with association(node.port, *contexts_of(ds)) as opened:
+            status = store_raw(opened, data, sop_class=US, sop_instance=ds.SOPInstanceUID)
+
+        assert status == 0x0000
+        (kept,) = node.stored_files()
+        assert data_set_bytes(tmp_path / kept) == data
 
 
 def test_data_set_of_another_object(tmp_path: Path) -> None:

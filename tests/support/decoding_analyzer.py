@@ -9,11 +9,11 @@ from pydicom import Dataset
 
 from dicom_node.settings import Settings
 from dicom_node.study.image_analyzer import ImageAnalyzer
-from inference.errors import InferenceError
+from inference.errors import InferenceError, PixelDataError
 from inference.image.patient import patient_of
-from inference.image.pixels import frames_to_analyse, strip
+from inference.image.pixels import readable_strips
 from inference.image.regions import mmode_regions
-from inference.types import MModeRegion, ModelIdentity, StripResult
+from inference.types import MModeRegion, ModelIdentity, RefusedFrame, StripResult
 from support import measured_strips
 
 MODEL = ModelIdentity(name="decoding", version="1", sha256="d" * 64)
@@ -38,13 +38,17 @@ def analyse(dataset: Dataset) -> list[StripResult]:
 
 def decoded(dataset: Dataset, region: MModeRegion) -> StripResult:
     """Decode every frame that would be looked at."""
+    bad: list[RefusedFrame] = []
     try:
-        frames = frames_to_analyse(dataset)
-        shapes = {strip(dataset, region, frame).pixels.shape for frame in frames}
+        strips = list(readable_strips(dataset, region, bad))
     except InferenceError as error:
         return refused(error)
-    assert shapes == {(region.y1 - region.y0 + 1, region.x1 - region.x0 + 1)}
-    return replace(measured_strips.strip_result(), region=region, frame=frames[-1])
+    if not strips:
+        return refused(PixelDataError(bad[0].detail))
+    assert {each.pixels.shape for each in strips} == {(region.y1 - region.y0 + 1, region.x1 - region.x0 + 1)}
+    return replace(
+        measured_strips.strip_result(), region=region, frame=strips[-1].frame, refused_frames=tuple(bad)
+    )
 
 
 def refused(error: InferenceError) -> StripResult:

@@ -29,6 +29,7 @@ from dicom_node.report.sr import DOCUMENTS
 from dicom_node.roles.receiver import REQUEST_TIMEOUT_S
 from dicom_node.settings.fields import SRTemplate
 from dicom_node.settings.sections import NodeSettings
+from inference.image.decoders import CHARLS, DECODERS, LIBJPEG_TURBO, OPENJPEG, PYDICOM
 
 STATEMENT = (Path(__file__).parents[2] / "deploy" / "conformance.md").read_text(encoding="utf-8")
 
@@ -49,6 +50,14 @@ def test_received_classes_and_syntaxes() -> None:
     """What is measured, and in which transfer syntaxes objects may come."""
     assert {row[1] for row in rows("### Measured SOP classes")} == ULTRASOUND_CLASSES
     assert [row[1] for row in rows("### Accepted transfer syntaxes")] == list(TRANSFER_SYNTAXES)
+
+
+def test_decoders() -> None:
+    """Each compressed syntax that is decoded, in the order of the code, with the plugin that does it."""
+    named = {"libjpeg-turbo (imagecodecs)": LIBJPEG_TURBO, "CharLS (pyjpegls)": CHARLS}
+    named |= {"OpenJPEG (pylibjpeg)": OPENJPEG, "pydicom": PYDICOM}
+
+    assert [(row[1], named[row[2]]) for row in rows("### Decoders")] == list(DECODERS.items())
 
 
 def test_sent_classes() -> None:

@@ -365,7 +365,6 @@ def test_palette_byte_orders_agree() -> None:
         ({"PhotometricInterpretation": "RGB"}, PixelDataError),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, PixelDataError),
         ({"PhotometricInterpretation": None}, PixelDataError),
-        ({"NumberOfFrames": 0}, PixelDataError),
         ({"NumberOfFrames": -3}, PixelDataError),
         ({"NumberOfFrames": 2**31}, TooLarge),
         ({"Rows": 65535, "Columns": 65535}, TooLarge),
