@@ -32,6 +32,17 @@ def _ae_title(text: str) -> str:
     return title
 
 
+_CALLING_AE_TITLE = re.compile(r"(?! )(?:[ -\[\]-~]|\\x[0-9a-f]{2}){1,16}(?<! )")
+
+
+def _calling_ae_title(text: str) -> str:
+    r"""Validate the AE title of a peer; bytes other than printable ASCII are escaped, as in the audit log."""
+    title = text.strip(" ")
+    if not _CALLING_AE_TITLE.fullmatch(title):
+        raise ValueError(r"an AE title has 1 to 16 printable ASCII characters, other bytes as \xNN")
+    return title
+
+
 def _host_name_or(address: Callable[[str], object], allowed: str) -> AfterValidator:
     """Validate a host name, or a text that `address` parses without ValueError."""
 
@@ -81,6 +92,7 @@ SourceHost = Annotated[
 ]
 Folder = Annotated[Path, AfterValidator(_folder)]
 AETitle = Annotated[str, AfterValidator(_ae_title)]
+PeerAETitle = Annotated[str, AfterValidator(_calling_ae_title)]
 Host = Annotated[str, _host_name_or(ipaddress.ip_address, "a host name or an IP address")]
 Charset = Annotated[str, AfterValidator(_charset)]
 SRTemplate = Literal["tid5200", "tid1500", "tid5300"]

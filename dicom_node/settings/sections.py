@@ -15,6 +15,7 @@ from dicom_node.settings.fields import (
     Folder,
     Host,
     Megabytes,
+    PeerAETitle,
     Seconds,
     SourceHost,
     SRTemplate,
@@ -57,7 +58,7 @@ class NodeSettings(Section):
 class PeerSettings(Section):
     """`[[peers]]`: an application entity, such as a scanner, that may open associations."""
 
-    ae_title: AETitle
+    ae_title: PeerAETitle
     host: SourceHost
     port: int = Field(default=0, ge=0, le=65_535)
     tls: bool = False

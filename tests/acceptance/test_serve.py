@@ -13,7 +13,8 @@ from support.node import PATIENCE_S, NodeHarness, children_of, kill, process_nod
 from support.node_processes import Started
 from support.pacs import Pacs
 
-from dicom_node.network.scu import Accepted, echo
+from dicom_node.network.outcomes import Accepted
+from dicom_node.network.scu import echo
 from dicom_node.roles.supervisor import commands, next_delay_s
 from dicom_node.settings import Settings
 from dicom_node.settings.sections import Destination, NodeSettings

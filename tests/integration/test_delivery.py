@@ -9,12 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
+)
 from support.node import NodeHarness, free_port, wait_for
 from support.pacs import Pacs
 
 from dicom_node.delivery.outbox import park_homeless
-from dicom_node.network.scu import Accepted, Refused, Unreachable, Unsupported, echo
+from dicom_node.network.outcomes import Accepted, Refused, Unreachable, Unsupported
+from dicom_node.network.scu import echo
 from dicom_node.roles.schedule import worker_scheduler
 from dicom_node.settings import Settings
 from dicom_node.settings.sections import Destination
@@ -55,13 +61,12 @@ def test_negotiates_exactly_what_it_sends(tmp_path: Path, pacs: Pacs) -> None:
     node.add_result(1, study=1)
     node.add_result(2, study=2, kind="overlay")
     node.add_result(3, study=3)
-    explicit_le = "1.2.840.10008.1.2.1"
+    syntaxes = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+    classes = (ComprehensiveSRStorage, SecondaryCaptureImageStorage)
 
     node.deliver()
 
-    assert [
-        {(ComprehensiveSRStorage, explicit_le), (SecondaryCaptureImageStorage, explicit_le)}
-    ] == pacs.proposed
+    assert [{(sop_class, syntax) for sop_class in classes for syntax in syntaxes}] == pacs.proposed
 
 
 @pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0110, 0x0124])
@@ -214,7 +219,7 @@ def test_a_missing_file_is_parked(tmp_path: Path, pacs: Pacs) -> None:
     node.deliver()
 
     assert [other] == pacs.uids
-    assert "FileNotFoundError" in node.events("delivery.dead")[0].detail["error"]
+    assert "the file is gone" in node.events("delivery.dead")[0].detail["error"]
 
 
 def test_stop_ends_a_delivery_between_two_objects(tmp_path: Path, pacs: Pacs) -> None:

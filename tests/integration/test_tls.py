@@ -19,7 +19,8 @@ from support.peers import needs_dcmtk
 
 from dicom_node.errors import SettingsError
 from dicom_node.monitoring import certificates, preflight
-from dicom_node.network.scu import Accepted, Unreachable, echo, send_objects
+from dicom_node.network.outcomes import Accepted, Unreachable
+from dicom_node.network.scu import Outgoing, echo, send_objects
 from dicom_node.roles.receiver import Receiver
 from dicom_node.settings import Settings
 from dicom_node.settings.sections import Destination, TLSSettings
@@ -258,9 +259,9 @@ def test_sending_over_tls(
     image = builders.us_image(builders.texture())
     path = builders.save(image, tmp_path / "image.dcm")
 
-    assert list(send_objects(destination, [path], calling_ae="US", tls=authority.settings(ours))) == [
-        Accepted(status=0)
-    ]
+    assert list(
+        send_objects(destination, [Outgoing(path=path)], calling_ae="US", tls=authority.settings(ours))
+    ) == [Accepted(status=0)]
     assert running.uids == [image.SOPInstanceUID]
 
 

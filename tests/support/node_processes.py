@@ -12,7 +12,8 @@ from typing import Any
 
 from pydicom.dataset import FileDataset
 
-from dicom_node.network.scu import Accepted, send_objects
+from dicom_node.network.outcomes import Accepted
+from dicom_node.network.scu import Outgoing, send_objects
 from dicom_node.settings import Settings
 from dicom_node.settings.sections import Destination
 from support import builders
@@ -102,7 +103,7 @@ class NodeProcesses:
     def send(self, ds: FileDataset) -> bool:
         """Send one object over an association of its own; True if it was acknowledged."""
         path = builders.save(ds, self.folder / "scanner" / f"{ds.SOPInstanceUID}.dcm")
-        sent = send_objects(self.as_destination, [path], calling_ae="SCANNER")
+        sent = send_objects(self.as_destination, [Outgoing(path=path)], calling_ae="SCANNER")
         return list(sent) == [Accepted(status=0x0000)]
 
 

@@ -15,10 +15,11 @@ from dicom_node.commitment import scp
 from dicom_node.commitment.answers import PERMANENT
 from dicom_node.delivery.outbox import is_permanent
 from dicom_node.identity import CODING_SCHEME_UID, IMPLEMENTATION_CLASS_UID
-from dicom_node.network import commitment_messages
+from dicom_node.network import association_pdus, commitment_messages
+from dicom_node.network.outcomes import Accepted, Refused, outcome_of_status
 from dicom_node.network.presentation_contexts import TRANSFER_SYNTAXES, ULTRASOUND_CLASSES
-from dicom_node.network.scu import Accepted, Refused, outcome_of_status
-from dicom_node.receive import access, association_request, upper_layer
+from dicom_node.network.upper_layer import MAX_REQUEST_BYTES
+from dicom_node.receive import access, upper_layer
 from dicom_node.receive.dimse import MAX_COMMAND_BYTES
 from dicom_node.receive.storage_scp import PROCESSING_FAILURE, STATUS_OF, SUCCESS
 from dicom_node.report.presentation import SERIES_NUMBER as GRAPHICS_SERIES
@@ -133,8 +134,8 @@ def test_limits_of_the_upper_layer() -> None:
     said = STATEMENT.split("## 3.")[1].split("## 4.")[0]
     node = NodeSettings()
     for figure in (
-        f"an A-ASSOCIATE-RQ up to {upper_layer.MAX_REQUEST_BYTES}",
-        f"or {association_request.MIN_PEER_MAXIMUM} and more",
+        f"an A-ASSOCIATE-RQ up to {MAX_REQUEST_BYTES}",
+        f"or {association_pdus.MIN_PEER_MAXIMUM} and more",
         f"up to {upper_layer.MAX_REQUESTS_WAITING} are read ahead",
         f"more than {MAX_COMMAND_BYTES} bytes",
         f"`node.max_object_mb` ({node.max_object_mb})",
