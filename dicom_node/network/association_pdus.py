@@ -31,6 +31,9 @@ ACCEPTED, PROVIDER_REJECTION, REJECTED = 0, 2, range(1, 5)
 """Results of a presentation context (PS3.8 table 9-18)."""
 REJECTION_BYTES = 10
 """Of an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+REJECTIONS = (1, 2)
+REASONS = {1: (1, 2, 3, 7), 2: (1, 2), 3: (1, 2)}
+"""Results of an A-ASSOCIATE-RJ, and its reasons by source (PS3.8 table 9-21)."""
 
 MAX_ITEMS = 4096
 """Items and sub-items in one PDU; 128 presentation contexts with 30 transfer syntaxes each fit."""
@@ -60,31 +63,39 @@ class Item:
             raise ProtocolViolation("an item is too long") from None
 
 
-class AssociateRequest(A_ASSOCIATE_RQ):
-    """An A-ASSOCIATE-RQ; for pynetdicom its AE titles are `PLACEHOLDER`, as it takes only some."""
+@dataclass(frozen=True)
+class Titles:
+    """The AE titles of an A-ASSOCIATE-RQ."""
 
-    def __init__(self, pdu: bytes) -> None:
-        super().__init__()
-        self.title_fields = pdu[CALLED.start : CALLING.stop]
-        """Both AE titles as they came, which the answer returns (PS3.8 table 9-17)."""
-        self.called_ae, self.calling_ae = ae_title(pdu[CALLED]), ae_title(pdu[CALLING])
+    fields: bytes
+    """As they came, which the answer returns (PS3.8 table 9-17)."""
+
+    @property
+    def called_ae(self) -> str:
+        """The called AE title, as of `ae_title`."""
+        return ae_title(self.fields[:16])
+
+    @property
+    def calling_ae(self) -> str:
+        """The calling AE title, as of `ae_title`."""
+        return ae_title(self.fields[16:])
 
 
-def decoded_request(pdu: bytes) -> AssociateRequest:
-    """Decode an A-ASSOCIATE-RQ.
+def decoded_request(pdu: bytes) -> tuple[A_ASSOCIATE_RQ, Titles]:
+    """Decode an A-ASSOCIATE-RQ; for pynetdicom its AE titles are `PLACEHOLDER`, as it takes only some.
 
     Raises:
         ProtocolViolation: an item is longer than what contains it, there are too many, the maximum PDU
             length is too small (PS3.8 D.1; 0: no limit) or a presentation context is incomplete (9.3.2.2).
     """
-    request = AssociateRequest(pdu)
+    request = A_ASSOCIATE_RQ()
     head = bytearray(pdu[:ITEMS_AT])
     head[CALLED] = head[CALLING] = PLACEHOLDER
     # Of the protocol version only bit 0 is tested (PS3.8 table 9-11); without it, the request is rejected.
     head[PROTOCOL_VERSION] = struct.pack(">H", head[7] & 1)
-    request.decode(_joined(head, _tolerated(_items(pdu[ITEMS_AT:]), CONTEXT_RQ)))
+    request.decode(_joined(head, _tolerated(pdu[ITEMS_AT:], CONTEXT_RQ)))
     _check_contexts(request.to_primitive())
-    return request
+    return request, Titles(pdu[CALLED.start : CALLING.stop])
 
 
 def readable_answer(pdu: bytes) -> bytes:
@@ -96,7 +107,7 @@ def readable_answer(pdu: bytes) -> bytes:
     Raises:
         ProtocolViolation: as of `decoded_request`.
     """
-    items = _tolerated(_items(pdu[ITEMS_AT:]), CONTEXT_AC)
+    items = _tolerated(pdu[ITEMS_AT:], CONTEXT_AC)
     information = next(each for each in items if each.kind == USER_INFORMATION)
     maximum = next(each for each in _items(information.value) if each.kind == MAXIMUM_LENGTH)
     _check_maximum(int.from_bytes(maximum.value, "big"))
@@ -111,7 +122,9 @@ def readable_rejection(pdu: bytes) -> tuple[bytes, tuple[int, int, int]]:
     """
     if len(pdu) < REJECTION_BYTES:
         raise ProtocolViolation("an A-ASSOCIATE-RJ is too short")
-    found = (pdu[7], pdu[8], pdu[9])
+    result, source, reason = found = (pdu[7], pdu[8], pdu[9])
+    if result in REJECTIONS and reason in REASONS.get(source, ()):
+        return pdu, found
     # pynetdicom takes only listed values: here rejected permanently by the ACSE provider, without a reason.
     return pdu[:7] + bytes([1, 2, 1]), found
 
@@ -138,14 +151,12 @@ def _items(data: bytes) -> Iterator[Item]:
         start = end
 
 
-def _tolerated(items: Iterable[Item], context: int) -> list[Item]:
+def _tolerated(body: bytes, context: int) -> list[Item]:
     """Return the items without those of unknown type, which are skipped (PS3.8 9.3.1)."""
-    kept, count = [], 0
-    for item in items:
-        sub_items = list(_items(_inner(item, context)))
-        count += 1 + len(sub_items)
-        if count > MAX_ITEMS:
-            raise ProtocolViolation(f"more than {MAX_ITEMS} items in a request")
+    _check_count(body, context)
+    kept = []
+    for item in _items(body):
+        sub_items = _items(_inner(item, context))
         if item.kind == context:
             head, known = item.value[:CONTEXT_HEADER_BYTES], {ABSTRACT_SYNTAX, TRANSFER_SYNTAX}
             kept.append(Item(context, head + _encoded(each for each in sub_items if each.kind in known)))
@@ -156,6 +167,15 @@ def _tolerated(items: Iterable[Item], context: int) -> list[Item]:
     if all(item.kind != USER_INFORMATION for item in kept):
         kept.append(Item(USER_INFORMATION, _encoded(_user_information([]))))
     return kept
+
+
+def _check_count(body: bytes, context: int) -> None:
+    """Count before anything is made of the items, so that a request of many costs no memory."""
+    count = 0
+    for item in _items(body):
+        count += 1 + sum(1 for _ in _items(_inner(item, context)))
+        if count > MAX_ITEMS:
+            raise ProtocolViolation(f"more than {MAX_ITEMS} items in a request")
 
 
 def _inner(item: Item, context: int) -> bytes:

@@ -28,8 +28,8 @@ class Peer:
     @classmethod
     def of(cls, association: Any) -> Self:
         """Return the requestor of a pynetdicom association in which this node is the acceptor."""
-        request = association.dul.request
-        title = printable(request.calling_ae, MAX_AE_TITLE) if request else ""
+        titles = association.dul.titles
+        title = printable(titles.calling_ae, MAX_AE_TITLE) if titles else ""
         return cls(ae_title=title, ip=str(association.requestor.address))
 
     @property

@@ -165,8 +165,8 @@ def _failure(association: Association, connection: _Socket, peer: Destination) -
     if association.rejected_contexts:
         return not_accepted(association.requestor.requested_contexts)
     if (rejection := association.dul.rejection) is not None:
-        result, source, reason = rejection
-        why = f"association rejected: result {result}, source {source}, reason {reason}"
+        answer = association.acceptor.primitive
+        why = f"association rejected: {answer.result_str}, {answer.reason_str} {rejection}"
         return UnknownAETitle(why=why) if rejection in UNKNOWN_AE else Unreachable(why=why)
     found = connection.failure or association.dul.end_reason
     why = f"no association with {peer.ae_title} at {peer.host}:{peer.port}"

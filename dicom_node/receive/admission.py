@@ -35,14 +35,14 @@ class AssociationAdmission:
 
     def decide(self, association: Any) -> None:
         """Reject a requested association, or set the presentation contexts that pynetdicom accepts."""
-        request, ip = association.dul.request, association.requestor.address
+        titles, ip = association.dul.titles, association.requestor.address
         primitive = association.requestor.primitive
         proposed = primitive.presentation_context_definition_list
         if primitive.application_context_name != APPLICATION_CONTEXT:
             refused: Rejection | None = APPLICATION_CONTEXT_UNKNOWN
         else:
             refused = rejection(
-                self._settings, called_ae=request.called_ae, calling_ae=request.calling_ae, ip=ip
+                self._settings, called_ae=titles.called_ae, calling_ae=titles.calling_ae, ip=ip
             )
         # With a full disk, storage commitment is still accepted: its answers let files be removed.
         proposes_storage = any(is_storage(context.abstract_syntax) for context in proposed)
@@ -52,10 +52,10 @@ class AssociationAdmission:
             return
         refused = refused or self._take_place(association)
         if refused is None:
-            storage = may_store(self._settings, calling_ae=request.calling_ae, ip=ip)
+            storage = may_store(self._settings, calling_ae=titles.calling_ae, ip=ip)
             association.acceptor.supported_contexts = supported_contexts(proposed, storage=storage)
             return
-        called_ae = printable(request.called_ae)
+        called_ae = printable(titles.called_ae)
         self._rejection_log.note(refused.reason, Peer.of(association), called_ae=called_ae)
         self._rejection_log.flush_due()
         _send_rejection(association, refused)

@@ -150,7 +150,7 @@ class IncomingDataSet(BytesIO):
         meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
         meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
         # VR AE has no backslash, so that an escaped byte becomes one "?" here; the audit log has the title.
-        meta.SourceApplicationEntityTitle = re.sub(r"\\x..", "?", self._association.dul.request.calling_ae)
+        meta.SourceApplicationEntityTitle = re.sub(r"\\x..", "?", self._association.dul.titles.calling_ae)
         return meta
 
     def _close(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from pynetdicom.pdu import A_ASSOCIATE_AC
 
-from dicom_node.network.association_pdus import CALLED, CALLING, AssociateRequest, decoded_request
+from dicom_node.network.association_pdus import CALLED, CALLING, Titles, decoded_request
 from dicom_node.network.upper_layer import ASSOCIATE_RQ, BoundedSocket, BoundedUpperLayer
 
 MAX_REQUESTS_WAITING = 8
@@ -47,8 +47,8 @@ class AcceptorUpperLayer(BoundedUpperLayer):
 
     def __init__(self, association: Any, limits: UpperLayerLimits) -> None:
         super().__init__(association, max_pdu_bytes=limits.max_pdu_bytes, pdu_timeout_s=limits.pdu_timeout_s)
-        self.request: AssociateRequest | None = None
-        """None until it was received."""
+        self.titles: Titles | None = None
+        """Of the request; None until it was received."""
 
     def run_reactor(self) -> None:
         """Serve the connection to its end; then close it and wake the thread that waits for primitives."""
@@ -68,12 +68,12 @@ class AcceptorUpperLayer(BoundedUpperLayer):
         """Decode a PDU, as `BoundedUpperLayer.decoded`."""
         if not self.is_first:
             return super().decoded(received)
-        self.request = decoded_request(received)
-        return self.request, REQUEST_RECEIVED
+        request, self.titles = decoded_request(received)
+        return request, REQUEST_RECEIVED
 
     def _send(self, pdu: Any) -> None:
-        if isinstance(pdu, A_ASSOCIATE_AC) and self.request is not None:
-            self.socket.send(_with_titles(pdu.encode(), self.request.title_fields))
+        if isinstance(pdu, A_ASSOCIATE_AC) and self.titles is not None:
+            self.socket.send(_with_titles(pdu.encode(), self.titles.fields))
         else:
             super()._send(pdu)
 

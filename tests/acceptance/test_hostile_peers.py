@@ -199,7 +199,7 @@ def test_answers_that_nobody_reads(target: Target) -> None:
 
     assert time.monotonic() - started < 20
     (row,) = target.events("association.aborted")
-    assert row.detail["reason"] == "the peer does not take our answers"
+    assert row.detail["reason"] == "the peer does not take our messages"
 
 
 def test_requests_without_waiting(target: Target) -> None:

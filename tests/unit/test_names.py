@@ -36,7 +36,7 @@ def resolver() -> Iterator[Resolver]:
     made.goes_on.set()
 
 
-def settle() -> None:
+def await_look_ups() -> None:
     """Wait until no look-up runs."""
     until_s = time.monotonic() + 5
     while any(thread.name == "look-up" for thread in threading.enumerate()):
@@ -53,7 +53,7 @@ def test_asked_once_while_fresh(resolver: Resolver) -> None:
 def test_the_last_answer_serves_while_the_next_is_awaited(resolver: Resolver) -> None:
     """A name server that stops answering costs nobody a wait once a name is known."""
     resolver.cache.addresses("pacs")
-    settle()
+    await_look_ups()
     resolver.now_s = FRESH_S + 1
     resolver.goes_on.clear()
     began_s = time.monotonic()
@@ -67,18 +67,18 @@ def test_the_last_answer_serves_while_the_next_is_awaited(resolver: Resolver) ->
 def test_a_failed_look_up_keeps_the_last_answer(resolver: Resolver) -> None:
     """Addresses are replaced by newer ones, never by nothing."""
     resolver.cache.addresses("pacs")
-    settle()
+    await_look_ups()
     resolver.answers = {}
     resolver.now_s = FRESH_S + 1
     resolver.cache.addresses("pacs")
-    settle()
+    await_look_ups()
 
     assert resolver.cache.addresses("pacs") == ("192.0.2.1", "192.0.2.2")
 
     resolver.answers = {"pacs": ("192.0.2.9",)}
     resolver.now_s += RETRY_S + 1
     resolver.cache.addresses("pacs")
-    settle()
+    await_look_ups()
     assert resolver.cache.addresses("pacs") == ("192.0.2.9",)
 
 
@@ -109,7 +109,7 @@ def test_an_unknown_name_is_asked_for_again_later(resolver: Resolver) -> None:
     for _ in range(3):
         with pytest.raises(UnknownHost):
             resolver.cache.addresses("gone")
-        settle()
+        await_look_ups()
     assert resolver.asked == ["gone"]
 
     resolver.now_s = RETRY_S + 1

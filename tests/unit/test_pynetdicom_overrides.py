@@ -65,9 +65,6 @@ OVERRIDDEN: Mapping[str, Read] = MappingProxyType(
             "a850a7919e68484e",
             "network.upper_layer.BoundedUpperLayer._send, receive.upper_layer.AcceptorUpperLayer._send",
         ),
-        "pdu.A_ASSOCIATE_RQ.__init__": Read(
-            "d24ee54ce27ca71f", "network.association_pdus.AssociateRequest.__init__"
-        ),
         "transport.AssociationServer.__init__": Read(
             "edacb98bdfb7b974", "receive.server.AssociationServer.__init__"
         ),
@@ -223,20 +220,16 @@ def digest(name: str) -> str:
 
 @cache
 def subclasses() -> list[tuple[type, ast.ClassDef]]:
-    """Return the classes of the node that have one of pynetdicom as a base, with their syntax trees."""
+    """Return the classes of the node that descend from one of pynetdicom, with their syntax trees."""
     found = []
     for path in sorted((ROOT / "dicom_node").rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        theirs = {
-            alias.asname or alias.name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pynetdicom")
-            for alias in node.names
-        }
-        for node in tree.body:
-            if isinstance(node, ast.ClassDef) and theirs & {ast.unparse(base) for base in node.bases}:
-                module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-                found.append((getattr(importlib.import_module(module), node.name), node))
+        source = path.read_text(encoding="utf-8")
+        # By name or through the node's own subclass of it.
+        if "pynetdicom" not in source and "upper_layer" not in source:
+            continue
+        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+        found += [(cls, node) for node in classes if any(bases(cls := getattr(module, node.name)))]
     return found
 
 
