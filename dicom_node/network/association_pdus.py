@@ -111,7 +111,10 @@ def readable_answer(pdu: bytes) -> bytes:
     information = next(each for each in items if each.kind == USER_INFORMATION)
     maximum = next(each for each in _items(information.value) if each.kind == MAXIMUM_LENGTH)
     _check_maximum(int.from_bytes(maximum.value, "big"))
-    return _joined(bytearray(pdu[:ITEMS_AT]), [_usable(each) for each in items])
+    head = bytearray(pdu[:ITEMS_AT])
+    # "Shall not be tested when received" (PS3.8 table 9-17), and may be no text.
+    head[CALLED] = head[CALLING] = PLACEHOLDER
+    return _joined(head, [_usable(each) for each in items])
 
 
 def readable_rejection(pdu: bytes) -> tuple[bytes, tuple[int, int, int]]:
