@@ -104,6 +104,29 @@ def read_header(path: Path) -> Header:
     )
 
 
+def read_before_pixels(path: Path) -> tuple[Dataset, str, int]:
+    """Read a DICOM file up to its pixel data.
+
+    Returns:
+        The data set, the transfer syntax, and the offset in the file of the pixel data element.
+
+    Raises:
+        Unparsable: the data set is deflated or big-endian, in which ultrasound is not stored.
+        Exception: one of `PARSER_ERRORS`.
+        OSError: the disk fails.
+    """
+    syntax = read_file_meta_info(path).TransferSyntaxUID
+    if syntax.is_deflated or not syntax.is_little_endian:
+        raise Unparsable(f"the data set is in {syntax.name}")
+    with path.open("rb") as file:
+        ds = read_partial(_BoundedReader(file), stop_when=_is_pixel_data)
+        return ds, str(syntax), file.tell()
+
+
+def _is_pixel_data(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - the signature is pydicom's
+    return bool(tag.group >= PIXEL_DATA.group)
+
+
 def _raise_if_of_the_disk(error: Exception) -> None:
     """Raise an error of the system; pydicom has an OSError of its own, where a sequence has no end."""
     if isinstance(error, OSError) and error.errno is not None:

@@ -1,8 +1,8 @@
 """Storing of one received instance: first the file, then its row and audit event in one transaction."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
@@ -15,12 +15,17 @@ from dicom_node.network.header import Header, read_header
 from dicom_node.network.peer import Peer
 from dicom_node.network.presentation_contexts import ULTRASOUND_CLASSES
 from dicom_node.process.clock import Clock
+from dicom_node.receive.correction import corrected_attributes
 from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import InstanceState
 from store.errors import InvalidUID, StoreUnavailable
 from store.files.file_store import FileStore, KeptFile
 from store.rows import instances
+from store.rows.instances import Instance
+
+ATTEMPTS = 5
+"""To receive an instance again while other threads do so too."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +48,8 @@ class Ingest:
             sender: the requestor.
 
         Returns:
-            The audit event written: instance.received, instance.duplicate or instance.conflict.
+            The audit event written: instance.received, instance.duplicate, instance.corrected or
+            instance.conflict.
 
         Raises:
             Unparsable: the file is not a data set.
@@ -86,35 +92,78 @@ class Ingest:
         kept = self._files.keep_instance(
             received, study_uid=header.study_uid, sop_instance_uid=header.sop_instance_uid
         )
-        with self._database.transaction() as session:
-            if kept.outcome != "conflict" and self._register(session, kept, header, sender, event):
-                return event
-            kept = self._reconcile(session, kept, header)
-            event = "instance.conflict" if kept.outcome == "conflict" else "instance.duplicate"
-            _audit(session, event, kept, header, sender, at=self._clock())
-            return event
+        if kept.outcome != "conflict":
+            with self._database.transaction() as session:
+                if self._register(session, kept, header, sender, event):
+                    return event
+        for _ in range(ATTEMPTS):
+            with self._database.read() as session:
+                row = instances.find(session, header.sop_instance_uid)
+            again = self._again(row, kept, header, is_new=event == "instance.received")
+            if self._record(row, again, header, sender):
+                return again.event
+            kept = again.kept
+        raise StoreUnavailable("the instance is being received several times at once")
 
-    def _reconcile(self, session: Session, kept: KeptFile, header: Header) -> KeptFile:
-        """Compare a file with the row that its UID already has; the row's file may have been removed.
+    def _again(self, row: Instance | None, kept: KeptFile, header: Header, *, is_new: bool) -> "_Again":
+        """Decide what a file is whose UID exists already, and put it where it belongs.
 
-        The same data set is kept again without a new job; another one moves to conflicts/. Retention
-        removes files in write transactions too, so the file cannot be removed before this one ends.
+        Its files are moved before its row is written, and not while the database is locked.
         """
-        if kept.outcome == "conflict":
-            return kept
-        row = instances.get(session, header.sop_instance_uid)
-        if row.study_uid != header.study_uid:
-            return replace(kept, outcome="conflict")
-        if row.sha256 != kept.sha256:
-            return self._files.move_to_conflicts(kept, sop_instance_uid=header.sop_instance_uid)
-        if not self._files.absolute(kept.path).exists():
-            raise StoreUnavailable("retention was just removing the file of this instance")
-        if row.file_gone_at is not None:
-            instances.file_restored(session, header.sop_instance_uid, now=self._clock())
+        if row is None or row.study_uid != header.study_uid:
+            elsewhere = {"study_of_the_first": row.study_uid} if row else {}
+            return _Again("instance.conflict", self._aside(kept, header), elsewhere)
+        if row.sha256 == kept.sha256:
+            return _Again("instance.duplicate", self._restored(row, kept), {})
+        current = self._files.absolute(row.path)
+        changed = corrected_attributes(current, self._files.absolute(kept.path)) if current.exists() else None
+        if changed is None or not is_new or InstanceState.OWN in (row.state, first_state(header)):
+            return _Again("instance.conflict", self._aside(kept, header), {})
+        promoted = self._files.keep_version(
+            kept, study_uid=header.study_uid, sop_instance_uid=header.sop_instance_uid
+        )
+        detail = {"replaces_sha256": row.sha256, "changed": changed}
+        return _Again("instance.corrected", promoted, detail)
+
+    def _restored(self, row: Instance, kept: KeptFile) -> KeptFile:
+        """Return the one file of an instance that came again, of two with the same data set."""
+        if kept.path != row.path and self._files.absolute(row.path).exists():
+            self._files.remove([kept.path])
+            return replace(kept, path=row.path)
         return kept
 
+    def _aside(self, kept: KeptFile, header: Header) -> KeptFile:
+        if kept.outcome == "conflict":
+            return kept
+        return self._files.move_to_conflicts(kept.path, kept.sha256, sop_instance_uid=header.sop_instance_uid)
+
+    def _record(self, row: Instance | None, again: "_Again", header: Header, sender: Peer) -> bool:
+        """Write the audit event and the changes of the row; False if somebody changed the row meanwhile."""
+        now = self._clock()
+        with self._database.transaction() as session:
+            if instances.find(session, header.sop_instance_uid) != row:
+                return False
+            if again.event == "instance.corrected":
+                new = self._new_instance(again.kept, header, sender)
+                instances.correct(session, new, now=now)
+            elif again.event == "instance.duplicate" and row is not None:
+                if not self._files.absolute(again.kept.path).exists():
+                    raise StoreUnavailable("retention was just removing the file of this instance")
+                if row.file_gone_at is not None:
+                    instances.file_restored(session, row.sop_instance_uid, again.kept.path, now=now)
+            _audit(session, again, header, sender, at=now)
+        if again.event == "instance.corrected" and row is not None:
+            # After a crash here, the earlier version is found as a file without a row at the next start.
+            self._files.move_to_conflicts(row.path, row.sha256, sop_instance_uid=row.sop_instance_uid)
+        return True
+
     def _register(self, session: Session, kept: KeptFile, header: Header, sender: Peer, event: str) -> bool:
-        new = instances.NewInstance(
+        new = self._new_instance(kept, header, sender)
+        return instances.register(session, new, now=self._clock(), event=event)
+
+    @staticmethod
+    def _new_instance(kept: KeptFile, header: Header, sender: Peer) -> instances.NewInstance:
+        return instances.NewInstance(
             sop_instance_uid=header.sop_instance_uid,
             sop_class_uid=header.sop_class_uid,
             study_uid=header.study_uid,
@@ -126,7 +175,6 @@ class Ingest:
             **sender.columns,
             state=first_state(header),
         )
-        return instances.register(session, new, now=self._clock(), event=event)
 
 
 def first_state(header: Header) -> InstanceState:
@@ -136,16 +184,26 @@ def first_state(header: Header) -> InstanceState:
     return InstanceState.RECEIVED if header.sop_class_uid in ULTRASOUND_CLASSES else InstanceState.KEPT
 
 
-def _audit(
-    session: Session, event: str, kept: KeptFile, header: Header, sender: Peer, *, at: datetime
-) -> None:
+@dataclass(frozen=True)
+class _Again:
+    """What became of an instance that was received again."""
+
+    event: str
+    """instance.duplicate, instance.conflict or instance.corrected."""
+    kept: KeptFile
+    detail: Mapping[str, object]
+    """For the audit event."""
+
+
+def _audit(session: Session, again: _Again, header: Header, sender: Peer, *, at: datetime) -> None:
+    kept = again.kept
     audit_log.record(
         session,
-        event,
-        "success" if event == "instance.duplicate" else "refused",
+        again.event,
+        "refused" if again.event == "instance.conflict" else "success",
         at=at,
         **sender.columns,
         study_uid=header.study_uid,
         sop_instance_uid=header.sop_instance_uid,
-        detail={"path": kept.path, "sha256": kept.sha256, "size_bytes": kept.size_bytes},
+        detail={"path": kept.path, "sha256": kept.sha256, "size_bytes": kept.size_bytes, **again.detail},
     )

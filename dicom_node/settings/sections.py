@@ -46,6 +46,7 @@ class NodeSettings(Section):
     dimse_timeout_s: Seconds = 60.0
     network_timeout_s: Seconds = 120.0
     pdu_timeout_s: Seconds = 30.0
+    conflict_status: Literal["success", "duplicate"] = "success"
     drain_seconds: float = Field(default=10.0, ge=0, le=3600, allow_inf_nan=False)
 
     @model_validator(mode="after")

@@ -121,7 +121,9 @@ def to_be_reported(image_results: Sequence[ImageResult], plan: ReportPlan) -> li
         if image_result.measured or (plan.overlay_refusals and any(map(refusal_of, image_result.strips)))
     ]
     new = [
-        image_result for image_result in image_results if image_result.image.state is InstanceState.RECEIVED
+        image_result
+        for image_result in image_results
+        if image_result.image.state is InstanceState.RECEIVED or not image_result.image.detail
     ]
     return reportable if not new or any(image_result in reportable for image_result in new) else []
 

@@ -104,18 +104,31 @@ class FileStore:
                 return replace(kept, outcome="adopted", sha256=data_set_sha256(target), size_bytes=size_bytes)
         return kept
 
-    def move_to_conflicts(self, kept: KeptFile, *, sop_instance_uid: str) -> KeptFile:
+    def move_to_conflicts(self, path: str, sha256: str, *, sop_instance_uid: str) -> KeptFile:
         """Move a file from instances/ to conflicts/: the row of its UID has another digest.
 
         Raises:
             StoreUnavailable: the disk is full, read-only or failing.
         """
-        source = self.absolute(kept.path)
+        source = self.absolute(path)
         with _disk():
-            aside = self._conflict_path(check_uid(sop_instance_uid), kept.sha256)
-            moved = self._place(source, aside)
+            moved = self._place(source, self._conflict_path(check_uid(sop_instance_uid), sha256))
             source.unlink()
         return replace(moved, outcome="conflict")
+
+    def keep_version(self, kept: KeptFile, *, study_uid: str, sop_instance_uid: str) -> KeptFile:
+        """Link a file to a name of its own in instances/, beside the version of its UID that it corrects.
+
+        Raises:
+            StoreUnavailable: the disk is full, read-only or failing.
+        """
+        name = f"{check_uid(sop_instance_uid)}.{kept.sha256[:16]}.dcm"
+        source, target = self.absolute(kept.path), self._root / "instances" / check_uid(study_uid) / name
+        with _disk():
+            version = self._place(source, target)
+            if source != target:
+                source.unlink()
+        return version
 
     def remove(self, paths: Iterable[str]) -> int:
         """Delete files, given by relative path; missing ones are not an error.

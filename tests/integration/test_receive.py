@@ -158,7 +158,7 @@ def test_duplicate_changes_nothing(tmp_path: Path) -> None:
 def test_conflict_is_kept_aside(tmp_path: Path) -> None:
     """Other bytes under a known UID do not overwrite: first version in place, second in conflicts/."""
     first = image()
-    second = image(SOPInstanceUID=first.SOPInstanceUID, PatientComments="changed")
+    second = image(SOPInstanceUID=first.SOPInstanceUID, ImageComments="changed")
     with receiver(tmp_path) as node:
         statuses = push(node.port, first) + push(node.port, second)
 

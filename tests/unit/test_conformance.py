@@ -21,7 +21,7 @@ from dicom_node.network.presentation_contexts import TRANSFER_SYNTAXES, ULTRASOU
 from dicom_node.network.upper_layer import MAX_REQUEST_BYTES
 from dicom_node.receive import access, upper_layer
 from dicom_node.receive.dimse import MAX_COMMAND_BYTES
-from dicom_node.receive.storage_scp import PROCESSING_FAILURE, STATUS_OF, SUCCESS
+from dicom_node.receive.storage_scp import CONFLICT_STATUS, PROCESSING_FAILURE, STATUS_OF
 from dicom_node.report.presentation import SERIES_NUMBER as GRAPHICS_SERIES
 from dicom_node.report.quantities import LV_MASS_INDEX, QUANTITIES
 from dicom_node.report.refusals import REFUSALS
@@ -81,7 +81,7 @@ def test_answers_as_scp() -> None:
     """Each status that a C-STORE may get."""
     said = {int(row[0], 16) for row in rows("### C-STORE status as SCP")}
 
-    assert said == {SUCCESS, PROCESSING_FAILURE, *STATUS_OF.values()}
+    assert said == {*CONFLICT_STATUS.values(), PROCESSING_FAILURE, *STATUS_OF.values()}
 
 
 def test_answers_to_storage_commitment() -> None:
