@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, get_args
 
 import pytest
@@ -19,7 +20,8 @@ from support.peers import require
 from support.reported import built, plan, source
 
 from dicom_node.report.objects import UnreportableSource
-from dicom_node.report.source import TYPE_2
+from dicom_node.report.source_attributes import TYPE_2
+from inference.image.reading import read_image
 from store.rows.results import Kind
 
 NO_VALIDATOR_KNOWS = "1.2.840.10008.5.1.4.1.1.88.72"
@@ -60,14 +62,25 @@ VALID: dict[str, dict[str, Any]] = {
         "RequestAttributesSequence": [("RequestedProcedureDescription", "x" * 90)]
     },
     "an order with an ID of 30": {"RequestAttributesSequence": [("RequestedProcedureID", "7" * 30)]},
+    "two names": {"PatientName": b"Doe^Jane\\Roe^Mary"},
+    "a name of 140": {"PatientName": b"A" * 70 + b"^" + b"B" * 69},
+    "a name of seven parts": {"PatientName": b"A^B^C^D^E^F^G "},
+    "a patient ID of 80": {"PatientID": b"9" * 80},
+    "two patient IDs": {"PatientID": b"A1\\A2 "},
+    "an issuer of 80": {"IssuerOfPatientID": b"H" * 80},
+    "an accession number of 90": {"AccessionNumber": b"8" * 90},
+    "a number where the sex belongs": {"PatientSex": ("US", b"\x01\x00")},
+    "an age that is a number": {"PatientAge": ("IS", b"44")},
+    "a sequence that is text": {"ProcedureCodeSequence": ("LO", b"ECHO")},
+    "text that is a sequence": {"StudyDescription": ("SQ", b"")},
+    "a ratio that is no number": {"LossyImageCompression": b"01", "LossyImageCompressionRatio": b"ten "},
+    "removal by an unreadable method": {
+        "PatientIdentityRemoved": b"YES ",
+        "DeidentificationMethodCodeSequence": ("LO", b"113100"),
+    },
     "a patient ID with blanks and zeros": {"PatientID": b"  00042 a "},
 }
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "two names": ({"PatientName": b"Doe^Jane\\Roe^Mary"}, "PatientName"),
-    "a name of 140": ({"PatientName": b"A" * 70 + b"^" + b"B" * 69}, "PatientName"),
-    "a patient ID of 80": ({"PatientID": b"9" * 80}, "PatientID"),
-    "two patient IDs": ({"PatientID": b"A1\\A2 "}, "PatientID"),
-    "an issuer of 80": ({"IssuerOfPatientID": b"H" * 80}, "IssuerOfPatientID"),
     "no study": ({"StudyInstanceUID": None}, "StudyInstanceUID"),
     "no series": ({"SeriesInstanceUID": None}, "SeriesInstanceUID"),
 }
@@ -82,6 +95,8 @@ def odd(attributes: dict[str, Any]) -> Dataset:
             ds.pop(tag, None)
         elif isinstance(value, bytes):
             ds[tag] = RawDataElement(tag, dictionary_VR(tag), len(value), value, 0, False, True)
+        elif isinstance(value, tuple):
+            ds[tag] = RawDataElement(tag, value[0], len(value[1]), value[1], 0, False, True)
         elif isinstance(value, list):
             order = Dataset()
             for inner, text in value:
@@ -89,7 +104,15 @@ def odd(attributes: dict[str, Any]) -> Dataset:
             setattr(ds, keyword, [order])
         else:
             setattr(ds, keyword, value)
-    return dcmread(BytesIO(builders.file_bytes(ds)))
+    return read_image_of(builders.file_bytes(ds))
+
+
+def read_image_of(file: bytes) -> Dataset:
+    """Return a source as the node reads it."""
+    with NamedTemporaryFile() as kept:
+        path = Path(kept.name)
+        path.write_bytes(file)
+        return read_image(path)
 
 
 def everything(ds: Dataset) -> list[Dataset]:
