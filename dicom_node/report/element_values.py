@@ -56,7 +56,7 @@ def values_of(ds: Dataset, tag: BaseTag, vr: str, reader: TextReader) -> Values:
         else []
     )
     if vr in TEXTS:
-        return Values(values=[_text(each, vr) for each in values])
+        return Values(values=[_text(each, vr) for each in values] or [""])
     return Values(values=[_number(each, vr) if vr in INTEGERS or vr in FLOATS else each for each in values])
 
 

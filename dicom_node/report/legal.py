@@ -57,6 +57,7 @@ _FORMATS: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
 _WORDS: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
     {
         "PatientSex": re.compile("[MFO]"),
+        "PatientSexNeutered": re.compile("ALTERED|UNALTERED"),
         "PatientIdentityRemoved": re.compile("YES|NO"),
         "BurnedInAnnotation": re.compile("YES|NO"),
         "LossyImageCompression": re.compile("00|01"),

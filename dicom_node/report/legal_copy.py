@@ -17,7 +17,16 @@ from pydicom.tag import BaseTag, Tag
 
 from dicom_node.report.corrections import Corrections
 from dicom_node.report.element_values import UnusableElement, Values, values_of
-from dicom_node.report.legal import FLOATS, INTEGERS, MAX_CHARACTERS, TEXTS, allows, fault_of, has_control
+from dicom_node.report.legal import (
+    FLOATS,
+    INTEGERS,
+    MAX_CHARACTERS,
+    NUMBERS_AS_TEXT,
+    TEXTS,
+    allows,
+    fault_of,
+    has_control,
+)
 from dicom_node.report.rewriting import rewritten
 from dicom_node.report.source_attributes import (
     FILLER_NUMBER,
@@ -157,6 +166,8 @@ class LegalCopy:
         self, to: Dataset, tag: BaseTag, vr: str, values: list[object] | list[Dataset] | list[str]
     ) -> None:
         value = values if vr == "SQ" or len(values) > 1 else values[0] if values else None
+        if value == "" and vr in NUMBERS_AS_TEXT:
+            value = None
         to.add(DataElement(tag, vr, value, validation_mode=config.IGNORE))
 
     def _lose(self, keyword: str, wrong: str) -> None:

@@ -57,14 +57,14 @@ def _time(value: str) -> str:
 
 def decimal_string(value: str) -> str:
     """Return a number in the 16 characters of DS, rounded if there is no other way."""
-    most = MAX_CHARACTERS["DS"]
     with suppress(InvalidOperation):
         number = Decimal(value)
-        if not number.is_finite():
-            return value
-        plain = f"{number.normalize():f}" if abs(number.adjusted()) <= most else ""
-        rounded = (f"{float(number):.{digits}g}" for digits in DIGITS)
-        return next((text for text in (plain, *rounded) if text and len(text) <= most), value)
+        for digits in DIGITS if number.is_finite() else ():
+            rounded = Decimal(f"{number:.{digits}g}").normalize()
+            plain = f"{rounded:f}" if abs(rounded.adjusted()) < DIGITS[0] else str(rounded)
+            text = min(plain, str(rounded), key=len)
+            if len(text) <= MAX_CHARACTERS["DS"]:
+                return plain if len(plain) <= MAX_CHARACTERS["DS"] else text
     return value
 
 

@@ -9,7 +9,14 @@ from dicom_node.report.corrections import Corrections
 from dicom_node.report.legal import fault_of
 from dicom_node.report.legal_copy import LegalCopy
 from dicom_node.report.objects import UnreportableSource
-from dicom_node.report.source_attributes import INHERITED, REFERRED, TYPE_1, TYPE_2
+from dicom_node.report.source_attributes import (
+    COPIED_OF_ANIMALS,
+    INHERITED,
+    OF_ANIMALS,
+    REFERRED,
+    TYPE_1,
+    TYPE_2,
+)
 from dicom_node.report.text import TextReader
 from inference.image.attributes import attribute
 
@@ -42,6 +49,8 @@ def normalised_header(
     for keyword in TYPE_2:
         if keyword not in header:
             setattr(header, keyword, "")
+    if header.get("PatientSpeciesDescription"):
+        _describe_animal(source, header, copy)
     _explain_removal(header)
     return header
 
@@ -51,12 +60,21 @@ def inherited(header: Dataset) -> Iterator[DataElement]:
 
     A height in centimetres is none of them: PatientSize is in metres. It counts in the report's text.
     """
-    for keyword in (*INHERITED, *COPIED_FROM_KEPT):
+    for keyword in (*INHERITED, *OF_ANIMALS, *COPIED_FROM_KEPT):
         if keyword not in header:
             continue
         element = header[keyword]
         if keyword != "PatientSize" or not fault_of(keyword, "DS", str(element.value or "")):
             yield element
+
+
+def _describe_animal(source: Dataset, header: Dataset, copy: LegalCopy) -> None:
+    """Set what an object must say of a patient whose species it names, empty if nothing is known."""
+    for keyword in COPIED_OF_ANIMALS:
+        copy.attribute(source, header, keyword)
+    for keyword in OF_ANIMALS:
+        if keyword not in header:
+            setattr(header, keyword, [] if keyword.endswith("Sequence") else "")
 
 
 def _explain_removal(header: Dataset) -> None:

@@ -69,6 +69,16 @@ TYPE_2: Final = (
     "AccessionNumber",
     "ReferringPhysicianName",
 )
+OF_ANIMALS: Final = (
+    "PatientSexNeutered",
+    "PatientBreedDescription",
+    "PatientBreedCodeSequence",
+    "BreedRegistrationSequence",
+    "ResponsiblePerson",
+    "ResponsibleOrganization",
+)
+"""Type 2C, present in results if a species is named; copied of these are texts that stand alone."""
+COPIED_OF_ANIMALS: Final = ("PatientSexNeutered", "PatientBreedDescription", "ResponsibleOrganization")
 TYPE_1: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 
 ORDER_COMMENTS: Final = "RequestedProcedureComments"

@@ -7,26 +7,31 @@ from functools import cache
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
+from random import Random
 from tempfile import NamedTemporaryFile
 from typing import Any, get_args
 
 import pytest
+from highdicom.sr import Comprehensive3DSR
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
-from support import builders, measured_strips
+from pydicom.uid import Comprehensive3DSRStorage
+from support import builders, garbled, measured_strips
 from support.peers import require
 from support.reported import built, plan, source
 
 from dicom_node.report.objects import UnreportableSource
-from dicom_node.report.source_attributes import TYPE_2
+from dicom_node.report.source_attributes import INHERITED, REFERRED, TYPE_1, TYPE_2
 from inference.image.reading import read_image
 from store.rows.results import Kind
 
 NO_VALIDATOR_KNOWS = "1.2.840.10008.5.1.4.1.1.88.72"
 """Simplified Adult Echo SR: dciodvfy has no such object."""
 ABSENT = dict.fromkeys(TYPE_2)
+OF_PIXELS = ("Rows", "Columns", "NumberOfFrames", "PhotometricInterpretation")
+"""Without these no picture is decoded."""
 DATES = {"PatientBirthDate": b"00010101", "StudyDate": b"00010101"}
 
 VALID: dict[str, dict[str, Any]] = {
@@ -69,6 +74,7 @@ VALID: dict[str, dict[str, Any]] = {
     "two patient IDs": {"PatientID": b"A1\\A2 "},
     "an issuer of 80": {"IssuerOfPatientID": b"H" * 80},
     "an accession number of 90": {"AccessionNumber": b"8" * 90},
+    "a dog": {"PatientSpeciesDescription": b"Canine", "PatientBreedDescription": b"Beagle"},
     "a number where the sex belongs": {"PatientSex": ("US", b"\x01\x00")},
     "an age that is a number": {"PatientAge": ("IS", b"44")},
     "a sequence that is text": {"ProcedureCodeSequence": ("LO", b"ECHO")},
@@ -135,6 +141,37 @@ def test_an_odd_source_gives_valid_objects(attributes: dict[str, Any], tmp_path:
         assert each.SpecificCharacterSet == "ISO_IR 192"
         assert missing(each) == []
         assert errors(each, tmp_path) == []
+
+
+GARBAGE = [
+    b"175 ",
+    b"\xff\xfe\x80\x00" * 4,
+    b"a\\b\\c ",
+    b"20240231",
+    b"x" * 80,
+    b"^^^^^^^=",
+    b"\x1b$B;3ED",
+    b"yes ",
+]
+COPIED = [keyword for keyword in (*INHERITED, *REFERRED) if keyword not in (*TYPE_1, *OF_PIXELS)]
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_garbage_in_a_dozen_attributes(seed: int, tmp_path: Path) -> None:
+    """Whatever VR and bytes they have: all five kinds are made, and no validator finds an error."""
+    chance = Random(seed)
+    vrs = [*garbled.LONG, *garbled.SHORT]
+    garbage = {keyword: (chance.choice(vrs), chance.choice(GARBAGE)) for keyword in chance.sample(COPIED, 12)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # reading it
+        objects = everything(read_image_of(garbled.file_with_all(source(), garbage)))
+
+    assert len(objects) == len(get_args(Kind))
+    for each in objects:
+        assert missing(each) == []
+        assert errors(each, tmp_path) == []
+        if each.SOPClassUID == Comprehensive3DSRStorage:
+            Comprehensive3DSR.from_dataset(each)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
