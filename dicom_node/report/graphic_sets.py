@@ -47,9 +47,9 @@ class GraphicSet:
 def _shifted(code: bytes) -> bytes:
     """Return the Shift JIS bytes of a character of JIS X 0208 or of its extensions by NEC and IBM."""
     row, cell = (byte % HIGH_BIT - SPACE - 1 for byte in code)
-    lead = row // 2 + (0x81 if row < 62 else 0xC1)  # noqa: PLR2004 - Shift JIS: 0xA0 to 0xDF are no leads
-    trail = cell + 0x9F if row % 2 else cell + (0x40 if cell < 63 else 0x41)  # noqa: PLR2004 - 0x7F is no trail
-    return bytes((lead, trail))
+    first = row // 2 + (0x81 if row < 62 else 0xC1)  # noqa: PLR2004 - Shift JIS: 0xA0 to 0xDF are no first bytes
+    second = cell + 0x9F if row % 2 else cell + (0x40 if cell < 63 else 0x41)  # noqa: PLR2004 - 0x7F is no second byte
+    return bytes((first, second))
 
 
 def _single(number: int, final: bytes, part: int) -> GraphicSet:

@@ -152,6 +152,21 @@ def test_what_becomes_of_a_value(keyword: str, vr: str, value: bytes, copied: ob
     assert [(each.keyword, each.done) for each in corrections] == ([(keyword, done)] if done else [])
 
 
+@pytest.mark.parametrize("vr", ["CS", "US", "UN", "SQ", "FD", "OB"])
+@pytest.mark.parametrize(
+    "value", [b"ISO_IR 999", b"\\ISO 2022 IR 999 ", b"\xff\xfe\0\x80", b"utf8", b"\0\0", b"A" * 300]
+)
+@pytest.mark.parametrize("implicit", [False, True])
+def test_a_character_set_that_is_none(vr: str, value: bytes, implicit: bool) -> None:
+    """The object is received, measured and reported; its names are in ASCII, so nothing is lost."""
+    header, corrections = headers(
+        garbled.file_with(image(), "SpecificCharacterSet", vr, value, implicit=implicit)
+    )
+
+    assert header.PatientName == "Phantom^Echo"
+    assert corrections == []
+
+
 def test_identifiers_are_kept_whole() -> None:
     """What identifies patient or order is neither cut nor lost: it is quoted where there is room."""
     header, _ = headers(garbled.file_with(image(), "PatientID", "LO", b"9" * 80))
