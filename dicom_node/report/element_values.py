@@ -78,7 +78,9 @@ def _texts(data: bytes, vr: str, reader: TextReader) -> Values:
 def _split(text: str, vr: str) -> list[str]:
     if vr in PARAGRAPHS or vr == "UR":
         return [text.rstrip(PADDING)]
-    return [each.rstrip(PADDING) for each in text.split("\\")]
+    if vr in TEXT_VRS:
+        return [each.rstrip(PADDING) for each in text.split("\\")]
+    return [each.strip(PADDING) for each in text.split("\\")]
 
 
 def _still_coded(value: object) -> bytes | None:

@@ -10,6 +10,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from pydicom.dataset import Dataset
+
+from dicom_node.report.source_attributes import NEEDED_IN_ITEMS
 from dicom_node.report.text import TEXT_VRS
 from inference.image.patient import HEIGHT_M
 from store.files.uids import MAX_UID_LENGTH, UID
@@ -148,3 +151,12 @@ def allows(multiplicity: str, count: int) -> bool:
     if not most.endswith("n"):
         return int(least) <= count <= int(most)
     return count >= int(least) and count % int(most.removesuffix("n") or 1) == 0
+
+
+def is_complete(item: Dataset, keyword: str) -> bool:
+    """Tell whether an item has what it must have: one of a code, a value and a meaning (PS3.3 8.8)."""
+    if keyword.endswith("CodeSequence"):
+        coded = ("CodeValue", "LongCodeValue", "URNCodeValue")
+        has_scheme = bool(item.get("CodingSchemeDesignator") or item.get("URNCodeValue"))
+        return has_scheme and bool(item.get("CodeMeaning")) and any(item.get(each) for each in coded)
+    return all(item.get(each) for each in NEEDED_IN_ITEMS.get(keyword, ()))

@@ -25,13 +25,12 @@ from dicom_node.report.legal import (
     TEXTS,
     allows,
     fault_of,
-    has_control,
+    is_complete,
 )
-from dicom_node.report.rewriting import rewritten
+from dicom_node.report.rewriting import rewritten, shown
 from dicom_node.report.source_attributes import (
     FILLER_NUMBER,
     KEPT_ELSEWHERE,
-    NEEDED_IN_ITEMS,
     ONLY_ITEMS,
     TYPE_2,
     WHOLE,
@@ -142,7 +141,7 @@ class LegalCopy:
         copies = [self._item(item, keyword, inside) for item in items if isinstance(item, Dataset)]
         if keyword in WHOLE and len(inside):
             raise UnusableElement(f"{next(iter(inside)).keyword} {next(iter(inside)).wrong}")
-        whole = [copy for copy in copies if _is_complete(copy, keyword)]
+        whole = [copy for copy in copies if is_complete(copy, keyword)]
         if len(whole) < len(copies):
             self._note(keyword, "an item without what it must have", "that item left out")
         if copies and not whole:
@@ -177,11 +176,6 @@ class LegalCopy:
         self._corrections.add(f"{self._path}{keyword}", wrong, done, of_charset=of_charset)
 
 
-def shown(text: str) -> str:
-    """Return a text with the numbers of its control characters, such as <00>."""
-    return "".join(f"<{ord(each):02X}>" if has_control("LO", each) else each for each in text)
-
-
 def _plain(values: list[object], vr: str, tag: BaseTag) -> list[object]:
     """Return numbers, tags or bytes if they are what the VR holds."""
     kinds = (int, float) if vr in INTEGERS or vr in FLOATS else (int,) if vr == "AT" else (bytes,)
@@ -194,12 +188,3 @@ def _plain(values: list[object], vr: str, tag: BaseTag) -> list[object]:
 
 def _are_so_many(texts: Sequence[str], tag: BaseTag) -> bool:
     return texts in ([], [""]) or allows(str(dictionary_VM(tag)), len(texts))
-
-
-def _is_complete(item: Dataset, keyword: str) -> bool:
-    """Tell whether an item has what it must have: one of a code, a value and a meaning (PS3.3 8.8)."""
-    if keyword.endswith("CodeSequence"):
-        coded = ("CodeValue", "LongCodeValue", "URNCodeValue")
-        has_scheme = bool(item.get("CodingSchemeDesignator") or item.get("URNCodeValue"))
-        return has_scheme and bool(item.get("CodeMeaning")) and any(item.get(each) for each in coded)
-    return all(item.get(each) for each in NEEDED_IN_ITEMS.get(keyword, ()))

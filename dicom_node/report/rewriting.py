@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Final
 
-from dicom_node.report.legal import CONTROL, MAX_CHARACTERS
+from dicom_node.report.legal import CONTROL, MAX_CHARACTERS, has_control
 
 CUT: Final = frozenset(
     {
@@ -41,6 +41,16 @@ def rewritten(keyword: str, vr: str, text: str) -> tuple[str, str]:
         ) > most else "written without"
     value, done = _BY_VR.get(vr, lambda value: value)(without), "rewritten"
     return (value, done) if value != text else ("", "")
+
+
+def shown(text: str) -> str:
+    """Return a text with the numbers of its control characters, such as <00>."""
+    return "".join(f"<{ord(each):02X}>" if has_control("LO", each) else each for each in text)
+
+
+def _age(value: str) -> str:
+    """Return 44y as 044Y."""
+    return value.upper().rjust(4, "0")
 
 
 def _date(value: str) -> str:
@@ -83,7 +93,7 @@ def integer_string(value: str) -> str:
 
 _BY_VR: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
     {
-        "AS": str.upper,
+        "AS": _age,
         "CS": str.upper,
         "DA": _date,
         "DS": decimal_string,

@@ -143,6 +143,27 @@ def test_an_odd_source_gives_valid_objects(attributes: dict[str, Any], tmp_path:
         assert errors(each, tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("number", "filler", "comment"),
+    [(b"8" * 40, "8" * 40, ""), (b"8" * 70, "", "8" * 70), (b"A1\\A2 ", "", "A1\\A2")],
+)
+def test_the_key_of_the_department_is_kept_whole(number: bytes, filler: str, comment: str) -> None:
+    """An accession number that is no SH stands in the report's request, and beside the picture."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # writing and reading what no object may hold
+        objects = everything(odd({"AccessionNumber": number}))
+    quoted = f"AccessionNumber of the source image: {filler or comment}"
+
+    assert [each.AccessionNumber for each in objects] == [""] * len(objects)
+    for report in (each for each in objects if each.Modality == "SR"):
+        (request,) = report.ReferencedRequestSequence
+        assert request.AccessionNumber == ""
+        assert request.FillerOrderNumberImagingServiceRequest == filler
+        assert request.get("RequestedProcedureComments", "") == (quoted if comment else "")
+    (picture,) = (each for each in objects if "ConversionType" in each)
+    assert picture.ImageComments == quoted
+
+
 GARBAGE = [
     b"175 ",
     b"\xff\xfe\x80\x00" * 4,

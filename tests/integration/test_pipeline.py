@@ -403,6 +403,24 @@ def test_an_assumed_charset_leaves_a_trace(node: NodeHarness) -> None:
     assert node.events("report.source_corrected") == []
 
 
+def test_a_corrected_attribute_leaves_a_trace(node: NodeHarness) -> None:
+    """What could not be copied as it is stands in the audit log, by attribute and rule, without value."""
+    node.pipeline = with_analyzer(
+        node, analyse=lambda _: [measured_strips.strip_result()], build_results=build.build_results
+    )
+    image = receive(node, PatientSize="175")
+    node.complete()
+    node.work_once()
+
+    (event,) = node.events("report.source_corrected")
+    assert event.sop_instance_uid == image
+    assert event.detail == {
+        "revision": 1,
+        "attributes": [{"keyword": "PatientSize", "wrong": "not a height in metres", "done": "left out"}],
+    }
+    assert node.events("report.charset_assumed") == []
+
+
 def without_charset(path: Path) -> bytes:
     """Return a file with an umlaut in a name, and no word of its character set."""
     ds = dcmread(path)
