@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 from pydicom.uid import (
     ColorSoftcopyPresentationStateStorage,
+    EnhancedUSVolumeStorage,
     GrayscaleSoftcopyPresentationStateStorage,
     SecondaryCaptureImageStorage,
 )
@@ -30,6 +31,7 @@ from dicom_node.report.sr import DOCUMENTS
 from dicom_node.roles.receiver import REQUEST_TIMEOUT_S
 from dicom_node.settings.fields import SRTemplate
 from dicom_node.settings.sections import NodeSettings
+from inference.image import regions
 from inference.image.decoders import CHARLS, DECODERS, LIBJPEG_TURBO, OPENJPEG, PYDICOM
 
 STATEMENT = (Path(__file__).parents[2] / "deploy" / "conformance.md").read_text(encoding="utf-8")
@@ -50,6 +52,9 @@ def rows(heading: str) -> list[list[str]]:
 def test_received_classes_and_syntaxes() -> None:
     """What is measured, and in which transfer syntaxes objects may come."""
     assert {row[1] for row in rows("### Measured SOP classes")} == ULTRASOUND_CLASSES
+    assert regions.ULTRASOUND_CLASSES == ULTRASOUND_CLASSES
+    assert f"Enhanced US Volume Storage ({EnhancedUSVolumeStorage}) is kept" in STATEMENT
+    assert EnhancedUSVolumeStorage not in ULTRASOUND_CLASSES
     assert [row[1] for row in rows("### Accepted transfer syntaxes")] == list(TRANSFER_SYNTAXES)
 
 
