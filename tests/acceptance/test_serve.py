@@ -14,7 +14,7 @@ from support.node_processes import Started
 from support.pacs import Pacs
 
 from dicom_node.network.scu import Accepted, echo
-from dicom_node.roles.supervisor import commands, next_delay_s
+from dicom_node.roles.children import commands, next_delay_s
 from dicom_node.settings import Settings
 from dicom_node.settings.sections import Destination, NodeSettings
 

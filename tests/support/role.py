@@ -43,8 +43,9 @@ def _deadly(function: Callable[..., Any], marker: Path, *, after: bool) -> Calla
 
 def serve(settings: Settings, config: str) -> int:
     """Supervise this script's own roles as `dicom_node.serve` does with the command's."""
+    from dicom_node.roles.children import Child  # noqa: PLC0415 - of this role alone
     from dicom_node.roles.start import open_runtime  # noqa: PLC0415 - of this role alone
-    from dicom_node.roles.supervisor import Child, supervise  # noqa: PLC0415 - of this role alone
+    from dicom_node.roles.supervisor import supervise  # noqa: PLC0415 - of this role alone
 
     runtime = open_runtime(settings, Event())
     runtime.database.upgrade()
