@@ -396,7 +396,7 @@ def test_hostile_messages(target: Target) -> None:
             lambda: target.node.footprint().threads <= threads + TIMED_JOB_THREADS,
             f"the place is free again: {name}",
         )
-        assert time.monotonic() - started < 3, name
+        assert time.monotonic() - started < 10, name
 
     for row in target.events("association.aborted"):
         for text in (row.peer_ae or "", str(row.detail)):

@@ -18,6 +18,8 @@ from dicom_node.roles.children import commands, next_delay_s
 from dicom_node.settings import Settings
 from dicom_node.settings.sections import Destination, NodeSettings
 
+DRAIN_S = 10.0  # of every process_node: so long an association may go on after the first signal
+
 
 @pytest.fixture
 def node(tmp_path: Path, pacs: Pacs) -> Iterator[NodeHarness]:
@@ -111,8 +113,8 @@ def test_a_second_signal_kills(node: NodeHarness) -> None:
 
     supervisor.terminate()
 
-    assert supervisor.wait(timeout=2) == 1
-    wait_for(lambda: not any(alive(pid) for pid in pids), "the children are gone", limit_s=2)
+    assert supervisor.wait(timeout=DRAIN_S / 2) == 1
+    wait_for(lambda: not any(alive(pid) for pid in pids), "the children are gone", limit_s=DRAIN_S / 2)
     association.abort()
 
 
