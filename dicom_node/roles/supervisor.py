@@ -25,7 +25,7 @@ log = structlog.get_logger()
 POLL_S = 0.1
 
 
-def run_supervisor(settings: Settings, children: Sequence[Child]) -> int:
+def run_supervisor(settings: Settings, children: Sequence[Child], stop: StopSignal) -> int:
     """Keep the started children running until told to stop; return the exit code."""
     try:
         with ExitStack() as resources:
@@ -34,7 +34,7 @@ def run_supervisor(settings: Settings, children: Sequence[Child]) -> int:
             runtime.database.upgrade()
             runtime.database.check(limit_s=START_CHECK_S)
             resources.enter_context(WebService(runtime, on_trouble=partial(_note_web_trouble, runtime)))
-            return supervise(children, runtime)
+            return supervise(children, runtime, stop)
     except (NodeError, StoreError) as error:
         log.error("serve.cannot_run", error=str(error))  # noqa: TRY400 - a sentence, no traceback
         for child in children:
@@ -43,15 +43,14 @@ def run_supervisor(settings: Settings, children: Sequence[Child]) -> int:
         return 1
 
 
-def supervise(children: Sequence[Child], runtime: Runtime) -> int:
+def supervise(children: Sequence[Child], runtime: Runtime, stop: StopSignal) -> int:
     """Keep the children running until the first signal, then drain them; 1 if a second one killed them."""
-    with StopSignal() as stop:
-        _note(runtime, "node.started", role="supervisor")
-        while not stop.wait(POLL_S):
-            for child in children:
-                exit_code = child.tend(time.monotonic())
-                if exit_code is not None:
-                    _note_death(runtime, child, exit_code)
+    _note(runtime, "node.started", role="supervisor")
+    while not stop.wait(POLL_S):
+        for child in children:
+            exit_code = child.tend(time.monotonic())
+            if exit_code is not None:
+                _note_death(runtime, child, exit_code)
     with StopSignal() as hurry:
         drained = _drain(children, hurry)
     _note(runtime, "node.stopped", role="supervisor", drained=drained)

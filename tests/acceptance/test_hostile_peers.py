@@ -87,7 +87,7 @@ def target(shared: tuple[NodeHarness, Path], numbers: Iterator[int]) -> Iterator
     threads, before_kb, logged = node.footprint().threads, node.footprint().rss_kb, log.stat().st_size
     with others_answered(node.port):
         yield Target(node, next(numbers))
-    assert node.popen.poll() is None
+    assert node.receiver.poll() is None
     assert node.footprint().rss_kb - before_kb < 10_000
     wait_for(
         lambda: node.footprint().threads <= threads + TIMED_JOB_THREADS, f"the {threads} threads of before"

@@ -147,7 +147,8 @@ def test_the_command_receives(node: NodeHarness) -> None:
 
     assert echo(node_of(node), calling_ae="SCANNER") == Accepted(status=0)
     supervisor.send_signal(signal.SIGTERM)
-    assert supervisor.wait(timeout=PATIENCE_S) == 0
+    # The worker ends once it has loaded its networks.
+    assert supervisor.wait(timeout=3 * PATIENCE_S) == 0
 
 
 def test_one_process_per_receiver() -> None:

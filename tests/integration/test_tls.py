@@ -59,7 +59,7 @@ def node(
     log = folder / "log"
     with receiver_process(settings, log=log) as running:
         yield running
-        assert running.popen.poll() is None
+        assert running.receiver.poll() is None
         assert "Traceback" not in log.read_text()
 
 
