@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
-from pydicom.charset import python_encoding
 
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*\.?")
 
@@ -67,6 +66,8 @@ def is_loopback(host: str) -> bool:
 
 def _charset(term: str) -> str:
     """Validate a defined term of Specific Character Set (PS3.3 C.12.1.1.2)."""
+    from pydicom.charset import python_encoding  # noqa: PLC0415 - half a second of loading
+
     if term not in python_encoding or not term:
         raise ValueError("must be a defined term of SpecificCharacterSet, such as ISO_IR 100 or GB18030")
     return term

@@ -196,7 +196,7 @@ def unharmed(tmp_path: Path) -> Iterator[NodeHarness]:
         wait_for(lambda: running.footprint().threads <= 8 + TIMED_JOB_THREADS, "the threads to end")
         threads, before_kb = running.footprint().threads, running.footprint().rss_kb
         yield running
-        assert running.popen.poll() is None, log.read_text()[-2000:]
+        assert running.receiver.poll() is None, log.read_text()[-2000:]
         assert echo_duration_s(running.port) < 1
         wait_for(
             lambda: running.footprint().threads <= threads + TIMED_JOB_THREADS,
