@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydicom import Dataset
 
 from dicom_node.report.charset import charset_is_missing
 from inference.errors import InferenceError, PixelDataError
 from inference.image.attributes import attribute
-from inference.image.reading import read_image
+from inference.image.reading import ImageFile, read_image
 from inference.types import StripResult
 from store.rows.instances import Instance
 
@@ -44,14 +43,14 @@ class ImageResult:
         return {"strips": [_audited(strip) for strip in self.strips]}
 
 
-def examine(image: Instance, path: Path, analyse: Analyse) -> ImageResult:
+def examine(image: Instance, file: ImageFile, analyse: Analyse) -> ImageResult:
     """Read and measure one stored file; for an unreadable one, return a result with the reason.
 
     Raises:
         MemoryError: the memory limit does not suffice for the file.
     """
     try:
-        dataset = read_image(path)
+        dataset = read_image(file)
         charset_missing = charset_is_missing(dataset)
     except InferenceError as error:
         return unusable(image, str(error), reason=error.reason)
