@@ -62,12 +62,11 @@ def load_model(weights: str = "", device: str = "auto") -> Model:
         WeightsMismatch: a file is missing or not the one its record describes.
     """
     folder, where = Path(weights) if weights else SHIPPED, pick_device(device)
-    use_all_cores()
     detector, cycles = load_detector(folder)
     landmarks_state, landmarks = load_weights(folder, "landmarks", CROP_INPUT)
     locator = build_landmark_net(landmarks.head)
     locator.load_state_dict(landmarks_state)
-    return Model(
+    model = Model(
         identity=identity(cycles, landmarks),
         detector=detector.to(where, memory_format=torch.channels_last).eval(),
         landmarks=locator.to(where).eval(),
@@ -77,6 +76,8 @@ def load_model(weights: str = "", device: str = "auto") -> Model:
         certainty_threshold=landmarks.certainty_threshold,
         residuals=landmarks.residuals,
     )
+    use_all_cores()  # from now on: loading starts no threads, so that a process can be forked from this one
+    return model
 
 
 def analyse(dataset: Dataset, model: Model) -> list[StripResult]:

@@ -13,11 +13,11 @@ from dicom_node.identity import (
     IMPLEMENTATION_VERSION_NAME,
     MANUFACTURER,
     MODEL_NAME,
-    derived_uid,
 )
 from dicom_node.report import codes
 from dicom_node.report.context import ReportContext
 from dicom_node.report.source import inherited
+from dicom_node.report.uids import result_uid, series_uid
 
 
 def result_header(source: Dataset, context: ReportContext, *, kind: str, part: str = "") -> Dataset:
@@ -36,9 +36,8 @@ def result_header(source: Dataset, context: ReportContext, *, kind: str, part: s
     ds.SpecificCharacterSet = source.SpecificCharacterSet
     for element in inherited(source):
         ds.add(element)
-    made = (context.model.sha256, str(context.revision), context.plan.variant)
-    ds.SOPInstanceUID = derived_uid(kind, source.SOPInstanceUID, *made, part)
-    ds.SeriesInstanceUID = derived_uid(kind, source.StudyInstanceUID, source.SeriesInstanceUID)
+    ds.SOPInstanceUID = result_uid(kind, source.SOPInstanceUID, context, part)
+    ds.SeriesInstanceUID = series_uid(kind, source.StudyInstanceUID, source.SeriesInstanceUID)
     ds.InstanceNumber = 1000 * (context.revision - 1) + int(source.get("InstanceNumber") or 1)
     _equip(ds, source, context)
     _date(ds, source, context.at)

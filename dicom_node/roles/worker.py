@@ -77,6 +77,7 @@ def _run(settings: Settings, load_analyzer: LoadAnalyzer, stop: Event, resources
     scheduler.start()  # what is due for delivery need not wait for the networks
     resources.callback(scheduler.shutdown)
     note_model(pipeline)
+    note_confinement(analyzer, runtime)
     while not stop.is_set():
         if not work_once(pipeline):
             stop.wait(IDLE_S)
@@ -120,6 +121,20 @@ def note_model(pipeline: Pipeline) -> None:
     detail = vars(pipeline.analyzer.model)
     with pipeline.runtime.database.transaction() as session:
         audit_log.record(session, "model.loaded", at=pipeline.runtime.clock(), detail=detail)
+
+
+def note_confinement(analyzer: SandboxedAnalyzer, runtime: Runtime) -> None:
+    """Warn, in log and audit, if an analysis on this machine can do more than it should.
+
+    Raises:
+        AnalyzerError: and `job.sandbox` is "require".
+    """
+    confined = analyzer.confined
+    if confined.open:
+        log.warning("analysis.unconfined", can=confined.open, by=confined.by)
+        detail = {"can": list(confined.open), "by": list(confined.by)}
+        with runtime.database.transaction() as session:
+            audit_log.record(session, "analysis.unconfined", "failure", at=runtime.clock(), detail=detail)
 
 
 def work_once(pipeline: Pipeline) -> bool:

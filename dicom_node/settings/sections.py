@@ -142,6 +142,7 @@ class JobSettings(Section):
     retry_s: Seconds = 10.0
     image_timeout_s: Seconds = 120.0
     image_memory_mb: Megabytes = 4096
+    sandbox: Literal["require", "warn"] = "warn"
 
 
 class WebSettings(Section):

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from pydicom import Dataset
 
@@ -12,7 +11,7 @@ from dicom_node.report.objects import ReportObject, UnreportableSource
 from dicom_node.settings import Settings
 from dicom_node.study.image_result import Analyse, ImageResult, examine
 from inference.errors import InferenceError
-from inference.image.reading import read_image
+from inference.image.reading import ImageFile, read_image
 from inference.types import ModelIdentity, StripResult
 from store.rows.instances import Instance
 
@@ -28,18 +27,18 @@ class ImageAnalyzer:
     build_results: BuildResults
     model: ModelIdentity
 
-    def examine(self, image: Instance, path: Path) -> ImageResult:
+    def examine(self, image: Instance, file: ImageFile) -> ImageResult:
         """Measure one stored file."""
-        return examine(image, path, self.analyse)
+        return examine(image, file, self.analyse)
 
-    def report(self, path: Path, strips: Sequence[StripResult], context: ReportContext) -> list[ReportObject]:
+    def report(self, result: ImageResult, file: ImageFile, context: ReportContext) -> list[ReportObject]:
         """Build the result objects of one stored file.
 
         Raises:
             UnreportableSource: the image lacks an identifying attribute, or its pixels cannot be decoded.
         """
         try:
-            return list(self.build_results(read_image(path), strips, context))
+            return list(self.build_results(read_image(file), result.strips, context))
         except InferenceError as error:
             raise UnreportableSource(str(error)) from error
 

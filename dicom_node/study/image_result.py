@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydicom import Dataset
 
 from inference.errors import InferenceError, PixelDataError
 from inference.image.attributes import attribute
-from inference.image.reading import read_image
+from inference.image.reading import ImageFile, read_image
 from inference.types import StripResult
 from store.rows.instances import Instance
 
@@ -41,14 +40,14 @@ class ImageResult:
         return {"strips": [_audited(strip) for strip in self.strips]}
 
 
-def examine(image: Instance, path: Path, analyse: Analyse) -> ImageResult:
+def examine(image: Instance, file: ImageFile, analyse: Analyse) -> ImageResult:
     """Read and measure one stored file; for an unreadable one, return a result with the reason.
 
     Raises:
         MemoryError: the memory limit does not suffice for the file.
     """
     try:
-        dataset = read_image(path)
+        dataset = read_image(file)
     except InferenceError as error:
         return unusable(image, str(error), reason=error.reason)
     except MemoryError:

@@ -18,7 +18,7 @@ from dicom_node.runtime import Runtime
 from dicom_node.study.image_report import ImageReport, record_corrections
 from dicom_node.study.image_result import ImageResult
 from dicom_node.study.predecessors import predecessors_of
-from inference.types import ModelIdentity, StripResult
+from inference.types import ModelIdentity
 from store.audit import audit_log
 from store.db.states import InstanceState
 from store.files.file_store import FileStore
@@ -47,7 +47,7 @@ class Analyzer(Protocol):
     def examine(self, image: Instance, path: Path) -> ImageResult:
         """Measure one stored file."""
 
-    def report(self, path: Path, strips: Sequence[StripResult], context: ReportContext) -> list[ReportObject]:
+    def report(self, result: ImageResult, path: Path, context: ReportContext) -> list[ReportObject]:
         """Build the result objects of one stored file."""
 
 
@@ -134,8 +134,8 @@ def report(image_result: ImageResult, job: Job, pipeline: Pipeline) -> ImageRepo
     image = image_result.image
     try:
         objects = pipeline.analyzer.report(
+            image_result,
             pipeline.runtime.files.absolute(image.path),
-            image_result.strips,
             report_context(image, job, pipeline),
         )
     except (UnreportableSource, AnalysisStopped) as error:

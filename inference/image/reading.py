@@ -2,6 +2,7 @@
 
 import warnings
 import zlib
+from contextlib import nullcontext
 from os import SEEK_CUR, SEEK_END, SEEK_SET
 from pathlib import Path
 from typing import BinaryIO
@@ -27,7 +28,11 @@ UNREADABLE = (*MALFORMED, InvalidDicomError, EOFError, zlib.error)
 """What pydicom raises on bytes that are not a DICOM file."""
 
 
-def read_image(path: Path) -> FileDataset:
+ImageFile = Path | BinaryIO
+"""Where an image is, or the image, open."""
+
+
+def read_image(image: ImageFile) -> FileDataset:
     """Read a whole file.
 
     Elements may come in any order. Pixel data whose delimiter is missing go as far as the file does.
@@ -36,7 +41,7 @@ def read_image(path: Path) -> FileDataset:
         TooLarge: its deflated data set inflates to more than `MAX_INFLATED_BYTES`.
         UNREADABLE: the bytes are not a DICOM file.
     """
-    with path.open("rb") as file:
+    with image.open("rb") if isinstance(image, Path) else nullcontext(image) as file:
         bounded = _BoundedReader(file)
         bounded.seek(META_START_BYTES)
         meta = read_dataset(bounded, is_implicit_VR=False, is_little_endian=True, stop_when=_is_beyond_meta)

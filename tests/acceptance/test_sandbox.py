@@ -10,13 +10,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pydicom import Dataset
 from support import builders, fake_analyzer
 from support.node import NodeHarness, children_of, kill, process_node, wait_for
 from support.node_processes import Started
+from support.rows_of_images import row_of
 
 from dicom_node.errors import AnalyzerError
 from dicom_node.settings import Settings
+from dicom_node.study.image_result import ImageResult
 from dicom_node.study.sandbox.analyzer import SandboxedAnalyzer
+from dicom_node.study.sandbox.messages import encode
+from inference.types import StripResult, Value
 from store.db.states import InstanceState
 
 STUDY = str(builders.STUDY_UID)
@@ -38,7 +43,11 @@ def node(tmp_path: Path) -> Iterator[NodeHarness]:
 
 def worker(node: NodeHarness, *, limit_s: float = LIMIT_S) -> Started:
     """Start a worker with the fake analyzer and this limit of time."""
-    return node.start_role("work", ECHONODE_JOB__IMAGE_TIMEOUT_S=str(limit_s))
+    variables = {
+        "ECHONODE_JOB__IMAGE_TIMEOUT_S": str(limit_s),
+        "ECHONODE_INFERENCE__WEIGHTS": str(node.folder),  # where `hang` has its marker
+    }
+    return node.start_role("work", **variables)
 
 
 def take_in(node: NodeHarness, *comments: str) -> list[str]:
@@ -84,16 +93,16 @@ def catches(pid: int, number: signal.Signals) -> bool:
     return bool(int(mask, 16) >> (number - 1) & 1)
 
 
-def hung(folder: Path) -> tuple[str, Path]:
-    """Return a comment that hangs the analysis, and the file that tells when it does."""
-    return f"hang {folder / 'hangs'}", folder / "hangs"
+def hangs(node: NodeHarness) -> bool:
+    """Tell whether an image with the comment "hang" has made the analysis do so."""
+    marker = node.folder / "hangs"
+    return marker.exists() and marker.read_bytes() == b"1"
 
 
 def test_hostile_images_cost_themselves_only(node: NodeHarness) -> None:
     """An image that hangs in C, one of 10 GB and one that crashes get a reason each; the rest is measured."""
-    hangs, _ = hung(node.folder)
     process = worker(node)
-    before, slow, bomb, crash, after = take_in(node, "", hangs, "bomb", "crash", "")
+    before, slow, bomb, crash, after = take_in(node, "", "hang", "bomb", "crash", "")
 
     assert outcomes(node) == {
         before: MEASURED,
@@ -130,10 +139,9 @@ def test_a_report_that_cannot_be_built_within_the_limits(node: NodeHarness) -> N
 
 def test_an_analysis_killed_from_outside_is_repeated(node: NodeHarness) -> None:
     """A passing shortage of memory, in which the kernel kills the analysis, costs no image."""
-    hangs, marker = hung(node.folder)
     process = worker(node, limit_s=60)
-    images = take_in(node, hangs, "")
-    wait_for(marker.exists, "the analysis has begun")
+    images = take_in(node, "hang", "")
+    wait_for(lambda: hangs(node), "the analysis has begun")
     kill(analyzer_pid(process))
 
     assert outcomes(node) == dict.fromkeys(images, MEASURED)
@@ -144,10 +152,9 @@ def test_an_analysis_killed_from_outside_is_repeated(node: NodeHarness) -> None:
 )
 def test_no_analysis_survives_its_worker(node: NodeHarness, signals: list[signal.Signals]) -> None:
     """However a worker ends, an analysis that hangs deep in C ends with it."""
-    hangs, marker = hung(node.folder)
     process = worker(node, limit_s=60)
-    take_in(node, hangs)
-    wait_for(marker.exists, "the analysis has begun")
+    take_in(node, "hang")
+    wait_for(lambda: hangs(node), "the analysis has begun")
     analyzer = analyzer_pid(process)
 
     first, *second = signals
@@ -210,3 +217,86 @@ def test_a_worker_without_networks_is_light() -> None:
     command = [sys.executable, "-c", code, "torch", "torchvision", "highdicom", "dicom_node.report.build"]
 
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "\n"
+
+
+SAID = {
+    "pickles": "sent a reply that is not of the schema",
+    "nan": "sent a reply that is not of the schema",
+    "other": "answered for another image",
+    "unmatched": "answered another question",
+    "huge": "announced a reply of 4294967296 bytes, the limit is 16777216",
+    "flood": "spoke without being asked",
+    "quits": "ended with exit code 3",
+}
+"""What the audit log says of a child that breaks the rules, by deed of `support.hostile_child`."""
+
+
+def audited(deed: str) -> str:
+    """Return the words of the audit log for a deed."""
+    if deed in SAID:
+        return f"the analysis {SAID[deed]} (tried 2 times)"
+    return f"the analysis was stopped after {LIMIT_S} s"
+
+
+def test_replies_of_a_hostile_child_are_refused(node: NodeHarness) -> None:
+    """What it says costs its own image, with the true reason; the worker goes on, and executes nothing."""
+    deeds = [*SAID, "half", "drip"]
+    images = [builders.image_2d(ImageComments=deed, InstanceNumber=n) for n, deed in enumerate(deeds)]
+    fine = builders.image_2d(InstanceNumber=99)
+    images[deeds.index("other")].ImageComments = f"other {encode(measured(fine)).decode()}"
+    process = worker(node)
+    for each in (*images, fine):
+        node.receive(each)
+
+    found = outcomes(node)
+
+    assert found.pop(str(fine.SOPInstanceUID)) == MEASURED
+    assert set(found.values()) == {UNDECODABLE}
+    assert details(node) == {
+        str(each.SOPInstanceUID): audited(deed) for each, deed in zip(images, deeds, strict=True)
+    }
+    assert not Path("/was-unpickled").exists()
+    assert process.poll() is None
+    assert len(node.events("node.started")) == 1
+
+
+def measured(image: Dataset) -> ImageResult:
+    """Return a result of an image that is not the one which was asked about."""
+    ef = Value(value=20.0, ci95=(19.0, 21.0))
+    strips = [StripResult(status="measured", measurements={"EF_percent": ef})]
+    return ImageResult(image=row_of(image), strips=strips)
+
+
+def test_a_hostile_child_reaches_nothing(node: NodeHarness) -> None:
+    """Neither database, keys, sockets, other processes nor programs: each attempt is refused."""
+    data, key = node.folder / "data", node.folder / "key.pem"
+    key.write_text("secret")
+    secrets = [data / "echonode.db", data / "audit.key", key]
+    process = worker(node)
+    attempts = [f"reach {path}" for path in (*secrets, "/etc/passwd", "/proc/self/mem")]
+    attempts += [f"connect {node.port}", f"memory {process.pid}", "execute"]
+    *uids, fine = take_in(node, *attempts, "")
+
+    found = outcomes(node)
+
+    assert found == dict.fromkeys(uids, UNDECODABLE) | {fine: MEASURED}
+    assert details(node) == {
+        uid: f"refused: {attempt.split()[0]}" for uid, attempt in zip(uids, attempts, strict=True)
+    }
+    assert key.read_text() == "secret"
+    assert process.poll() is None
+    assert len(node.events("node.started")) == 1
+
+
+def test_a_study_is_beyond_what_became_of_the_one_before(tmp_path: Path) -> None:
+    """Every study has a process of its own, so an image that takes one over has only its own study."""
+    first, second = (builders.image_2d(StudyInstanceUID=uid) for uid in ("1.2.3.1", "1.2.3.2"))
+    path = builders.save(first, tmp_path / "image.dcm")
+    pids = []
+
+    with SandboxedAnalyzer(Settings(), fake_analyzer.fake_analyzer) as analyzer:
+        for each in (first, first, second):
+            analyzer.examine(row_of(each), path)
+            pids.append(analyzer.pid)
+
+    assert pids[0] == pids[1] != pids[2]

@@ -7,6 +7,7 @@ anything else is measured.
 
 import ctypes
 import io
+import mmap
 import os
 import signal
 import time
@@ -16,24 +17,31 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset, dcmwrite
 
-from dicom_node.identity import derived_uid
+from dicom_node.identity import MANUFACTURER, MODEL_NAME
 from dicom_node.report.context import ReportContext
 from dicom_node.report.objects import ReportObject
+from dicom_node.report.uids import result_uid, series_uid
 from dicom_node.settings import Settings
 from dicom_node.study.image_analyzer import ImageAnalyzer
-from inference.errors import NoCycle, WeightsMismatch
+from inference.errors import NoCycle, PixelDataError, WeightsMismatch
 from inference.types import ModelIdentity, StripResult, Value
-from support import builders
+from support import builders, hostile_child
 
 MODEL = ModelIdentity(name="fake", version="1", sha256="5" * 64)
+
+
+MARKER: list[mmap.mmap] = []
+"""One byte that outlives the giving up of the file system."""
 
 
 class BuggyError(Exception):
     """What the fake analysis raises when it is told to."""
 
 
-def fake_analyzer(settings: Settings | None = None) -> ImageAnalyzer:  # noqa: ARG001 - the signature of `load_analyzer`
-    """Return the fake as the pipeline wants it."""
+def fake_analyzer(settings: Settings | None = None) -> ImageAnalyzer:
+    """Return the fake as the pipeline wants it; `inference.weights` may be a folder for `hang`."""
+    if settings is not None and settings.inference.weights:
+        open_marker(Path(settings.inference.weights) / "hangs")
     return ImageAnalyzer(analyse=analyse, build_results=build_results, model=MODEL)
 
 
@@ -49,28 +57,40 @@ def analyse(dataset: Dataset) -> list[StripResult]:
         raise BuggyError(f"told to, by {dataset.PatientName}")
     if told == "refuse":
         return [StripResult(status="not_measured", reason=NoCycle.reason, detail="told to")]
-    do(told)
+    try:
+        do(told)
+    except PixelDataError as error:
+        return [StripResult(status="not_measured", reason=error.reason, detail=str(error))]
     ef = Value(value=61.5, ci95=(58.0, 65.0))
     return [StripResult(status="measured", measurements={"EF_percent": ef})]
 
 
 def do(told: str) -> None:
     """Do to this process what ImageComments, or the comment behind "report ", says."""
-    deed, _, marker = told.partition(" ")
+    deed, _, with_ = told.partition(" ")
     if deed == "slow":
         time.sleep(1)
     if deed == "hang":
-        hang(Path(marker))
+        hang()
     if deed == "bomb":
         np.ones(10 << 30, np.uint8)
     if deed == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if deed in hostile_child.DEEDS:
+        hostile_child.DEEDS[deed](with_)
 
 
-def hang(marker: Path) -> None:
-    """Make the marker, then never return from C, with the interpreter held; where it was there, go on."""
-    if not marker.exists():
-        marker.touch()
+def open_marker(path: Path) -> None:
+    """Share a byte with the test, while files can still be opened."""
+    path.write_bytes(b"0") if not path.exists() else None
+    with path.open("r+b") as file:
+        MARKER.append(mmap.mmap(file.fileno(), 1))
+
+
+def hang() -> None:
+    """Set the marker, then never return from C, with the interpreter held; where it is set, go on."""
+    if MARKER[-1][:] != b"1":
+        MARKER[-1][:] = b"1"
         ctypes.PyDLL(None).sleep(3600)
 
 
@@ -85,12 +105,14 @@ def build_results(
     for kind, build in (("tid5200", builders.vendor_sr), ("overlay", builders.secondary_capture)):
         ds = build(
             StudyInstanceUID=source.StudyInstanceUID,
-            SeriesInstanceUID=derived_uid(str(source.StudyInstanceUID), kind),
-            SOPInstanceUID=derived_uid(
-                str(source.SOPInstanceUID), context.model.sha256, kind, str(context.revision)
+            SeriesInstanceUID=series_uid(kind, str(source.StudyInstanceUID), str(source.SeriesInstanceUID)),
+            SOPInstanceUID=result_uid(
+                kind, str(source.SOPInstanceUID), context, "0" if kind == "overlay" else ""
             ),
             ContentDate=context.at.strftime("%Y%m%d"),
             ContentTime=context.at.strftime("%H%M%S.%f"),
+            Manufacturer=MANUFACTURER,
+            ManufacturerModelName=MODEL_NAME,
             DeviceUID=context.installation_uid,
             ImageComments=str(context.predecessors.get("tid5200")),
         )

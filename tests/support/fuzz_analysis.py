@@ -20,6 +20,7 @@ from dicom_node.study.image_result import ImageResult
 from dicom_node.study.sandbox.analyzer import SandboxedAnalyzer
 from support import decoding_analyzer, hostile_files, reported
 from support.fork_server import SEARCH_PATH
+from support.rows_of_images import row_of_file
 
 MEMORY_MB, MORE_MB = 512, 100
 REASONS = {
@@ -80,7 +81,7 @@ def assert_every_file_has_a_result(
 
 def look(analyzer: SandboxedAnalyzer, path: Path) -> ImageResult:
     """Examine a file that no row knows."""
-    return analyzer.examine(None, path)  # type: ignore[arg-type] - passed along only
+    return analyzer.examine(row_of_file(path), path)
 
 
 def assert_every_report_is_built_or_refused(analyzer: SandboxedAnalyzer, tmp_path: Path, cases: int) -> None:
@@ -105,7 +106,7 @@ def assert_every_report_is_built_or_refused(analyzer: SandboxedAnalyzer, tmp_pat
 
 def report(analyzer: SandboxedAnalyzer, path: Path, result: ImageResult) -> list[reported.ReportObject]:
     """Build a report of it with the usual context."""
-    return analyzer.report(path, result.strips, reported.context(plan=reported.plan("tid5200")))
+    return analyzer.report(result, path, reported.context(plan=reported.plan("tid5200")))
 
 
 def assert_mutated_bytes_are_read_or_refused(tmp_path: Path, target: str, runs: int) -> None:

@@ -1,95 +1,147 @@
-"""The program of the analysis process, started by `AnalysisProcess`: python -m …sandbox.child FD."""
+"""The programs of the analysis: a template that loads the networks and reads no file, and its forks.
 
-import ctypes
+Started by `process.Template`: python -m …sandbox.child FD. A fork costs milliseconds and serves one study:
+what a hostile image makes of it ends with it.
+"""
+
+import gc
+import io
+import logging
 import os
-import resource
 import signal
+import socket
 import sys
 import threading
-from multiprocessing.connection import Connection
+import time
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dicom_node.errors import NodeError, place_of
 from dicom_node.process import logs
+from dicom_node.process.clock import steady_s
+from dicom_node.settings import Settings
 from dicom_node.study.image_analyzer import ImageAnalyzer
+from dicom_node.study.sandbox.answering import serve
+from dicom_node.study.sandbox.channel import Channel
+from dicom_node.study.sandbox.confinement import close_inherited, confine, die_with_the_parent
 from dicom_node.study.sandbox.messages import (
-    BuildReport,
-    Examine,
-    Examined,
+    MAX_REQUEST_BYTES,
+    End,
+    Ended,
     Failure,
-    OutOfMemory,
+    Fork,
+    Forked,
+    Order,
     Ready,
     Refusal,
     Reply,
-    ReportBuilt,
-    Request,
     Start,
+    decode,
+    encode,
 )
+from dicom_node.study.sandbox.preload import preload
 from inference.errors import InferenceError
 
-PR_SET_PDEATHSIG: Final = 1  # <sys/prctl.h>
 OOM_SCORE: Final = 500
 """Of 1000, see proc(5): when memory runs out, the kernel kills this process before a receiver."""
+LOOK_S: Final = 0.005
 
 
-def main(worker: Connection) -> None:
-    """Load the analyzer, then answer requests until the worker closes the connection (EOFError)."""
-    die_with_the_worker()
+def main(worker: Channel) -> None:
+    """Load the analyzer, then start and end analysis processes until the worker closes the connection."""
+    ignore_stop_signals()
+    die_with_the_parent()
+    watch_stdin()
     logs.configure()
-    start: Start = worker.recv()
-    analyzer = load(start, worker)
+    start = decode(worker.receive(limit_bytes=MAX_REQUEST_BYTES), Start, Start)
+    settings = Settings(**start.settings)
+    analyzer = load(start.analyzer, settings, worker)
     if analyzer is None:
         return
-    limit_memory(start.settings.job.image_memory_mb << 20)
-    worker.send(Ready(model=analyzer.model))
+    gc.freeze()  # collecting would copy what the forks share
+    worker.send(encode(Ready(model=analyzer.model)))
     while True:
-        worker.send(answer(analyzer, worker.recv()))
+        obey(worker, analyzer, settings)
 
 
-def load(start: Start, worker: Connection) -> ImageAnalyzer | None:
+def load(name: str, settings: Settings, worker: Channel) -> ImageAnalyzer | None:
     """Return the analyzer; if it cannot be loaded, tell the worker why and return None."""
+    module, _, function = name.partition(":")
     try:
-        return start.load_analyzer(start.settings)
+        analyzer: ImageAnalyzer = getattr(import_module(module), function)(settings)
+        preload()
     except (InferenceError, NodeError) as error:
-        worker.send(Refusal(sentence=str(error)))
+        worker.send(encode(Refusal(sentence=str(error))))
     except Exception as error:  # noqa: BLE001 - the worker raises it as AnalyzerError
-        worker.send(Failure(place=place_of(error)))
+        worker.send(encode(Failure(place=place_of(error))))
+    else:
+        return analyzer
     return None
 
 
-def answer(analyzer: ImageAnalyzer, request: Request) -> Reply:
-    """Carry out a request; exceptions become replies without text from the image."""
+def obey(worker: Channel, analyzer: ImageAnalyzer, settings: Settings) -> None:
+    """Carry out one order of the worker."""
+    data, descriptors = worker.receive_with_file(limit_bytes=MAX_REQUEST_BYTES)
+    order: Any = decode(data, Order, object)
+    match order:
+        case Fork():
+            (descriptor,) = descriptors
+            pid = os.fork()
+            if pid == 0:
+                _analysis(descriptor, analyzer, settings)
+            os.close(descriptor)
+            worker.send(encode(Forked(pid=pid)))
+        case End(pid=pid, grace_s=grace_s):
+            worker.send(encode(end(pid, grace_s)))
+
+
+def end(pid: int, grace_s: float) -> Ended:
+    """Wait for the end of a fork, then kill it."""
+    until_s = steady_s() + grace_s
+    while True:
+        gone, status = os.waitpid(pid, os.WNOHANG)
+        if gone:
+            return Ended(exit_code=os.waitstatus_to_exitcode(status), killed=False)
+        if steady_s() >= until_s:
+            break
+        time.sleep(LOOK_S)
+    os.kill(pid, signal.SIGKILL)
+    return Ended(exit_code=os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), killed=True)
+
+
+def _analysis(descriptor: int, analyzer: ImageAnalyzer, settings: Settings) -> None:
+    """Be an analysis process; never return."""
+    code, worker = 1, Channel(socket.socket(fileno=descriptor))
     try:
-        match request:
-            case Examine(image=image, path=path):
-                return Examined(result=analyzer.examine(image, path))
-            case BuildReport(path=path, strips=strips, context=context):
-                return ReportBuilt(objects=analyzer.report(path, strips, context))
-    except NodeError as error:
-        return Refusal(sentence=str(error))
-    except Exception as error:  # noqa: BLE001 - as above
-        return OutOfMemory() if is_shortage(error) else Failure(place=place_of(error))
+        said = io.StringIO()
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(said)
+        close_inherited(descriptor)
+        job = settings.job
+        held = confine(memory_bytes=job.image_memory_mb << 20, image_timeout_s=job.image_timeout_s)
+        serve(worker, analyzer, held, said)
+    except (EOFError, ConnectionError):  # the worker has closed the connection
+        code = 0
+    except Exception as error:  # noqa: BLE001 - the worker says that no process can be started
+        worker.send(encode(Reply(id=0, answer=Failure(place=place_of(error)))))
+    finally:
+        os._exit(code)
 
 
-def is_shortage(error: Exception) -> bool:
-    """Tell whether memory ran out; torch raises a RuntimeError with "can't allocate memory"."""
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocat" in str(error))
-
-
-def die_with_the_worker() -> None:
-    """Ignore stop signals, and end when the worker ends, whatever ends it.
-
-    On Linux the kernel then kills this process, even inside a decoder. On other systems a thread notices
-    the end of standard input, whose other end the worker holds.
-    """
+def ignore_stop_signals() -> None:
+    """Leave stop signals, which the whole process group gets, to the worker."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the whole process group gets them; the worker kills this one
+        signal.signal(number, signal.SIG_IGN)
+
+
+def watch_stdin() -> None:
+    """Elsewhere, end when standard input does, whose other end the worker holds."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), encoding="ascii")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would contain the image
-    threading.Thread(target=_end_with_stdin, name="worker-watch", daemon=True).start()
+    else:
+        threading.Thread(target=_end_with_stdin, name="worker-watch", daemon=True).start()
 
 
 def _end_with_stdin() -> None:
@@ -98,16 +150,8 @@ def _end_with_stdin() -> None:
     os._exit(1)
 
 
-def limit_memory(more_bytes: int) -> None:
-    """Limit the address space to `more_bytes` beyond the present size, networks included (Linux)."""
-    if sys.platform == "linux":
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        most = pages * resource.getpagesize() + more_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
-
-
 if __name__ == "__main__":
     try:
-        main(Connection(int(sys.argv[1])))
+        main(Channel(socket.socket(fileno=int(sys.argv[1]))))
     except (EOFError, OSError):  # the worker has ended
         os._exit(1)

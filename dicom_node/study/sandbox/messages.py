@@ -1,98 +1,186 @@
-"""The messages between the worker and its analysis process: frozen values, pickled."""
+"""The messages between the worker and its analysis processes: JSON with a schema.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+JSON cannot say NaN or infinity, and nothing in it can run.
+"""
+
+from typing import Annotated, Any, TypeVar
+
+import msgspec
 
 from dicom_node.report.context import ReportContext
 from dicom_node.report.objects import ReportObject
-from dicom_node.settings import Settings
-from dicom_node.study.image_analyzer import LoadAnalyzer
 from dicom_node.study.image_result import ImageResult
-from inference.types import ModelIdentity, StripResult
+from dicom_node.study.sandbox.channel import BadReply
+from inference.types import ModelIdentity
 from store.rows.instances import Instance
 
+MAX_REQUEST_BYTES = 64 << 20
+MAX_RESULT_BYTES = 16 << 20
+"""Of the measurements of one image."""
+MAX_REPORTS_BYTES = 512 << 20
+"""Of the result objects of one image, overlays included."""
+Line = Annotated[str, msgspec.Meta(max_length=1000)]
+Text = Annotated[str, msgspec.Meta(max_length=2000)]
 
-@dataclass(frozen=True, kw_only=True)
-class Start:
-    """To the child, once: load the analyzer with these settings."""
 
-    load_analyzer: LoadAnalyzer
-    """A function at module level, as pickle passes it by name."""
-    settings: Settings
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, forbid_unknown_fields=True):
+    """One value of the protocol; its JSON names its class."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ready:
-    """From the child, once: the networks are loaded."""
+class Start(Message, frozen=True):
+    """To the template, once: load this analyzer."""
+
+    analyzer: str
+    """"module:function", such as `image_analyzer.load_analyzer`."""
+    settings: dict[str, Any]
+    """The tables of `Settings` that the analysis needs."""
+
+
+class Ready(Message, frozen=True):
+    """From the template, once: the networks are loaded."""
 
     model: ModelIdentity
 
 
-@dataclass(frozen=True, kw_only=True)
-class Examine:
-    """To the child: measure this file."""
+class Fork(Message, frozen=True):
+    """To the template: start an analysis process on the socket that comes with this message."""
+
+
+class Forked(Message, frozen=True):
+    """From the template: the process id."""
+
+    pid: int
+
+
+class End(Message, frozen=True):
+    """To the template: kill this analysis process, unless it ends by itself within `grace_s`."""
+
+    pid: int
+    grace_s: float
+
+
+class Ended(Message, frozen=True):
+    """From the template: how it ended."""
+
+    exit_code: int
+    """Negative: of this signal."""
+    killed: bool
+    """It did not end by itself."""
+
+
+class Confined(Message, frozen=True):
+    """From an analysis process, before it gets a file: what it has tried and could still do."""
+
+    open: tuple[Line, ...]
+    """Names of `confinement.PROMISES`; empty when all of them hold."""
+    by: tuple[Line, ...]
+    """The mechanisms in force."""
+
+
+class Examine(Message, frozen=True):
+    """To an analysis process: measure the file that comes with this message."""
 
     image: Instance
-    path: Path
 
 
-@dataclass(frozen=True, kw_only=True)
-class BuildReport:
-    """To the child: build the result objects of this file."""
+class BuildReport(Message, frozen=True):
+    """To an analysis process: build the result objects of the file that comes with this message."""
 
-    path: Path
-    strips: Sequence[StripResult]
+    result: ImageResult
     context: ReportContext
 
 
-Request = Examine | BuildReport
-
-
-@dataclass(frozen=True, kw_only=True)
-class Examined:
-    """From the child: the answer to `Examine`."""
+class Examined(Message, frozen=True):
+    """The answer to `Examine`."""
 
     result: ImageResult
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReportBuilt:
-    """From the child: the answer to `BuildReport`."""
+class ReportBuilt(Message, frozen=True):
+    """The answer to `BuildReport`."""
 
-    objects: Sequence[ReportObject]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """From the child: the message of an expected error."""
-
-    sentence: str
+    objects: tuple[ReportObject, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class OutOfMemory:
-    """From the child: the request exceeded the memory limit."""
+class Refusal(Message, frozen=True):
+    """The message of an expected error."""
+
+    sentence: Text
 
 
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """From the child: an unexpected exception, by type and place, see `place_of`."""
-
-    place: str
+class OutOfMemory(Message, frozen=True):
+    """The request exceeded the memory limit."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TimedOut:
-    """Instead of a reply: none came in time. The child is still busy and must be killed."""
+class Denied(Message, frozen=True):
+    """The analysis tried what its process may not do."""
+
+    place: Line
 
 
-@dataclass(frozen=True, kw_only=True)
-class Died:
-    """Instead of a reply: the child ended."""
+class Failure(Message, frozen=True):
+    """An unexpected exception, by type and place, see `place_of`."""
+
+    place: Line
+
+
+class Lost(Message, frozen=True):
+    """Instead of an answer: the process died, hung, or broke the rules; it must be replaced."""
 
     cause: str
+    """As in "the analysis …"."""
+    again: bool = True
+    """Whether another process might fare better with the same file."""
 
 
-Reply = Ready | Examined | ReportBuilt | Refusal | OutOfMemory | Failure
-Outcome = Reply | TimedOut | Died
+Answer = Confined | Examined | ReportBuilt | Refusal | OutOfMemory | Denied | Failure
+Outcome = Answer | Lost
+Order = Start | Fork | End
+Report = Ready | Forked | Ended | Refusal | Failure
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One question to an analysis process."""
+
+    id: int
+    do: Examine | BuildReport
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Its answer, with the number of the question; 0 is what it says unasked, once."""
+
+    id: int
+    answer: Answer
+    log: Annotated[tuple[Line, ...], msgspec.Meta(max_length=100)] = ()
+    """Log lines of this request."""
+
+
+Body = TypeVar("Body")
+
+
+def encode(message: object) -> bytes:
+    """Return a value as JSON; numpy's scalars become numbers."""
+    return msgspec.json.encode(message, enc_hook=_plain)
+
+
+def decode(data: bytes, kind: Any, expected: type[Body]) -> Body:
+    """Return the message in `data`.
+
+    Args:
+        data: JSON.
+        kind: what `expected` may be, such as a union of messages.
+        expected: the class of the result, for the type checker.
+
+    Raises:
+        BadReply: it is not of the schema; the sentence quotes nothing.
+    """
+    try:
+        found = msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadReply("sent a reply that is not of the schema") from error
+    assert isinstance(found, expected)  # noqa: S101 - of the kind, which is of the class
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else list(value)
