@@ -1,11 +1,8 @@
 """Storing of one received instance: first the file, then its row and audit event in one transaction."""
 
-import os
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
+from typing import Literal
 
 import structlog
 from sqlalchemy.orm import Session
@@ -18,9 +15,10 @@ from dicom_node.process.clock import Clock
 from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import InstanceState
-from store.errors import InvalidUID, StoreUnavailable
-from store.files.file_store import FileStore, KeptFile
-from store.rows import instances
+from store.errors import InvalidUID, NotFound, StoreUnavailable
+from store.files.file_store import FileStore
+from store.files.placing import KeptFile
+from store.rows import file_removals, instances
 
 log = structlog.get_logger(__name__)
 
@@ -56,62 +54,81 @@ class Ingest:
             raise IdentityMismatch
         return self._keep(received, header, sender, event="instance.received")
 
-    def adopt_orphans(self) -> int:
-        """Write the rows of files that a crash left without one; return how many.
+    def adopt(self, link: Path) -> bool:
+        """Write the row of a file that a crash left without one; return whether it was missing.
+
+        Args:
+            link: in `FileStore.incoming`, removed at the end.
 
         Raises:
             StoreUnavailable: disk or database error.
         """
-        return sum(self._adopt(path) for path in self._orphans())
-
-    def _orphans(self) -> Iterator[Path]:
-        with self._database.read() as session:
-            known = instances.known_paths(session)
-        for relative in self._files.instance_paths():
-            if relative not in known:
-                yield self._files.absolute(relative)
-
-    def _adopt(self, orphan: Path) -> bool:
         try:
-            header = read_header(orphan)
+            header = read_header(link)
         except (Unparsable, InvalidUID) as error:
-            log.warning("file without row left alone", file=orphan.name, error=str(error))
+            log.warning("file without row left alone", file=link.name, error=str(error))
+            self._files.discard(link)
             return False
-        link = self._files.incoming / f"{uuid4()}.part"
-        os.link(orphan, link)
+        if self._has_row(link, header.sop_instance_uid):
+            self._files.discard(link)  # the crash came after the commit
+            return False
         sender = Peer(ae_title=header.sender_ae, ip="")
         return self._keep(link, header, sender, event="instance.adopted") == "instance.adopted"
 
+    def _has_row(self, link: Path, sop_instance_uid: str) -> bool:
+        """Tell whether the row of a UID says that this file is there."""
+        try:
+            with self._database.read() as session:
+                row = instances.get(session, sop_instance_uid)
+            return row.file_gone_at is None and link.samefile(self._files.absolute(row.path))
+        except (NotFound, FileNotFoundError):
+            return False
+
     def _keep(self, received: Path, header: Header, sender: Peer, *, event: str) -> str:
+        """Link the file, write its row, and only then remove `received`, by which a crash is found out."""
         kept = self._files.keep_instance(
             received, study_uid=header.study_uid, sop_instance_uid=header.sop_instance_uid
         )
+        try:
+            event = self._write_row(kept, header, sender, event)
+        except StoreUnavailable:
+            if kept.outcome == "new":
+                self._files.leave_for_next_start(kept)
+            raise
+        self._files.discard(received, kept)
+        return event
+
+    def _write_row(self, kept: KeptFile, header: Header, sender: Peer, event: str) -> str:
         with self._database.transaction() as session:
             if kept.outcome != "conflict" and self._register(session, kept, header, sender, event):
                 return event
-            kept = self._reconcile(session, kept, header)
-            event = "instance.conflict" if kept.outcome == "conflict" else "instance.duplicate"
-            _audit(session, event, kept, header, sender, at=self._clock())
-            return event
+            outcome = self._reconcile(session, kept, header)
+            if outcome in {kept.outcome, "duplicate"}:
+                return _audit(session, f"instance.{outcome}", kept, header, sender, at=self._clock())
+        # Not inside the transaction: other writers would wait for the disk.
+        moved = self._files.move_to_conflicts(kept, sop_instance_uid=header.sop_instance_uid)
+        with self._database.transaction() as session:
+            return _audit(session, "instance.conflict", moved, header, sender, at=self._clock())
 
-    def _reconcile(self, session: Session, kept: KeptFile, header: Header) -> KeptFile:
+    def _reconcile(
+        self, session: Session, kept: KeptFile, header: Header
+    ) -> Literal["duplicate", "conflict"]:
         """Compare a file with the row that its UID already has; the row's file may have been removed.
 
-        The same data set is kept again without a new job; another one moves to conflicts/. Retention
-        removes files in write transactions too, so the file cannot be removed before this one ends.
+        The same data set is kept again without a new job; another one, or one of another study, belongs
+        in conflicts/.
+
+        Raises:
+            StoreUnavailable: the row says since a moment ago that the file is gone, which it will be.
         """
-        if kept.outcome == "conflict":
-            return kept
         row = instances.get(session, header.sop_instance_uid)
-        if row.study_uid != header.study_uid:
-            return replace(kept, outcome="conflict")
-        if row.sha256 != kept.sha256:
-            return self._files.move_to_conflicts(kept, sop_instance_uid=header.sop_instance_uid)
-        if not self._files.absolute(kept.path).exists():
+        if kept.outcome == "conflict" or (row.study_uid, row.sha256) != (header.study_uid, kept.sha256):
+            return "conflict"
+        if file_removals.pending(session, [kept.path]) or not self._files.absolute(kept.path).exists():
             raise StoreUnavailable("retention was just removing the file of this instance")
-        if row.file_gone_at is not None:
-            instances.file_restored(session, header.sop_instance_uid, now=self._clock())
-        return kept
+        if row.file_gone_at is not None or row.path != kept.path:
+            instances.file_restored(session, header.sop_instance_uid, path=kept.path, now=self._clock())
+        return "duplicate"
 
     def _register(self, session: Session, kept: KeptFile, header: Header, sender: Peer, event: str) -> bool:
         new = instances.NewInstance(
@@ -138,7 +155,8 @@ def first_state(header: Header) -> InstanceState:
 
 def _audit(
     session: Session, event: str, kept: KeptFile, header: Header, sender: Peer, *, at: datetime
-) -> None:
+) -> str:
+    """Record what became of a file that got no row, and return the event."""
     audit_log.record(
         session,
         event,
@@ -149,3 +167,4 @@ def _audit(
         sop_instance_uid=header.sop_instance_uid,
         detail={"path": kept.path, "sha256": kept.sha256, "size_bytes": kept.size_bytes},
     )
+    return event

@@ -129,15 +129,18 @@ def stored_sop_classes(session: Session, sop_instance_uids: Sequence[str]) -> di
     return found
 
 
-def known_paths(session: Session) -> set[str]:
-    """Return the relative paths of the files that exist according to the rows."""
-    return set(session.scalars(select(instance_table.c.path).where(instance_table.c.file_gone_at.is_(None))))
+def known_paths(session: Session, paths: Sequence[str]) -> set[str]:
+    """Return, of these relative paths, those of files that exist according to the rows."""
+    query = select(instance_table.c.path).where(
+        instance_table.c.path.in_(paths), instance_table.c.file_gone_at.is_(None)
+    )
+    return set(session.scalars(query))
 
 
-def file_restored(session: Session, sop_instance_uid: str, *, now: datetime) -> None:
-    """Record that a file which retention had removed was received again; its age starts at `now`."""
+def file_restored(session: Session, sop_instance_uid: str, *, path: str, now: datetime) -> None:
+    """Record that a file which had gone was received again, and where it is; its age starts at `now`."""
     query = update(instance_table).where(instance_table.c.sop_instance_uid == sop_instance_uid)
-    session.execute(query.values(file_gone_at=None, received_at=now))
+    session.execute(query.values(path=path, file_gone_at=None, received_at=now))
 
 
 def set_outcome(

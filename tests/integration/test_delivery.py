@@ -41,7 +41,7 @@ def test_sends_the_bytes_of_the_file(tmp_path: Path, pacs: Pacs) -> None:
     pacs.answer = lambda event: got.append(event.request.DataSet.getvalue()) or 0x0000
     node = NodeHarness(tmp_path, pacs.destination)
     node.add_result(1, kind="overlay")
-    file = next(node.data_dir.glob("results/*/1.dcm")).read_bytes()
+    file = next(node.data_dir.glob("results/*/*/1.dcm")).read_bytes()
 
     node.deliver()
 
@@ -209,7 +209,7 @@ def test_a_missing_file_is_parked(tmp_path: Path, pacs: Pacs) -> None:
     node = NodeHarness(tmp_path, pacs.destination)
     node.add_result(1, study=1)
     other = node.add_result(2, study=2)
-    next(node.data_dir.glob("results/*/1.dcm")).unlink()
+    next(node.data_dir.glob("results/*/*/1.dcm")).unlink()
 
     node.deliver()
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from dicom_node.process import logs
 from dicom_node.settings import Settings
+from support import write_lock_guard
 
 
 def arm(moment: str, marker: Path) -> None:
@@ -55,8 +56,15 @@ def serve(settings: Settings, config: str) -> int:
     return exit_code
 
 
+def die_of(what: str) -> None:
+    """End the process: no test can overlook that."""
+    print(f"slow inside a write transaction: {what}", file=sys.stderr, flush=True)
+    os.abort()
+
+
 def main() -> int:
     """Do what the command line says."""
+    write_lock_guard.install(die_of)
     role, config, *options = sys.argv[1:]
     logs.configure(level=os.environ.get("ROLE_LOG_LEVEL", "INFO"))
     settings = Settings.load(Path(config))
