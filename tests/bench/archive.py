@@ -1,10 +1,10 @@
 """Databases as the years leave them, made by bulk inserts instead of by running the node.
 
 `make` writes the tables as the version before migration 0007 knew them, in SQL without triggers and indexes,
-and lets the program itself migrate the file. Per study: 2 images, 1 job, 2 results, 2 deliveries, 13 audit rows
-in a sound chain; per ten studies a report of storage commitment; and as many studies again of which nothing
-is left but sealed audit rows. Studies come every 20 minutes. All are concluded but the newest `OPEN`; of the
-older half the files are gone.
+and lets the program itself migrate the file. Per study: 2 images, 1 job, 2 results, 2 deliveries, 13 audit
+rows in a sound chain; per ten studies a report of storage commitment; and as many studies again of which
+nothing is left but sealed audit rows. Studies come every 20 minutes. All are concluded but the newest `OPEN`;
+of the older half the files are gone.
 """
 
 import gzip

@@ -1,4 +1,4 @@
--- The rows of an archive as the version before migration 0007 wrote them; see archive.py for the $names.
+-- The rows of an archive as the version before migration 0007 wrote them; `make` in archive.py gives the values.
 
 CREATE TEMP TABLE s AS
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $studies)

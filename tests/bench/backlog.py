@@ -39,18 +39,18 @@ class WithoutWaiting(Database):
         return connection
 
 
-def drained(folder: Path, size: int) -> Drained:
+def drained(folder: Path, size: int, *, at_most: int = AT_MOST) -> Drained:
     """Make a backlog of so many deliveries, and drain it, or the beginning of it, twice."""
     path = folder / "echonode.db"
     archive.make_and_migrate(path, size // 2 + archive.OPEN, pending=size // 2)
     settings = settings_of(folder)
     with closing(CountingDatabase(settings.store_url)) as counting:
         before = CountingDatabase.steps
-        few = _deliver(settings, counting, at_most=200)
+        few = _deliver(settings, counting, at_most=100)
         steps = CountingDatabase.steps - before
     with closing(WithoutWaiting(settings.store_url)) as database:
         began = time.perf_counter()
-        number = _deliver(settings, database, at_most=min(AT_MOST, size - few - 2 * archive.OPEN))
+        number = _deliver(settings, database, at_most=min(at_most, size - few - 2 * archive.OPEN))
         took_s = time.perf_counter() - began
     return Drained(number, took_s / number * 1000, steps / few)
 

@@ -100,12 +100,12 @@ def costs_of(archives: Mapping[int, Path]) -> dict[str, dict[int, Cost]]:
         plain: dict[int, Measures] = {}
         counting: dict[int, Measures] = {}
         for size, each in settings.items():
-            for kind, measures in ((Database, plain), (CountingDatabase, counting)):
+            for kind, found_by in ((Database, plain), (CountingDatabase, counting)):
                 database = opened.enter_context(closing(kind(each.store_url)))
-                measures[size] = _measures(each, database, size)
+                found_by[size] = measures(each, database, size)
         for name in plain[min(archives)]:
             seconds = _best_of({size: plain[size][name] for size in archives})
-            found[name] = {size: Cost(seconds[size], _steps(*counting[size][name])) for size in archives}
+            found[name] = {size: Cost(seconds[size], steps_of(*counting[size][name])) for size in archives}
     return found
 
 
@@ -125,7 +125,7 @@ def _timed(call: Callable[[], object], undo: Undo) -> float:
     return took_s
 
 
-def _steps(call: Callable[[], object], undo: Undo) -> int:
+def steps_of(call: Callable[[], object], undo: Undo) -> int:
     """Count the steps of the second call: the first one fills SQLAlchemy's caches."""
     with mock.patch.object(query, "Database", CountingDatabase):  # which opens its own
         undo(call())
@@ -140,7 +140,7 @@ def _nothing(_: object) -> None:
     """Undo what needs no undoing."""
 
 
-def _measures(settings: Settings, database: Database, studies: int) -> Measures:
+def measures(settings: Settings, database: Database, studies: int) -> Measures:
     """Return everything there is to measure, by name."""
     node = runtime(settings=settings, database=database, clock=lambda: archive.NOW)
     metrics = registry(node)
