@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import write_lock_guard
+from support import write_lock_watch
 from support.pacs import Pacs
 from support.peers import require
 
@@ -16,7 +16,7 @@ SmallDisk = Callable[[int], Path]
 
 def pytest_configure() -> None:
     """Watch write transactions; let `storescu` be DCMTK's, of which pynetdicom has a namesake."""
-    write_lock_guard.install()
+    write_lock_watch.install()
     ours = str(Path(sys.prefix) / "bin")
     os.environ["PATH"] = os.pathsep.join(
         folder for folder in os.environ["PATH"].split(os.pathsep) if folder != ours
@@ -26,9 +26,9 @@ def pytest_configure() -> None:
 @pytest.fixture(autouse=True)
 def nothing_slow_under_the_write_lock() -> Iterator[None]:
     """Fail a test in which the program touched disk or network inside a write transaction."""
-    write_lock_guard.take()
+    write_lock_watch.take()
     yield
-    found = write_lock_guard.take()
+    found = write_lock_watch.take()
     assert not found, f"slow inside a write transaction: {found}"
 
 

@@ -91,7 +91,7 @@ class Ingest:
         )
         try:
             event = self._write_row(kept, header, sender, event)
-        except StoreUnavailable:
+        except Exception:
             if kept.outcome == "new":
                 self._files.leave_for_next_start(kept)
             raise

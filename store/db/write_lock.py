@@ -3,7 +3,7 @@
 SQLite has one writer at a time. A transaction inside a transaction of the same thread would wait for the
 outer one until the timeout, and whatever is slow inside of one holds up every other writer of the node. The
 first is a bug that `holding` finds at once; for the second, tests ask `is_held` in each system call that may
-be slow (tests/support/write_lock_guard.py).
+be slow (tests/support/write_lock_watch.py).
 """
 
 import threading

@@ -173,6 +173,20 @@ def test_nothing_costs_more_with_more_studies(calls: dict[int, Measures]) -> Non
     assert few["store an instance"] > 100  # they were counted
 
 
+def test_an_idle_node_takes_no_write_lock(calls: dict[int, Measures]) -> None:
+    """Neither the worker that looks for a job nor what it does each second begins a write transaction."""
+    idle = [call for name, (call, _) in calls[FEW].items() if name.startswith(("each 1 s", "claim: nothing"))]
+    assert len(idle) > 5
+    for call in idle:
+        call()  # the first look at the clock is one that may write
+    with watched() as statements:
+        for call in idle:
+            call()
+
+    assert "BEGIN" in dict(statements)
+    assert "BEGIN IMMEDIATE" not in dict(statements)
+
+
 def test_a_backlog_is_drained_in_linear_time(tmp_path: Path) -> None:
     """What one delivery costs does not depend on how many wait."""
     few, many = (drained(tmp_path / str(size), size, at_most=50) for size in (400, 4000))

@@ -18,7 +18,7 @@ from typing import Any
 
 from dicom_node.process import logs
 from dicom_node.settings import Settings
-from support import write_lock_guard
+from support import write_lock_watch
 
 
 def arm(moment: str, marker: Path) -> None:
@@ -64,7 +64,7 @@ def die_of(what: str) -> None:
 
 def main() -> int:
     """Do what the command line says."""
-    write_lock_guard.install(die_of)
+    write_lock_watch.install(die_of)
     role, config, *options = sys.argv[1:]
     logs.configure(level=os.environ.get("ROLE_LOG_LEVEL", "INFO"))
     settings = Settings.load(Path(config))
