@@ -1,6 +1,7 @@
 """Errors of the node; each docstring is the sentence an operator reads."""
 
 import traceback
+from enum import IntEnum
 from pathlib import Path
 
 
@@ -45,8 +46,22 @@ class TooManyReferences(NodeError):
     """A storage commitment request has too many references, or too many requests of the peer are pending."""
 
 
+class AbortReason(IntEnum):
+    """Reason of an A-ABORT of the service provider (PS3.8 table 9-26)."""
+
+    NOT_SPECIFIED = 0
+    UNRECOGNIZED_PDU = 1
+    UNEXPECTED_PDU = 2
+    INVALID_PARAMETER_VALUE = 6
+
+
 class ProtocolViolation(NodeError):
     """The peer violated the upper layer protocol (PS3.8) or a limit of this node."""
+
+    def __init__(self, message: str, abort_reason: AbortReason = AbortReason.INVALID_PARAMETER_VALUE) -> None:
+        """Use `message`; `abort_reason` is told to the peer."""
+        super().__init__(message)
+        self.abort_reason = abort_reason
 
 
 def place_of(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -29,7 +30,7 @@ def derived_uid(*parts: str) -> str:
     return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
 
 
-def is_own(ds: Dataset) -> bool:
+def is_own(ds: Dataset | Mapping[str, str]) -> bool:
     """Tell whether echonode made `ds`: a result that comes back from the PACS must not be measured."""
     return (ds.get("Manufacturer"), ds.get("ManufacturerModelName")) == (MANUFACTURER, MODEL_NAME)
 

@@ -51,6 +51,7 @@ KINDS = {
     "instance.adopted": Kind(event=TRANSFERRED, action="C"),
     "instance.duplicate": Kind(event=TRANSFERRED, action="R"),
     "instance.conflict": Kind(event=TRANSFERRED, action="U"),
+    "instance.corrected": Kind(event=TRANSFERRED, action="U"),
     "instance.measured": Kind(event=ACCESSED, action="R"),
     "instance.not_measured": Kind(event=ACCESSED, action="R"),
     "result.created": Kind(event=ACCESSED, action="C"),

@@ -48,11 +48,18 @@ def version(*, show: Annotated[bool, typer.Option("--version", help="Print the v
 @app.command()
 def serve(config: Config = None) -> None:
     """Run the receiver and the worker under one supervisor."""
+    from dicom_node.process.locks import node_runs
     from dicom_node.process.logs import configure
-    from dicom_node.roles.supervisor import run_supervisor
+    from dicom_node.process.stop_signal import StopSignal
+    from dicom_node.roles.children import start_children
 
     configure()
-    raise typer.Exit(run_supervisor(Settings.load(config), config))
+    settings = Settings.load(config)
+    with node_runs(settings.node.data_dir), StopSignal() as stop:
+        children = start_children(settings, config)
+        from dicom_node.roles.supervisor import run_supervisor  # loads beside its children
+
+        raise typer.Exit(run_supervisor(settings, children, stop))
 
 
 @app.command()

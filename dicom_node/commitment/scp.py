@@ -1,9 +1,8 @@
 """Storage commitment in the receiver: N-ACTION requests of peers, N-EVENT-REPORTs of destinations."""
 
-import threading
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from io import BytesIO
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -99,7 +98,7 @@ class CommitmentSCP:
                 self._was_reported(report)
 
     def _on_answer(self, event: evt.Event) -> tuple[int, None]:
-        return answer_status(event, self._runtime, _peer(event)), None
+        return answer_status(event, self._runtime, Peer.of(event.assoc)), None
 
     def _on_request(self, event: evt.Event) -> tuple[int, None]:
         status = _misaddressed(event.request.RequestedSOPInstanceUID)
@@ -120,7 +119,7 @@ class CommitmentSCP:
     def _accept(self, event: evt.Event) -> None:
         """Record a request and schedule its report; the response is sent after the commit."""
         transaction_uid, references = commitment_messages.read_request(_data_set(event, "action_information"))
-        peer, now = _peer(event), self._runtime.clock()
+        peer, now = Peer.of(event.assoc), self._runtime.clock()
         with self._runtime.database.transaction() as session:
             if commitment_reports.count_pending(session, peer.ae_title) >= MAX_PENDING_REPORTS:
                 raise TooManyReferences
@@ -133,15 +132,14 @@ class CommitmentSCP:
                 next_attempt_at=now + timedelta(seconds=WORKER_TAKES_OVER_S),
                 now=now,
             )
-        context_id = event.context.context_id
-        # In another thread, because the response to this request has to be sent first.
-        timer = threading.Timer(REPORT_DELAY_S, self._report, (event.assoc, context_id, report))
-        timer.daemon = True
-        timer.start()
+        report_now = partial(self._report, event.assoc, event.context.context_id, report)
+        event.assoc.dimse.call_later(REPORT_DELAY_S, report_now)
 
     def _report(self, association: Any, context_id: int, report: CommitmentReport) -> None:
         """Send a report on the association of the request if it is still open; else the worker sends it.
 
+        Runs in the thread of the association, which sends everything else too: fragments of two messages
+        must not be mixed (PS3.8 7.6).
         The response is taken in `_on_message` and not waited for, so that the peer may go on with other
         requests or release the association.
         """
@@ -190,12 +188,6 @@ def _data_set(event: evt.Event, name: str) -> Dataset:
     except PARSER_ERRORS as error:
         raise Unparsable(type(error).__name__) from error
     return ds
-
-
-def _peer(event: evt.Event) -> Peer:
-    """Return the requestor with its AE title without the padding blanks."""
-    peer = Peer.of(event.assoc)
-    return replace(peer, ae_title=peer.ae_title.strip())
 
 
 def _uid_or_none(value: object) -> UID:

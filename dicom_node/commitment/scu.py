@@ -21,16 +21,9 @@ from dicom_node.network.commitment_messages import (
     answer_data_set,
     request_data_set,
 )
+from dicom_node.network.outcomes import Accepted, NotAssociated, Outcome, Refused, Unreachable
 from dicom_node.network.peer import Peer
-from dicom_node.network.scu import (
-    Accepted,
-    NotAssociated,
-    Outcome,
-    Refused,
-    Unreachable,
-    open_association,
-    outcome_of,
-)
+from dicom_node.network.requestor import exchange, open_association
 from dicom_node.runtime import Runtime
 from dicom_node.settings.sections import Destination
 from store.audit import audit_log
@@ -113,11 +106,10 @@ def _request(
             return association
         references = [(each.sop_class_uid, each.sop_instance_uid) for each in requested]
         ds = request_data_set(transaction_uid, references)
-        try:
-            response, _ = association.send_n_action(ds, ACTION_TYPE_REQUEST, SOP_CLASS, SOP_INSTANCE)
-        except RuntimeError:
-            return Unreachable(why="the association ended before the request was sent")
-        outcome = outcome_of(response)
+        outcome = exchange(
+            association,
+            lambda: association.send_n_action(ds, ACTION_TYPE_REQUEST, SOP_CLASS, SOP_INSTANCE)[0],
+        )
         if isinstance(outcome, Accepted):
             answered.wait(min(ANSWER_WAIT_S, destination.timeout_s))
         for thread in threads:
@@ -179,7 +171,8 @@ def _report(runtime: Runtime, report: CommitmentReport) -> None:
 def _peer(runtime: Runtime, report: CommitmentReport) -> Destination | None:
     """Return the peer with its port from the settings and the address from which it sent the request."""
     for each in runtime.settings.peers:
-        if each.ae_title == report.peer_ae and each.port:
+        # A title with escaped bytes can call, but pynetdicom cannot call it.
+        if each.ae_title == report.peer_ae and each.port and "\\" not in each.ae_title:
             return Destination(
                 name="peer", ae_title=each.ae_title, host=report.peer_ip, port=each.port, tls=each.tls
             )
@@ -194,8 +187,7 @@ def _send_report(runtime: Runtime, peer: Destination, report: CommitmentReport) 
     with open_association(peer, [context], calling_ae=calling_ae, tls=tls, roles=roles) as association:
         if isinstance(association, NotAssociated):
             return association
-        try:
-            response, _ = association.send_n_event_report(ds, event_type, SOP_CLASS, SOP_INSTANCE)
-        except RuntimeError:
-            return Unreachable(why="the association ended before the report was sent")
-        return outcome_of(response)
+        return exchange(
+            association,
+            lambda: association.send_n_event_report(ds, event_type, SOP_CLASS, SOP_INSTANCE)[0],
+        )

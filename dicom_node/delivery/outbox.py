@@ -7,9 +7,11 @@ import structlog
 from sqlalchemy.orm import Session
 
 from dicom_node.delivery.backoff import next_attempt
-from dicom_node.network.scu import Accepted, Outcome, Refused, Unreachable, send_objects
+from dicom_node.network.outcomes import Accepted, NotTried, Outcome, Refused, Unreachable
+from dicom_node.network.scu import Outgoing, send_objects
 from dicom_node.runtime import Runtime
 from dicom_node.settings.sections import DeliverySettings, Destination
+from store.errors import IllegalTransition, NotFound
 from store.rows import deliveries, delivery_transitions
 from store.rows.deliveries import Delivery
 
@@ -22,6 +24,9 @@ _SOP_CLASS_NOT_SUPPORTED = 0x0122
 
 def deliver_due(runtime: Runtime, destination: Destination) -> int:
     """Send everything that is due now to one destination; return the number of attempts.
+
+    An association that ends at one object is opened again for those after it, so that an object at which
+    a destination always ends it holds up no other.
 
     The objects of a study are sent in order: each waits until the one before is delivered or parked. So
     each round sends the first object of every study over one association, until none is due.
@@ -108,20 +113,31 @@ def due(runtime: Runtime, now: datetime, *, destination: str) -> list[Delivery]:
 
 def _send(runtime: Runtime, destination: Destination, batch: list[Delivery]) -> int:
     """Send a batch over one association; each outcome is committed before the next object is sent."""
-    paths = [runtime.files.absolute(delivery.path) for delivery in batch]
-    calling_ae, policy = runtime.settings.node.ae_title, runtime.settings.delivery
-    tls = runtime.settings.tls
-    with closing(send_objects(destination, paths, calling_ae=calling_ae, tls=tls)) as outcomes:
-        for sent, (delivery, outcome) in enumerate(zip(batch, outcomes, strict=True), start=1):
-            with runtime.database.transaction() as session:
-                conclude(
-                    session,
-                    delivery,
-                    outcome,
-                    now=runtime.clock(),
-                    policy=policy,
-                    commitment=destination.commitment,
-                )
+    objects = [Outgoing(path=runtime.files.absolute(each.path), sha256=each.sha256) for each in batch]
+    calling_ae, tls = runtime.settings.node.ae_title, runtime.settings.tls
+    attempts = 0
+    with closing(send_objects(destination, objects, calling_ae=calling_ae, tls=tls)) as outcomes:
+        for delivery, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, NotTried):
+                break
+            attempts += 1
+            _conclude_now(runtime, destination, delivery, outcome)
             if runtime.stop.is_set():
-                return sent
-    return len(batch)
+                break
+    return attempts
+
+
+def _conclude_now(runtime: Runtime, destination: Destination, delivery: Delivery, outcome: Outcome) -> None:
+    """Commit the outcome, unless somebody has changed the delivery while it was sent."""
+    try:
+        with runtime.database.transaction() as session:
+            conclude(
+                session,
+                delivery,
+                outcome,
+                now=runtime.clock(),
+                policy=runtime.settings.delivery,
+                commitment=destination.commitment,
+            )
+    except (IllegalTransition, NotFound) as error:
+        log.warning("delivery.changed_meanwhile", object=delivery.sop_instance_uid, error=str(error))

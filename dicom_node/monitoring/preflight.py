@@ -12,7 +12,8 @@ from rich.table import Table
 from dicom_node.errors import NodeError
 from dicom_node.monitoring.certificates import verdict
 from dicom_node.monitoring.web.password import Password
-from dicom_node.network.scu import Accepted, echo
+from dicom_node.network.outcomes import Accepted
+from dicom_node.network.scu import echo
 from dicom_node.process.clock import utc_now
 from dicom_node.settings import Settings
 from dicom_node.storage.disk import MEGABYTE

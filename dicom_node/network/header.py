@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
@@ -15,6 +14,7 @@ from pydicom.tag import BaseTag, Tag
 
 from dicom_node.errors import Unparsable
 from dicom_node.identity import is_own
+from dicom_node.network.bounded_reader import MAX_HEADER_BYTES, BoundedReader
 from store.errors import InvalidUID
 from store.files.digest import META_START_BYTES
 from store.files.uids import check_uid
@@ -28,10 +28,6 @@ KEYWORDS = [
     "ManufacturerModelName",
 ]
 TAGS = [Tag(keyword) for keyword in KEYWORDS]
-MAX_HEADER_BYTES = 16 << 20
-"""Bytes that are read or inflated at most: the elements above come early in a data set."""
-MAX_READS = 100_000
-"""Limit of read calls: parsing millions of tiny elements or items would delay the other associations."""
 LAST_GROUP = 0x0020
 """Of the elements above."""
 REQUIRED = KEYWORDS[:4]
@@ -39,6 +35,7 @@ UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM, DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 ITEM_HEADER_BYTES, ELEMENT_HEADER_BYTES = 8, 12
 """Of a fragment, and of the element around it, in Explicit VR Little Endian (PS3.5 A.4)."""
+CHARACTER_SET = Tag("SpecificCharacterSet")
 PIXEL_DATA = Tag("PixelData")
 
 # What pydicom raises on bytes that are not a data set, as fuzzing found it.
@@ -86,7 +83,7 @@ def read_header(path: Path) -> Header:
         meta = read_file_meta_info(path)
         ds = _read_deflated(path, meta) if meta.TransferSyntaxUID.is_deflated else _read(path)
         uids = {keyword: str(ds.get(keyword) or "") for keyword in REQUIRED}
-        own = is_own(ds)
+        own = is_own(_texts(ds))
     except (*PARSER_ERRORS, OSError) as error:
         _raise_if_of_the_disk(error)
         # Without the message, which may quote patient data.
@@ -102,6 +99,39 @@ def read_header(path: Path) -> Header:
         sender_ae=str(meta.get("SourceApplicationEntityTitle") or ""),
         is_own=own,
     )
+
+
+def read_before_pixels(path: Path) -> tuple[Dataset, str, int]:
+    """Read a DICOM file up to its pixel data.
+
+    Returns:
+        The data set, the transfer syntax, and the offset in the file of the pixel data element.
+
+    Raises:
+        Unparsable: the data set is deflated or big-endian, in which ultrasound is not stored.
+        Exception: one of `PARSER_ERRORS`.
+        OSError: the disk fails.
+    """
+    syntax = read_file_meta_info(path).TransferSyntaxUID
+    if syntax.is_deflated or not syntax.is_little_endian:
+        raise Unparsable(f"the data set is in {syntax.name}")
+    with path.open("rb") as file:
+        ds = read_partial(BoundedReader(file), stop_when=_is_pixel_data)
+        return ds, str(syntax), file.tell()
+
+
+def _is_pixel_data(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - the signature is pydicom's
+    return bool(tag.group >= PIXEL_DATA.group)
+
+
+def _texts(ds: Dataset) -> dict[str, str]:
+    """Return the texts that tell whose object it is, as far as they are ASCII, as ours are."""
+    found = {keyword: ds.get_item(keyword).value for keyword in KEYWORDS[4:] if keyword in ds}
+    return {
+        keyword: value.decode("ascii", "replace").strip(" \0")
+        for keyword, value in found.items()
+        if isinstance(value, bytes)
+    }
 
 
 def _raise_if_of_the_disk(error: Exception) -> None:
@@ -120,9 +150,26 @@ def _uid(uids: Mapping[str, str], keyword: str) -> str:
 
 def _read(path: Path) -> Dataset:
     with path.open("rb") as file:
-        limited = _BoundedReader(file)
-        ds = read_partial(limited, stop_when=_is_beyond, specific_tags=TAGS)
+        limited = BoundedReader(file)
+        try:
+            ds = read_partial(limited, stop_when=_is_beyond, specific_tags=TAGS)
+        except (*PARSER_ERRORS, OSError) as error:
+            _raise_if_of_the_disk(error)
+            _hide_character_set(limited)
+            ds = read_partial(limited, stop_when=_is_beyond, specific_tags=TAGS)
         return _read_on(limited, ds)
+
+
+def _hide_character_set(file: "BoundedReader") -> None:
+    """Go to the start again, without Specific Character Set: pydicom fails where its value is no text."""
+    file.seek(0)
+    before = read_partial(file, stop_when=_is_character_set, specific_tags=TAGS)
+    file.hide(file.tell() + (2 if before.original_encoding[1] else 3))
+    file.seek(0)
+
+
+def _is_character_set(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - the signature is pydicom's
+    return bool(tag == CHARACTER_SET)
 
 
 def _read_deflated(path: Path, meta: FileMetaDataset) -> Dataset:
@@ -130,14 +177,14 @@ def _read_deflated(path: Path, meta: FileMetaDataset) -> Dataset:
         file.seek(META_START_BYTES + meta.FileMetaInformationGroupLength)
         deflated = file.read(MAX_HEADER_BYTES)
     inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated, MAX_HEADER_BYTES)
-    limited = _BoundedReader(BytesIO(inflated))
+    limited = BoundedReader(BytesIO(inflated))
     ds = read_dataset(
         limited, is_implicit_VR=False, is_little_endian=True, stop_when=_is_beyond, specific_tags=TAGS
     )
     return _read_on(limited, ds)
 
 
-def _read_on(file: "_BoundedReader", ds: Dataset) -> Dataset:
+def _read_on(file: "BoundedReader", ds: Dataset) -> Dataset:
     """Look for what is missing in the rest of the file: elements may be out of order, as they must not be.
 
     What cannot be parsed there holds nothing that is needed.
@@ -160,7 +207,7 @@ def _is_fragmented(tag: BaseTag, vr: str | None, length: int) -> bool:
     return length == UNDEFINED_LENGTH and (vr in ("OB", "OW") or tag == PIXEL_DATA)
 
 
-def _skip_fragments(file: "_BoundedReader") -> None:
+def _skip_fragments(file: "BoundedReader") -> None:
     """Go behind the element that `_is_fragmented` stopped at; one in explicit VR, as all encapsulated are."""
     file.seek(file.tell() + ELEMENT_HEADER_BYTES)
     while (header := file.read(ITEM_HEADER_BYTES)).startswith(ITEM):
@@ -172,30 +219,3 @@ def _skip_fragments(file: "_BoundedReader") -> None:
 def _is_beyond(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - the signature is pydicom's
     """Tell whether reading can stop: elements are in ascending order of their tags (PS3.5 7.1)."""
     return bool(tag.group > LAST_GROUP)
-
-
-class _BoundedReader:
-    """A file that limits the number of reads and of bytes.
-
-    pydicom reads once or twice per element at any depth, and allocates the length that an element's
-    header states, up to 4 GiB.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._reads = self._bytes = 0
-        self.seek, self.tell = file.seek, file.tell
-
-    def has_more(self) -> bool:
-        """Tell whether the end is not reached."""
-        more = bool(self.read(1))
-        if more:
-            self.seek(self.tell() - 1)
-        return more
-
-    def read(self, size: int) -> bytes:
-        """Read `size` bytes; ValueError beyond `MAX_READS` or `MAX_HEADER_BYTES`."""
-        self._reads, self._bytes = self._reads + 1, self._bytes + size
-        if self._reads > MAX_READS or self._bytes > MAX_HEADER_BYTES:
-            raise ValueError("too much to read")
-        return self._file.read(size)

@@ -5,8 +5,8 @@ from typing import Any, Self, TypedDict
 
 from dicom_node.process.logs import printable
 
-MAX_AE_TITLE = 16
-"""Characters of an AE title (PS3.5 6.2)."""
+MAX_AE_TITLE = 64
+"""Characters of an AE title of 16 bytes (PS3.5 6.2), each escaped."""
 
 
 class PeerColumns(TypedDict):
@@ -28,8 +28,9 @@ class Peer:
     @classmethod
     def of(cls, association: Any) -> Self:
         """Return the requestor of a pynetdicom association in which this node is the acceptor."""
-        requestor = association.requestor
-        return cls(ae_title=printable(requestor.ae_title, MAX_AE_TITLE), ip=str(requestor.address))
+        titles = association.dul.titles
+        title = printable(titles.calling_ae, MAX_AE_TITLE) if titles else ""
+        return cls(ae_title=title, ip=str(association.requestor.address))
 
     @property
     def columns(self) -> PeerColumns:

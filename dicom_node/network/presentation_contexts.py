@@ -13,12 +13,14 @@ ULTRASOUND_CLASSES = frozenset(
     {
         "1.2.840.10008.5.1.4.1.1.6.1",  # Ultrasound Image
         "1.2.840.10008.5.1.4.1.1.3.1",  # Ultrasound Multi-frame Image
-        "1.2.840.10008.5.1.4.1.1.6.2",  # Enhanced US Volume
         "1.2.840.10008.5.1.4.1.1.6",  # Ultrasound Image, retired; carts still send it
         "1.2.840.10008.5.1.4.1.1.3",  # Ultrasound Multi-frame Image, retired
     }
 )
-"""SOP classes whose instances are analysed."""
+"""SOP classes whose instances are analysed, those of `inference.image.regions`; others are kept.
+
+Enhanced US Volume is kept: its IOD has no US Region Calibration (PS3.3 A.59), so none has a calibrated
+M-mode region."""
 
 COMPOSITE_STORAGE_ARC = "1.2.840.10008.5.1.4.1.1."
 TRANSFER_SYNTAXES = tuple(AllTransferSyntaxes)

@@ -1,10 +1,10 @@
 """The rules by which the settings accept or reject an association; host names are resolved."""
 
 import ipaddress
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dicom_node.network.names import NAMES
 from dicom_node.settings import Settings
 from dicom_node.settings.sections import Destination, PeerSettings
 
@@ -21,6 +21,10 @@ class Rejection:
     """For the audit log."""
 
 
+APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
+"""The only one of DICOM (PS3.7 A.2.1)."""
+APPLICATION_CONTEXT_UNKNOWN = Rejection(diagnostic=0x02, reason="the application context is not DICOM's")
+CALLING_AE_BLANK = Rejection(diagnostic=0x03, reason="the calling AE title is blank")
 CALLED_AE_UNKNOWN = Rejection(diagnostic=0x07, reason="called AE title is not ours")
 CALLING_AE_UNKNOWN = Rejection(diagnostic=0x03, reason="calling AE title is not listed in [[peers]]")
 HOST_UNKNOWN = Rejection(diagnostic=0x03, reason="this AE title may not call from this address")
@@ -37,7 +41,9 @@ def rejection(settings: Settings, *, called_ae: str, calling_ae: str, ip: str) -
 
     Accepted are the listed peers and, for their answers, the destinations with `commitment = true`.
     """
-    if called_ae.strip() != settings.node.ae_title:
+    if not calling_ae:
+        return CALLING_AE_BLANK
+    if called_ae != settings.node.ae_title:
         return CALLED_AE_UNKNOWN
     if not settings.peers:
         return None
@@ -58,7 +64,7 @@ def may_store(settings: Settings, *, calling_ae: str, ip: str) -> bool:
 def _with_ae_title(
     entities: Iterable[PeerSettings | Destination], ae_title: str
 ) -> list[PeerSettings | Destination]:
-    return [each for each in entities if each.ae_title == ae_title.strip()]
+    return [each for each in entities if each.ae_title == ae_title]
 
 
 def _has_address(peer: PeerSettings | Destination, ip: str) -> bool:
@@ -70,8 +76,8 @@ def _has_address(peer: PeerSettings | Destination, ip: str) -> bool:
         return str(address) in _addresses(peer.host)
 
 
-def _addresses(host: str) -> set[str]:
+def _addresses(host: str) -> tuple[str, ...]:
     try:
-        return {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+        return NAMES.addresses(host)
     except OSError:
-        return set()
+        return ()

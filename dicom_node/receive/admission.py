@@ -7,6 +7,8 @@ from dicom_node.network.peer import Peer
 from dicom_node.network.presentation_contexts import is_storage, supported_contexts
 from dicom_node.process.logs import printable
 from dicom_node.receive.access import (
+    APPLICATION_CONTEXT,
+    APPLICATION_CONTEXT_UNKNOWN,
     DISK_LOW,
     TOO_MANY,
     TOO_MANY_OF_HOST,
@@ -33,11 +35,15 @@ class AssociationAdmission:
 
     def decide(self, association: Any) -> None:
         """Reject a requested association, or set the presentation contexts that pynetdicom accepts."""
-        request, ip = association.requestor.primitive, association.requestor.address
-        proposed = request.presentation_context_definition_list
-        refused = rejection(
-            self._settings, called_ae=request.called_ae_title, calling_ae=request.calling_ae_title, ip=ip
-        )
+        titles, ip = association.dul.titles, association.requestor.address
+        primitive = association.requestor.primitive
+        proposed = primitive.presentation_context_definition_list
+        if primitive.application_context_name != APPLICATION_CONTEXT:
+            refused: Rejection | None = APPLICATION_CONTEXT_UNKNOWN
+        else:
+            refused = rejection(
+                self._settings, called_ae=titles.called_ae, calling_ae=titles.calling_ae, ip=ip
+            )
         # With a full disk, storage commitment is still accepted: its answers let files be removed.
         proposes_storage = any(is_storage(context.abstract_syntax) for context in proposed)
         if refused is None and proposes_storage and not self._disk.has_room():
@@ -46,11 +52,10 @@ class AssociationAdmission:
             return
         refused = refused or self._take_place(association)
         if refused is None:
-            storage = may_store(self._settings, calling_ae=request.calling_ae_title, ip=ip)
+            storage = may_store(self._settings, calling_ae=titles.calling_ae, ip=ip)
             association.acceptor.supported_contexts = supported_contexts(proposed, storage=storage)
             return
-        association.requestor.ae_title = request.calling_ae_title
-        called_ae = printable(request.called_ae_title)
+        called_ae = printable(titles.called_ae)
         self._rejection_log.note(refused.reason, Peer.of(association), called_ae=called_ae)
         self._rejection_log.flush_due()
         _send_rejection(association, refused)

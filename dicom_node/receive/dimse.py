@@ -5,7 +5,9 @@ gets a DIMSE status (PS3.4 B.2.3) and can go on with its next object.
 """
 
 import os
+import re
 import tempfile
+import time
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +22,6 @@ from pynetdicom.dsutils import encode_file_meta
 
 from dicom_node.errors import ProtocolViolation, Unparsable
 from dicom_node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicom_node.process.logs import printable
 from store.errors import InvalidUID, StoreError, StoreUnavailable
 from store.files.uids import check_uid
 
@@ -148,9 +149,8 @@ class IncomingDataSet(BytesIO):
         meta.TransferSyntaxUID = syntaxes[self._message.context_id]
         meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
         meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-        meta.SourceApplicationEntityTitle = printable(self._association.requestor.ae_title, 16).replace(
-            "\\", "?"
-        )
+        # VR AE has no backslash, so that an escaped byte becomes one "?" here; the audit log has the title.
+        meta.SourceApplicationEntityTitle = re.sub(r"\\x..", "?", self._association.dul.titles.calling_ae)
         return meta
 
     def _close(self) -> None:
@@ -171,6 +171,21 @@ class FileBackedDIMSE(DIMSEServiceProvider):
         self._folder = folder
         self._max_object_bytes = max_object_bytes
         self._incoming: list[IncomingDataSet] = []
+        self._later: list[tuple[float, Callable[[], None]]] = []
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> None:
+        """Have the thread of the association call a function; may be called by that thread only."""
+        self._later.append((time.monotonic() + delay_s, call))
+
+    def get_msg(self, block: bool = False) -> tuple[int | None, Any]:
+        """Return the next request with its context ID, (None, None) if there is none; call what is due."""
+        now_s = time.monotonic()
+        due = [each for each in self._later if each[0] <= now_s]
+        for each in due:
+            self._later.remove(each)
+            each[1]()
+        message: tuple[int | None, Any] = super().get_msg(block)
+        return message
 
     def receive_primitive(self, primitive: Any) -> None:
         """Take a P-DATA indication (PS3.8 7.6); a message that cannot be decoded aborts the association."""

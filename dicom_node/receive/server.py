@@ -16,7 +16,7 @@ from dicom_node.network.peer import Peer
 from dicom_node.process.logs import printable
 from dicom_node.receive.dimse import FileBackedDIMSE
 from dicom_node.receive.quota import Quota
-from dicom_node.receive.upper_layer import BoundedSocket, BoundedUpperLayer, UpperLayerLimits
+from dicom_node.receive.upper_layer import AcceptorSocket, AcceptorUpperLayer, UpperLayerLimits
 
 TOO_MANY_CONNECTIONS = "too many connections from this address"
 SEND_BUFFER_BYTES = 65_536
@@ -92,8 +92,8 @@ class Connection(RequestHandler):
     def _create_association(self) -> Any:
         association = super()._create_association()
         limits = self.server.limits
-        association.dul = BoundedUpperLayer(association, limits)
-        association.dul.socket = BoundedSocket(association, self.request, timeout_s=limits.pdu_timeout_s)
+        association.dul = AcceptorUpperLayer(association, limits)
+        association.dul.socket = AcceptorSocket(association, self.request, timeout_s=limits.pdu_timeout_s)
         # Set again: the setters pass the values to timers of the new `dul`.
         association.acse_timeout = limits.request_timeout_s
         association.network_timeout = self.ae.network_timeout

@@ -26,6 +26,8 @@ from store.files.uids import check_uid
 
 SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
+CONFLICT_STATUS = {"success": SUCCESS, "duplicate": 0x0111}
+"""Status for another image under a known UID, by `node.conflict_status`; it is kept aside in either case."""
 STATUS_OF: dict[type[Exception], int] = {
     StoreUnavailable: 0xA700,  # Refused: Out of Resources; the requestor may try again
     InvalidUID: 0xA900,  # Error: Data Set does not match SOP Class; here for any invalid UID
@@ -53,12 +55,14 @@ class StorageSCP:
         admission: AssociationAdmission,
         ingest: Ingest,
         recorder: AuditRecorder,
+        conflict_status: int,
         more_handlers: Sequence[Handler],
     ) -> None:
         self._admission = admission
         self._more_handlers = more_handlers
         self._ingest = ingest
         self._recorder = recorder
+        self._conflict_status = conflict_status
         self._open: set[Any] = set()
         self._storing: set[Any] = set()
 
@@ -140,7 +144,7 @@ class StorageSCP:
         association, incoming = event.assoc, event.request.DataSet
         self._storing.add(association)
         try:
-            self._store(event)
+            return _status(self._store(event))
         except tuple(STATUS_OF) as error:
             self._audit_refusal(event, error)
             return _status(STATUS_OF[type(error)], error)
@@ -150,9 +154,8 @@ class StorageSCP:
         finally:
             incoming.discard()
             self._storing.discard(association)
-        return _status(SUCCESS)
 
-    def _store(self, event: evt.Event) -> None:
+    def _store(self, event: evt.Event) -> int:
         received = event.request.DataSet.finish()
         if event.request.AffectedSOPClassUID != event.context.abstract_syntax:
             raise IdentityMismatch
@@ -164,6 +167,7 @@ class StorageSCP:
             sender=peer,
         )
         log.info(outcome, **peer.columns, sop_instance_uid=event.request.AffectedSOPInstanceUID)
+        return self._conflict_status if outcome == "instance.conflict" else SUCCESS
 
     def _audit_refusal(self, event: evt.Event, error: Exception) -> None:
         uid = event.request.AffectedSOPInstanceUID

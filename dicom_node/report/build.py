@@ -7,6 +7,7 @@ from typing import get_args
 from pydicom.dataset import Dataset
 
 from dicom_node.report.context import ReportContext
+from dicom_node.report.corrections import Correction, Corrections
 from dicom_node.report.header import file_bytes
 from dicom_node.report.objects import ReportObject
 from dicom_node.report.overlay import draw_overlay
@@ -38,7 +39,7 @@ def build_results(
         context: model, revision, predecessors, time and plan.
 
     Raises:
-        UnreportableSource: the source lacks a UID, or its patient cannot be identified legally.
+        UnreportableSource: the source lacks a UID.
         InferenceError: the pixels of a frame cannot be decoded.
     """
     shown = (each for each in results if each.measured or refusal_of(each))
@@ -46,13 +47,14 @@ def build_results(
     measured = [each for each in strips if each.measured]
     if not measured and not (strips and context.plan.overlay_refusals):
         return []
-    header = normalised_header(source, context.plan.default_charset)
+    corrections = Corrections()
+    header = normalised_header(source, context.plan.default_charset, corrections)
     made = [
         *_reports(header, strips, context),
         *_graphics(header, measured, context),
         *_overlays(source, header, strips if context.plan.overlay_refusals else measured, context),
     ]
-    return [_finished(kind, ds) for kind, ds in made]
+    return [_finished(kind, ds, tuple(corrections)) for kind, ds in made]
 
 
 def _reports(
@@ -87,10 +89,11 @@ def _overlays(
         yield "overlay", secondary_capture(header, picture, context, frame=frame, source_syntax=syntax)
 
 
-def _finished(kind: Kind, ds: Dataset) -> ReportObject:
+def _finished(kind: Kind, ds: Dataset, corrections: tuple[Correction, ...]) -> ReportObject:
     return ReportObject(
         kind=kind,
         sop_instance_uid=str(ds.SOPInstanceUID),
         sop_class_uid=str(ds.SOPClassUID),
         data=file_bytes(ds),
+        corrections=corrections,
     )

@@ -17,7 +17,7 @@ from dicom_node.identity import (
 )
 from dicom_node.report import codes
 from dicom_node.report.context import ReportContext
-from dicom_node.report.source import INHERITED
+from dicom_node.report.source import inherited
 
 
 def result_header(source: Dataset, context: ReportContext, *, kind: str, part: str = "") -> Dataset:
@@ -34,9 +34,8 @@ def result_header(source: Dataset, context: ReportContext, *, kind: str, part: s
     """
     ds = Dataset()
     ds.SpecificCharacterSet = source.SpecificCharacterSet
-    for keyword in INHERITED:
-        if keyword in source:
-            ds.add(source[keyword])
+    for element in inherited(source):
+        ds.add(element)
     made = (context.model.sha256, str(context.revision), context.plan.variant)
     ds.SOPInstanceUID = derived_uid(kind, source.SOPInstanceUID, *made, part)
     ds.SeriesInstanceUID = derived_uid(kind, source.StudyInstanceUID, source.SeriesInstanceUID)

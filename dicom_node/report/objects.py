@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from dicom_node.errors import NodeError
+from dicom_node.report.corrections import Correction
 from store.rows.results import Kind
 
 
 class UnreportableSource(NodeError):
-    """The source image cannot be reported: it lacks a UID, or its patient cannot be identified legally."""
+    """The source image cannot be reported: it lacks a UID, or its pixels cannot be shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,3 +29,5 @@ class ReportObject:
     sop_instance_uid: str
     sop_class_uid: str
     data: bytes
+    corrections: tuple[Correction, ...] = ()
+    """Of what it copies from the source image, the same in all objects of one image."""

@@ -65,7 +65,7 @@ def _shown(ds: Dataset, source: Dataset) -> None:
     area.DisplayedAreaBottomRightHandCorner = [int(source.Columns), int(source.Rows)]
     area.PresentationSizeMode, area.PresentationPixelAspectRatio = "SCALE TO FIT", [1, 1]
     ds.DisplayedAreaSelectionSequence = [area]
-    if str(source.PhotometricInterpretation).startswith("MONOCHROME"):
+    if str(source.get("PhotometricInterpretation")).startswith("MONOCHROME"):
         ds.SOPClassUID = GrayscaleSoftcopyPresentationStateStorage
         inverse = source.PhotometricInterpretation == "MONOCHROME1"
         ds.PresentationLUTShape = "INVERSE" if inverse else "IDENTITY"

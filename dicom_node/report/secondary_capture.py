@@ -18,6 +18,7 @@ from dicom_node.identity import MANUFACTURER, MODEL_NAME
 from dicom_node.report import codes
 from dicom_node.report.context import ReportContext
 from dicom_node.report.header import code_item, reference, result_header
+from dicom_node.report.source_attributes import FILLER_NUMBER, ORDER_COMMENTS
 
 SERIES_NUMBER = 9003
 LOSSY_SYNTAXES: Final = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless})
@@ -50,12 +51,22 @@ def secondary_capture(
     ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = ds.ContentDate, ds.ContentTime
     # An unpaired body part, so Laterality is not required (PS3.3 C.7.3.1).
     ds.BodyPartExamined, ds.PatientOrientation = "HEART", ""
-    if context.revision > 1:
-        ds.ImageComments = f"Revision {context.revision}: replaces the earlier pictures of this series"
+    if comments := _comments(source, context):
+        ds.ImageComments = "; ".join(comments)
     _describe_derivation(ds, source, frame)
     _describe_quality(ds, source, source_syntax)
     _set_pixels(ds, picture)
     return ds
+
+
+def _comments(source: Dataset, context: ReportContext) -> list[str]:
+    """Return what the picture is to say of its revision, and an accession number that SH cannot hold."""
+    comments = []
+    if context.revision > 1:
+        comments = [f"Revision {context.revision}: replaces the earlier pictures of this series"]
+    if FILLER_NUMBER in source:
+        comments.append(f"AccessionNumber of the source image: {source[FILLER_NUMBER].value}")
+    return comments + ([source[ORDER_COMMENTS].value] if ORDER_COMMENTS in source else [])
 
 
 def _describe_derivation(ds: Dataset, source: Dataset, frame: int) -> None:

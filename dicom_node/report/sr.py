@@ -11,11 +11,11 @@ from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, S
 from dicom_node.identity import CODING_SCHEME_DESIGNATOR, CODING_SCHEME_UID, MANUFACTURER
 from dicom_node.report.context import ReportContext
 from dicom_node.report.header import reference, result_header
-from dicom_node.report.legal import is_legal
 from dicom_node.report.objects import Predecessor
 from dicom_node.report.quantities import QUANTITIES, known
 from dicom_node.report.refusals import refused_frames
 from dicom_node.report.snomed import use_retired_codes
+from dicom_node.report.source_attributes import FILLER_NUMBER, ORDER_COMMENTS
 from dicom_node.report.tid1500 import measurement_report
 from dicom_node.report.tid5200 import echo_report
 from dicom_node.report.tid5300 import simplified_report
@@ -112,7 +112,8 @@ def _complete(results: Sequence[StripResult]) -> bool:
 
 def _requests(source: Dataset) -> list[Dataset]:
     """Return Referenced Request items; all their attributes but Study Instance UID are type 2."""
-    orders = source.get("RequestAttributesSequence") or ([Dataset()] if source.AccessionNumber else [])
+    has_number = any(source.get(each) for each in ("AccessionNumber", FILLER_NUMBER, ORDER_COMMENTS))
+    orders = source.get("RequestAttributesSequence") or ([Dataset()] if has_number else [])
     return [_request(source, order) for order in orders]
 
 
@@ -120,18 +121,15 @@ def _request(source: Dataset, order: Dataset) -> Dataset:
     item = Dataset()
     item.StudyInstanceUID = source.StudyInstanceUID
     item.ReferencedStudySequence = []
-    item.AccessionNumber = _text(order, "AccessionNumber") or source.AccessionNumber
+    item.AccessionNumber = order.get("AccessionNumber") or source.AccessionNumber
     item.PlacerOrderNumberImagingServiceRequest = ""
-    item.FillerOrderNumberImagingServiceRequest = ""
-    item.RequestedProcedureID = _text(order, "RequestedProcedureID")
-    item.RequestedProcedureDescription = _text(order, "RequestedProcedureDescription")
+    item.FillerOrderNumberImagingServiceRequest = order.get(FILLER_NUMBER) or source.get(FILLER_NUMBER) or ""
+    item.RequestedProcedureID = order.get("RequestedProcedureID") or ""
+    item.RequestedProcedureDescription = order.get("RequestedProcedureDescription") or ""
     item.RequestedProcedureCodeSequence = order.get("RequestedProcedureCodeSequence", [])
+    if comments := [each.get(ORDER_COMMENTS) for each in (source, order) if each.get(ORDER_COMMENTS)]:
+        item.RequestedProcedureComments = "; ".join(dict.fromkeys(comments))
     return item
-
-
-def _text(order: Dataset, keyword: str) -> str:
-    value = order.get(keyword) or ""
-    return str(value) if is_legal(keyword, value) else ""
 
 
 def _predecessor_reference(predecessor: Predecessor) -> Dataset:

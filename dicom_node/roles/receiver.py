@@ -25,7 +25,7 @@ from dicom_node.receive.quota import Quota
 from dicom_node.receive.recovery import recover
 from dicom_node.receive.rejection_log import RejectionLog
 from dicom_node.receive.server import AssociationServer
-from dicom_node.receive.storage_scp import StorageSCP
+from dicom_node.receive.storage_scp import CONFLICT_STATUS, StorageSCP
 from dicom_node.receive.upper_layer import UpperLayerLimits
 from dicom_node.roles.schedule import receiver_scheduler
 from dicom_node.roles.start import open_runtime
@@ -61,6 +61,7 @@ class Receiver:
             admission=AssociationAdmission(settings, rejection_log=self._rejection_log, disk=disk),
             ingest=self._ingest,
             recorder=runtime.recorder,
+            conflict_status=CONFLICT_STATUS[settings.node.conflict_status],
             more_handlers=CommitmentSCP(runtime).handlers,
         )
         self._scheduler = receiver_scheduler(runtime, self._rejection_log, disk)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
-from pydicom.charset import python_encoding
 
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*\.?")
 
@@ -29,6 +28,17 @@ def _ae_title(text: str) -> str:
     title = text.strip(" ")
     if not (1 <= len(title) <= 16 and title.isascii() and title.isprintable() and "\\" not in title):  # noqa: PLR2004 - PS3.5 6.2
         raise ValueError("an AE title has 1 to 16 printable ASCII characters and no backslash")
+    return title
+
+
+_CALLING_AE_TITLE = re.compile(r"(?! )(?:[ -\[\]-~]|\\x[0-9a-f]{2}){1,16}(?<! )")
+
+
+def _calling_ae_title(text: str) -> str:
+    r"""Validate the AE title of a peer; bytes other than printable ASCII are escaped, as in the audit log."""
+    title = text.strip(" ")
+    if not _CALLING_AE_TITLE.fullmatch(title):
+        raise ValueError(r"an AE title has 1 to 16 printable ASCII characters, other bytes as \xNN")
     return title
 
 
@@ -56,6 +66,8 @@ def is_loopback(host: str) -> bool:
 
 def _charset(term: str) -> str:
     """Validate a defined term of Specific Character Set (PS3.3 C.12.1.1.2)."""
+    from pydicom.charset import python_encoding  # noqa: PLC0415 - half a second of loading
+
     if term not in python_encoding or not term:
         raise ValueError("must be a defined term of SpecificCharacterSet, such as ISO_IR 100 or GB18030")
     return term
@@ -81,6 +93,7 @@ SourceHost = Annotated[
 ]
 Folder = Annotated[Path, AfterValidator(_folder)]
 AETitle = Annotated[str, AfterValidator(_ae_title)]
+PeerAETitle = Annotated[str, AfterValidator(_calling_ae_title)]
 Host = Annotated[str, _host_name_or(ipaddress.ip_address, "a host name or an IP address")]
 Charset = Annotated[str, AfterValidator(_charset)]
 SRTemplate = Literal["tid5200", "tid1500", "tid5300"]

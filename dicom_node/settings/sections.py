@@ -15,6 +15,7 @@ from dicom_node.settings.fields import (
     Folder,
     Host,
     Megabytes,
+    PeerAETitle,
     Seconds,
     SourceHost,
     SRTemplate,
@@ -45,6 +46,7 @@ class NodeSettings(Section):
     dimse_timeout_s: Seconds = 60.0
     network_timeout_s: Seconds = 120.0
     pdu_timeout_s: Seconds = 30.0
+    conflict_status: Literal["success", "duplicate"] = "success"
     drain_seconds: float = Field(default=10.0, ge=0, le=3600, allow_inf_nan=False)
 
     @model_validator(mode="after")
@@ -57,7 +59,7 @@ class NodeSettings(Section):
 class PeerSettings(Section):
     """`[[peers]]`: an application entity, such as a scanner, that may open associations."""
 
-    ae_title: AETitle
+    ae_title: PeerAETitle
     host: SourceHost
     port: int = Field(default=0, ge=0, le=65_535)
     tls: bool = False

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pydicom import Dataset
 
-from dicom_node.report.charset import charset_is_missing
 from inference.errors import InferenceError, PixelDataError
 from inference.image.attributes import attribute
 from inference.image.reading import read_image
@@ -26,8 +25,6 @@ class ImageResult:
 
     image: Instance
     strips: Sequence[StripResult]
-    charset_missing: bool = False
-    """The image has 8-bit texts without Specific Character Set."""
 
     @property
     def measured(self) -> bool:
@@ -52,7 +49,6 @@ def examine(image: Instance, path: Path, analyse: Analyse) -> ImageResult:
     """
     try:
         dataset = read_image(path)
-        charset_missing = charset_is_missing(dataset)
     except InferenceError as error:
         return unusable(image, str(error), reason=error.reason)
     except MemoryError:
@@ -63,7 +59,7 @@ def examine(image: Instance, path: Path, analyse: Analyse) -> ImageResult:
     missing = [keyword for keyword in _REQUIRED if not _is_single(attribute(dataset, keyword))]
     if missing:
         return unusable(image, f"no report can refer to it without {', '.join(missing)}")
-    return ImageResult(image=image, strips=analyse(dataset), charset_missing=charset_missing)
+    return ImageResult(image=image, strips=analyse(dataset))
 
 
 def _is_single(uid: object) -> bool:

@@ -15,6 +15,7 @@ from dicom_node.report.objects import ReportObject, UnreportableSource
 from dicom_node.report.plan import ReportPlan
 from dicom_node.report.refusals import refusal_of
 from dicom_node.runtime import Runtime
+from dicom_node.study.image_report import ImageReport, record_corrections
 from dicom_node.study.image_result import ImageResult
 from dicom_node.study.predecessors import predecessors_of
 from inference.types import ModelIdentity, StripResult
@@ -81,12 +82,12 @@ def run_job(job: Job, pipeline: Pipeline) -> None:
     stop, images = pipeline.runtime.stop, images_of(job, pipeline)
     image_results = [examine(image, pipeline) for image in until_stopped(stop, images)]
     reportable = to_be_reported(image_results, pipeline.plan)
-    new_results = [
-        new for image_result in until_stopped(stop, reportable) for new in report(image_result, job, pipeline)
-    ]
+    reports = [report(image_result, job, pipeline) for image_result in until_stopped(stop, reportable)]
     with pipeline.runtime.database.transaction() as session:
         record_outcomes(session, image_results, job, pipeline)
-        record_results(session, new_results, job, pipeline)
+        for each in reports:
+            record_corrections(session, each, job, now=pipeline.runtime.clock())
+        record_results(session, [new for each in reports for new in each.results], job, pipeline)
         jobs.finish(session, job, now=pipeline.runtime.clock())
 
 
@@ -132,12 +133,14 @@ def to_be_reported(image_results: Sequence[ImageResult], plan: ReportPlan) -> li
         if image_result.measured or (plan.overlay_refusals and any(map(refusal_of, image_result.strips)))
     ]
     new = [
-        image_result for image_result in image_results if image_result.image.state is InstanceState.RECEIVED
+        image_result
+        for image_result in image_results
+        if image_result.image.state is InstanceState.RECEIVED or not image_result.image.detail
     ]
     return reportable if not new or any(image_result in reportable for image_result in new) else []
 
 
-def report(image_result: ImageResult, job: Job, pipeline: Pipeline) -> list[NewResult]:
+def report(image_result: ImageResult, job: Job, pipeline: Pipeline) -> ImageReport:
     """Build the result objects of one image and store their files; if impossible, record why."""
     image = image_result.image
     try:
@@ -148,8 +151,10 @@ def report(image_result: ImageResult, job: Job, pipeline: Pipeline) -> list[NewR
         )
     except (UnreportableSource, AnalysisStopped) as error:
         record_refusal(image, job, pipeline, why=str(error))
-        return []
-    return [keep(each, image, job, pipeline) for each in objects]
+        return ImageReport(image=image, results=[])
+    corrections = objects[0].corrections if objects else ()
+    results = [keep(each, image, job, pipeline) for each in objects]
+    return ImageReport(image=image, results=results, corrections=corrections)
 
 
 def report_context(image: Instance, job: Job, pipeline: Pipeline) -> ReportContext:
@@ -213,15 +218,6 @@ def record_outcomes(
             detail={**made_by, **image_result.detail()},
             now=pipeline.runtime.clock(),
         )
-        if image_result.charset_missing:
-            audit_log.record(
-                session,
-                "report.charset_assumed",
-                at=pipeline.runtime.clock(),
-                study_uid=job.study_uid,
-                sop_instance_uid=image_result.image.sop_instance_uid,
-                detail={"charset": pipeline.plan.default_charset, "revision": job.revision},
-            )
 
 
 def record_results(session: Session, new_results: Sequence[NewResult], job: Job, pipeline: Pipeline) -> None:

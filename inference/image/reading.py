@@ -9,7 +9,7 @@ from typing import BinaryIO
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_dataset
+from pydicom.filereader import read_dataset, read_partial
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, AllTransferSyntaxes, DeflatedExplicitVRLittleEndian
 
@@ -21,6 +21,8 @@ MAX_INFLATED_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 20
 META_START_BYTES, META_GROUP = 128 + 4, 0x0002
 """File meta information follows the preamble and "DICM" (PS3.10 7.1)."""
+CHARACTER_SET, HIDDEN = 0x00080005, 0x00080004
+"""Specific Character Set, and a tag that stands for nothing."""
 UNREADABLE = (*MALFORMED, InvalidDicomError, EOFError, zlib.error)
 """What pydicom raises on bytes that are not a DICOM file."""
 
@@ -41,8 +43,30 @@ def read_image(path: Path) -> FileDataset:
         if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
             file.seek(bounded.tell())
             _check_inflated(file)
-        ds = _parsed(bounded)
+        ds = _readable(bounded)
         return ds if "PixelData" in ds else _closed(ds, file)
+
+
+def _readable(file: "_BoundedReader") -> FileDataset:
+    """Parse from the start; again without Specific Character Set, if pydicom fails and finds one.
+
+    pydicom interprets its value while it parses; nothing that is measured depends on it.
+    """
+    try:
+        return _parsed(file)
+    except UNREADABLE:
+        file.seek(0)
+        before = read_partial(file, stop_when=_is_character_set)
+        if not file.has_more() or before.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            raise
+        file.hide(file.tell() + (2 if before.original_encoding[1] else 3))
+        ds = _parsed(file)
+        ds.pop(HIDDEN, None)
+        return ds
+
+
+def _is_character_set(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - the signature is pydicom's
+    return bool(tag == CHARACTER_SET)
 
 
 def _parsed(file: "_BoundedReader") -> FileDataset:
@@ -75,8 +99,17 @@ class _BoundedReader:
 
     def __init__(self, file: BinaryIO, more: bytes = b"") -> None:
         self._file, self._more, self._place = file, more, 0
+        self._hidden = -1
         self._end = file.seek(0, SEEK_END)
         self.close = file.close
+
+    def hide(self, place: int) -> None:
+        """Let the byte at a place be read as that of the tag `HIDDEN` from now on."""
+        self._hidden = place
+
+    def has_more(self) -> bool:
+        """Tell whether the place lies before the end."""
+        return self._place < self._end
 
     def tell(self) -> int:
         """Return the place of the next byte read."""
@@ -96,6 +129,8 @@ class _BoundedReader:
         size = left if size < 0 else min(size, left)
         self._file.seek(self._place)
         found = self._file.read(min(size, max(self._end - self._place, 0)))
+        if 0 <= (at := self._hidden - self._place) < len(found):
+            found = found[:at] + bytes((HIDDEN & 0xFF,)) + found[at + 1 :]
         after = max(self._place - self._end, 0)
         self._place += size
         return found + self._more[after : after + size - len(found)]

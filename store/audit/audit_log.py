@@ -6,13 +6,16 @@ together or not at all. Write transactions are serial (BEGIN IMMEDIATE), so the 
 Events: node.started node.stopped model.loaded association.opened association.rejected association.closed
 association.aborted certificate.expires clock.set_back conflict.file_removed database.restored disk.low
 disk.recovered instance.file_removed instance.received instance.duplicate instance.conflict instance.refused
-instance.adopted instance.measured instance.not_measured study.receiving study.ready study.processing
-study.done study.failed study.reopened job.queued job.claimed job.released job.requeued job.retry
+instance.corrected instance.adopted instance.measured instance.not_measured
+study.receiving study.ready study.processing study.done study.failed study.reopened
+job.queued job.claimed job.released job.requeued job.retry
 job.postponed job.superseded job.done job.dead result.created result.file_removed result.none
-web.cannot_listen delivery.delivered delivery.sent delivery.committed delivery.retry delivery.resend
-delivery.dead delivery.requeued commitment.asked commitment.not_asked commitment.answered commitment.unknown
+web.cannot_listen
+delivery.delivered delivery.sent delivery.committed delivery.retry delivery.resend delivery.dead
+delivery.requeued commitment.asked commitment.not_asked commitment.answered commitment.unknown
 commitment.requested commitment.refused commitment.reported commitment.report_retry commitment.report_dead
-report.refused report.charset_assumed audit.sealed audit.checkpoint audit.rows_lost audit.read
+report.refused report.charset_assumed report.source_corrected audit.sealed audit.checkpoint audit.rows_lost
+audit.read
 """
 
 import json

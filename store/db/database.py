@@ -1,5 +1,6 @@
 """The SQLite database of a node: transactions of several processes, migrations, integrity check."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -18,6 +19,8 @@ from store.db.upgrade import is_current, migrate
 from store.db.write_lock import holding
 from store.errors import StoreError, StoreUnavailable
 from store.files.filesystems import network_type
+
+SCHEME = "sqlite:///"
 
 DAMAGED = "the database {path} is damaged ({what}); stop the node and run `echonode restore BACKUP`"
 DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -31,7 +34,8 @@ class Database:
     """One SQLite file in WAL mode; `upgrade` must have run once before anything is read or written.
 
     Args:
-        url: `sqlite:////absolute/path/of/the.db`, on a local disk.
+        url: `sqlite:////absolute/path/of/the.db`, on a local disk; a path as it is, where `%`, `?` and
+            `#` stand for themselves.
         busy_timeout_s: seconds to wait for another writer before `StoreUnavailable`.
 
     Raises:
@@ -42,10 +46,10 @@ class Database:
     """
 
     def __init__(self, url: str, *, busy_timeout_s: float = 15.0) -> None:
-        parsed = make_url(url)
-        if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-            raise StoreError(f"{parsed.render_as_string()} is not the URL of an SQLite file")
-        self.path = Path(str(parsed.database)).absolute()
+        scheme, path = url[: len(SCHEME)], url[len(SCHEME) :]
+        if scheme != SCHEME or path in ("", ":memory:"):
+            raise StoreError(f"{url} is not the URL of an SQLite file")
+        self.path = Path(path).absolute()
         self._busy_timeout_s = busy_timeout_s
         # One connection: the threads of this process queue for it, so only one of them writes.
         self._writer = self._engine("BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
@@ -174,7 +178,7 @@ class Database:
 
     def _connect(self, *, query_only: bool = False) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"file:{quote(str(self.path))}?mode=rw",
+            f"file:{quote(os.fsencode(self.path))}?mode=rw",
             uri=True,
             timeout=self._busy_timeout_s,
             isolation_level=None,  # `_engine` issues BEGIN

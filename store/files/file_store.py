@@ -4,10 +4,8 @@ Methods that store a file return after file and folder are synced to disk. No fi
 gets its final name by a hard link, which fails when the name exists.
 """
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -16,10 +14,11 @@ from store.errors import StoreError, StoreUnavailable
 from store.files import layout
 from store.files.digest import data_set_sha256
 from store.files.fsync import sync
+from store.files.incoming import Incoming
 from store.files.placing import KeptFile, Placing, disk_errors
 
 
-class FileStore:
+class FileStore(Incoming):
     """The data folder with instances/, conflicts/, results/ and incoming/, all on one volume.
 
     Args:
@@ -31,11 +30,9 @@ class FileStore:
     """
 
     def __init__(self, data_dir: Path, *, reserve_bytes: int = 0) -> None:
-        self._root = data_dir.absolute()
+        super().__init__(data_dir.absolute())
         self._reserve_bytes = reserve_bytes
         self._placing = Placing(self._root)
-        self.incoming = self._root / "incoming"
-        """Folder for data sets that are being received."""
         with disk_errors():
             for name in ("instances", "conflicts", "results", "incoming"):
                 (self._root / name).mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -88,18 +85,40 @@ class FileStore:
                 return replace(kept, outcome="adopted", sha256=data_set_sha256(target), size_bytes=size_bytes)
         return kept
 
-    def move_to_conflicts(self, kept: KeptFile, *, sop_instance_uid: str) -> KeptFile:
+    def move_to_conflicts(self, path: str, sha256: str, *, sop_instance_uid: str) -> KeptFile:
         """Move a file from instances/ to conflicts/: the row of its UID has another digest.
 
         Raises:
             StoreUnavailable: the disk is full, read-only or failing.
         """
-        source = self.absolute(kept.path)
+        source = self.absolute(path)
         with disk_errors():
-            aside = layout.conflict(self._root, sop_instance_uid, kept.sha256)
-            moved = self._placing.place(source, aside)
+            moved = self._placing.place(source, layout.conflict(self._root, sop_instance_uid, sha256))
             source.unlink()
         return replace(moved, outcome="conflict")
+
+    def keep_version(self, kept: KeptFile, *, study_uid: str, sop_instance_uid: str) -> KeptFile:
+        """Link a file to a name of its own in instances/, beside the version of its UID that it corrects.
+
+        Raises:
+            StoreUnavailable: the disk is full, read-only or failing.
+        """
+        source = self.absolute(kept.path)
+        target = layout.version(self._root, study_uid, sop_instance_uid, kept.sha256)
+        with disk_errors():
+            version = self._placing.place(source, target)
+            if source != target:
+                source.unlink()
+        return version
+
+    def versions(self, *, study_uid: str, sop_instance_uid: str) -> list[str]:
+        """Return the relative paths of all files of a UID in instances/, in either layout.
+
+        Raises:
+            StoreUnavailable: the disk is failing.
+        """
+        with disk_errors():
+            return [self._relative(path) for path in layout.versions(self._root, study_uid, sop_instance_uid)]
 
     def remove(self, paths: Iterable[str]) -> int:
         """Delete files, given by relative path; missing ones are not an error.
@@ -180,55 +199,11 @@ class FileStore:
             raise StoreError(f"{relative!r} is outside the data folder")
         return self._root / path
 
-    def clear_incoming(self, *, now: datetime, untouched_s: float = 0.0) -> int:
-        """Delete incomplete files that a killed receiver left in incoming/; return how many.
-
-        Args:
-            now: the time of day.
-            untouched_s: keep files modified within so many seconds: another receiver may be writing them.
-        """
-        newest = now.timestamp() - untouched_s
-        with disk_errors():
-            found = self._stats_of_incoming()
-            orphans = [path for path, stat in found if stat.st_nlink == 1 and stat.st_mtime <= newest]
-            for path in orphans:
-                path.unlink(missing_ok=True)
-        return len(orphans)
-
-    def linked_leftovers(self) -> list[Path]:
-        """Return the files in incoming/ that `keep_instance` has linked: their rows may be missing."""
-        with disk_errors():
-            return [path for path, stat in self._stats_of_incoming() if stat.st_nlink > 1]
-
-    def leave_for_next_start(self, kept: KeptFile) -> None:
-        """Make a kept file one of `linked_leftovers`: its row could not be written."""
-        with suppress(OSError):  # one link for all attempts; without it, the sender has no success either
-            os.link(self.absolute(kept.path), self._left(kept))
-
-    def discard(self, received: Path, kept: KeptFile | None = None) -> None:
-        """Remove a file of incoming/, and what `leave_for_next_start` made: the row is written.
-
-        Raises:
-            StoreUnavailable: the disk is read-only or failing.
-        """
-        with disk_errors():
-            received.unlink(missing_ok=True)
-            if kept is not None:
-                self._left(kept).unlink(missing_ok=True)
-
     def instance_paths(self) -> Iterator[str]:
         """Yield the relative paths of all files in instances/, with or without a row."""
         with disk_errors():
             for path in layout.files(self._root / "instances"):
                 yield self._relative(path)
-
-    def _stats_of_incoming(self) -> Iterator[tuple[Path, os.stat_result]]:
-        for path in layout.entries(self.incoming):
-            with suppress(FileNotFoundError):  # another receiver has just finished it
-                yield path, path.stat()
-
-    def _left(self, kept: KeptFile) -> Path:
-        return self.incoming / f"{kept.sha256}.part"
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()

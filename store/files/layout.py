@@ -6,6 +6,7 @@ conflicts/: such files stay where they are, and new files of the study lie besid
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -31,6 +32,29 @@ def existing_or_new(
     study, name = check_uid(study_uid), f"{check_uid(sop_instance_uid)}.dcm"
     former = root / kind / study / name
     return former if former.exists() else root / kind / spread(study) / study / name
+
+
+def version(root: Path, study_uid: str, sop_instance_uid: str, sha256: str) -> Path:
+    """Return where a corrected version of an instance belongs, beside the one it corrects.
+
+    Raises:
+        InvalidUID: one of the UIDs is invalid.
+    """
+    first = existing_or_new(root, "instances", study_uid, sop_instance_uid)
+    return first.with_name(f"{sop_instance_uid}.{sha256[:16]}.dcm")
+
+
+def versions(root: Path, study_uid: str, sop_instance_uid: str) -> Iterator[Path]:
+    """Yield the files of an instance in either layout, corrected versions included.
+
+    Raises:
+        InvalidUID: one of the UIDs is invalid.
+    """
+    study, uid = check_uid(study_uid), check_uid(sop_instance_uid)
+    name = re.compile(rf"{re.escape(uid)}(\.[0-9a-f]{{16}})?\.dcm")
+    for folder in (root / "instances" / study, root / "instances" / spread(study) / study):
+        if folder.is_dir():
+            yield from (path for path in entries(folder) if name.fullmatch(path.name))
 
 
 def conflict(root: Path, sop_instance_uid: str, sha256: str) -> Path:

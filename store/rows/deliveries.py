@@ -51,6 +51,8 @@ class Delivery:
     sop_class_uid: str
     path: str
     """Relative to the data folder."""
+    sha256: str
+    """Of the data set, as the result was stored."""
 
 
 def due(
@@ -117,6 +119,7 @@ def _with_result() -> Select[Any]:
         result_table.c.sop_instance_uid,
         result_table.c.sop_class_uid,
         result_table.c.path,
+        result_table.c.sha256,
     )
     return select(*columns, *of_result).join(result_table)
 

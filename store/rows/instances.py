@@ -68,7 +68,7 @@ class Instance(_Received):
     reason: str | None
     """Why it was not measured, one of the reasons of `inference.errors`; None if measured or not analysed."""
     detail: Mapping[str, Any]
-    """JSON: `ImageResult.detail` of the last analysis; empty before."""
+    """JSON: `ImageResult.detail` of the last analysis of this version; empty before."""
     received_at: datetime
     file_gone_at: datetime | None
     """When retention removed the file; None while it exists."""
@@ -137,10 +137,31 @@ def known_paths(session: Session, paths: Sequence[str]) -> set[str]:
     return set(session.scalars(query))
 
 
-def file_restored(session: Session, sop_instance_uid: str, *, path: str, now: datetime) -> None:
-    """Record that a file which had gone was received again, and where it is; its age starts at `now`."""
+def find(session: Session, sop_instance_uid: str) -> Instance | None:
+    """Return one instance, or None."""
+    query = select(instance_table).where(instance_table.c.sop_instance_uid == sop_instance_uid)
+    row = session.execute(query).mappings().one_or_none()
+    return None if row is None else _instance(row)
+
+
+def file_restored(session: Session, sop_instance_uid: str, path: str, *, now: datetime) -> None:
+    """Record that a file which retention had removed was received again; its age starts at `now`."""
     query = update(instance_table).where(instance_table.c.sop_instance_uid == sop_instance_uid)
-    session.execute(query.values(path=path, file_gone_at=None, received_at=now))
+    session.execute(query.values(file_gone_at=None, path=path, received_at=now))
+
+
+def correct(session: Session, new: NewInstance, *, now: datetime) -> None:
+    """Replace the version of an instance by a corrected one, whose study gets another revision.
+
+    The state stays, and the empty `detail` says that this version was not analysed. No audit event: the
+    caller records one that names both versions.
+    """
+    values = {**vars(new), "detail": "{}", "received_at": now, "file_gone_at": None}
+    del values["state"]
+    query = update(instance_table).where(instance_table.c.sop_instance_uid == new.sop_instance_uid)
+    session.execute(query.values(values))
+    analysable = new.state is InstanceState.RECEIVED
+    studies.instance_received(session, new.study_uid, analysable=analysable, now=now)
 
 
 def set_outcome(

@@ -87,7 +87,7 @@ def target(shared: tuple[NodeHarness, Path], numbers: Iterator[int]) -> Iterator
     threads, before_kb, logged = node.footprint().threads, node.footprint().rss_kb, log.stat().st_size
     with others_answered(node.port):
         yield Target(node, next(numbers))
-    assert node.popen.poll() is None
+    assert node.receiver.poll() is None
     assert node.footprint().rss_kb - before_kb < 10_000
     wait_for(
         lambda: node.footprint().threads <= threads + TIMED_JOB_THREADS, f"the {threads} threads of before"
@@ -199,7 +199,7 @@ def test_answers_that_nobody_reads(target: Target) -> None:
 
     assert time.monotonic() - started < 20
     (row,) = target.events("association.aborted")
-    assert row.detail["reason"] == "the peer does not take our answers"
+    assert row.detail["reason"] == "the peer does not take our messages"
 
 
 def test_requests_without_waiting(target: Target) -> None:
@@ -396,7 +396,7 @@ def test_hostile_messages(target: Target) -> None:
             lambda: target.node.footprint().threads <= threads + TIMED_JOB_THREADS,
             f"the place is free again: {name}",
         )
-        assert time.monotonic() - started < 3, name
+        assert time.monotonic() - started < 10, name
 
     for row in target.events("association.aborted"):
         for text in (row.peer_ae or "", str(row.detail)):

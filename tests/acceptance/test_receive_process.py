@@ -36,8 +36,8 @@ def image(number: int = 1, rows: int = 64) -> Dataset:
 
 def test_receiver_loads_no_networks(tmp_path: Path) -> None:
     """The receiver process never imports torch, highdicom or the measuring side."""
-    with receiver_process(settings_for(tmp_path)) as node:
-        maps = Path(f"/proc/{node.popen.pid}/maps").read_text(encoding="utf-8")
+    with receiver_process(settings_for(tmp_path), REAL_STARTS="1") as node:
+        maps = Path(f"/proc/{node.receiver.pid}/maps").read_text(encoding="utf-8")
     code = "import sys, dicom_node.receive; print([m for m in sys.modules if m.split('.')[0] in sys.argv])"
     listed = subprocess.run(
         [os.sys.executable, "-c", code, "torch", "torchvision", "highdicom", "inference"],  # type: ignore[attr-defined]
@@ -60,12 +60,12 @@ def test_sigterm_lets_the_store_in_flight_finish(tmp_path: Path) -> None:
             for fragment in most:
                 opened.dul.send_pdu(fragment)
             wait_for(lambda: any("incoming" in name for name in node.stored_files()), "bytes in incoming/")
-            node.popen.send_signal(signal.SIGTERM)
+            node.receiver.send_signal(signal.SIGTERM)
             wait_for(lambda: refuses(node.port), "the port to close")
             opened.dul.send_pdu(last)
 
             assert status_of_answer(opened) == 0x0000
-        assert node.popen.wait(timeout=10) == 0
+        assert node.receiver.wait(timeout=10) == 0
         assert [row.sop_instance_uid for row in node.instances(STUDY)] == [ds.SOPInstanceUID]
         assert node.events()[-1].event == "node.stopped"
 
@@ -74,9 +74,9 @@ def test_idle_association_is_aborted_when_the_drain_is_over(tmp_path: Path) -> N
     """A peer that keeps its association open does not keep the process from ending."""
     with receiver_process(settings_for(tmp_path, drain_seconds=0.2)) as node:
         with association(node.port, *contexts_of(image())) as opened:
-            node.popen.send_signal(signal.SIGTERM)
+            node.receiver.send_signal(signal.SIGTERM)
 
-            assert node.popen.wait(timeout=10) == 0
+            assert node.receiver.wait(timeout=10) == 0
             wait_for(lambda: opened.is_aborted, "the abort to arrive")
         assert len(node.events("association.aborted")) == 1
 
@@ -87,21 +87,20 @@ def test_second_sigterm_ends_at_once(tmp_path: Path) -> None:
         receiver_process(settings_for(tmp_path, drain_seconds=60)) as node,
         association(node.port, *contexts_of(image())) as opened,
     ):
-        node.popen.send_signal(signal.SIGTERM)
+        node.receiver.send_signal(signal.SIGTERM)
         wait_for(lambda: refuses(node.port), "the port to close")
-        node.popen.send_signal(signal.SIGTERM)
+        node.receiver.send_signal(signal.SIGTERM)
 
-        assert node.popen.wait(timeout=5) == -signal.SIGTERM
+        assert node.receiver.wait(timeout=5) == -signal.SIGTERM
         wait_for(lambda: not opened.is_established, "the peer to notice")
 
 
 def test_receiver_ends_with_its_parent(tmp_path: Path) -> None:
     """Started with --watch-stdin, it drains and ends when the pipe closes."""
     with receiver_process(settings_for(tmp_path), "--watch-stdin") as node:
-        assert node.popen.stdin is not None
-        node.popen.stdin.close()
+        node.close_stdin()
 
-        assert node.popen.wait(timeout=10) == 0
+        assert node.receiver.wait(timeout=10) == 0
 
 
 def test_start_that_fails_says_why(tmp_path: Path) -> None:
@@ -130,7 +129,7 @@ def test_kill_minus_nine_loses_nothing_acknowledged(acknowledged_first: int, tmp
         sender = threading.Thread(target=send)
         sender.start()
         wait_for(lambda: len(acknowledged) >= acknowledged_first, "some images to be acknowledged")
-        node.popen.kill()
+        node.receiver.kill()
         sender.join()
     assert len(acknowledged) < len(images)
 
@@ -156,8 +155,9 @@ def test_receivers_share_a_port(tmp_path: Path) -> None:
 
         assert len(first.instances(STUDY)) == len(images)
         for node in (first, second):
-            node.popen.send_signal(signal.SIGTERM)
-        logs = [log_lines(node.popen.communicate(timeout=20)[1]) for node in (first, second)]
+            node.receiver.send_signal(signal.SIGTERM)
+            assert node.receiver.wait() == 0
+        logs = [log_lines(node.receiver_log.read_text()) for node in (first, second)]
         shares = [sum(line["event"] == "instance.received" for line in lines) for lines in logs]
         assert sum(shares) == len(images)
         assert min(shares) > 0

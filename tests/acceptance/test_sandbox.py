@@ -25,6 +25,8 @@ UNDECODABLE = (InstanceState.NOT_MEASURED, "undecodable")
 LIMIT_S = 2
 PATIENT_S = 90
 """Every image that kills the analysis costs the start of two processes."""
+ENDS_S = 10
+"""Left alone, an analysis that hangs would stay for an hour."""
 
 
 @pytest.fixture
@@ -156,8 +158,8 @@ def test_no_analysis_survives_its_worker(node: NodeHarness, signals: list[signal
         assert not gone(process.pid)
         process.send_signal(each)
 
-    process.wait(timeout=2)
-    wait_for(lambda: gone(analyzer), "the analysis is gone", limit_s=2)
+    process.wait(timeout=ENDS_S)
+    wait_for(lambda: gone(analyzer), "the analysis is gone", limit_s=ENDS_S)
 
 
 def test_the_analysis_leaves_all_else_to_its_worker(node: NodeHarness) -> None:

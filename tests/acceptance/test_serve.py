@@ -13,10 +13,13 @@ from support.node import PATIENCE_S, NodeHarness, children_of, kill, process_nod
 from support.node_processes import Started
 from support.pacs import Pacs
 
-from dicom_node.network.scu import Accepted, echo
-from dicom_node.roles.supervisor import commands, next_delay_s
+from dicom_node.network.outcomes import Accepted
+from dicom_node.network.scu import echo
+from dicom_node.roles.children import commands, next_delay_s
 from dicom_node.settings import Settings
 from dicom_node.settings.sections import Destination, NodeSettings
+
+DRAIN_S = 10.0  # of every process_node: so long an association may go on after the first signal
 
 
 @pytest.fixture
@@ -111,8 +114,8 @@ def test_a_second_signal_kills(node: NodeHarness) -> None:
 
     supervisor.terminate()
 
-    assert supervisor.wait(timeout=2) == 1
-    wait_for(lambda: not any(alive(pid) for pid in pids), "the children are gone", limit_s=2)
+    assert supervisor.wait(timeout=DRAIN_S / 2) == 1
+    wait_for(lambda: not any(alive(pid) for pid in pids), "the children are gone", limit_s=DRAIN_S / 2)
     association.abort()
 
 
@@ -145,7 +148,8 @@ def test_the_command_receives(node: NodeHarness) -> None:
 
     assert echo(node_of(node), calling_ae="SCANNER") == Accepted(status=0)
     supervisor.send_signal(signal.SIGTERM)
-    assert supervisor.wait(timeout=PATIENCE_S) == 0
+    # The worker ends once it has loaded its networks.
+    assert supervisor.wait(timeout=3 * PATIENCE_S) == 0
 
 
 def test_one_process_per_receiver() -> None:

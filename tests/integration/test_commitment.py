@@ -1,6 +1,7 @@
 """Storage commitment with real peers: what a destination confirms, and what we confirm to a scanner."""
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -14,6 +15,19 @@ from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.sop_class import Verification
 from sqlalchemy import text
 from support import builders
+from support.attacks import (
+    COMMAND,
+    LAST,
+    command,
+    connected,
+    context_item,
+    echo_rq,
+    item,
+    p_data,
+    read_pdu,
+    request,
+    user_information,
+)
 from support.node import NodeHarness, free_port, receiver, wait_for
 from support.pacs import Pacs
 from support.scanner import Scanner, question
@@ -461,3 +475,41 @@ def test_a_destination_that_is_no_peer_may_only_answer(running: NodeHarness) -> 
         Verification,
     }
     opened.release()
+
+
+def test_messages_on_one_association_are_not_mixed(tmp_path: Path) -> None:
+    """While a report goes out in many fragments, answers to other requests wait (PS3.8 7.6)."""
+    references = [("1.2.840.10008.5.1.4.1.1.6.1", f"1.2.3.{number}") for number in range(1200)]
+    data = encoded(commitment_messages.request_data_set("1.2.3.99", references))
+    contexts = (
+        (1, Verification, [ImplicitVRLittleEndian]),
+        (3, commitment_messages.SOP_CLASS, [ImplicitVRLittleEndian]),
+    )
+    items = item(0x10, b"1.2.840.10008.3.1.1.1") + b"".join(map(context_item, contexts))
+    sent = request(items=items + user_information(maximum=64))
+    asked = command(
+        0x0130,
+        with_data_set=True,
+        RequestedSOPClassUID=str(commitment_messages.SOP_CLASS),
+        RequestedSOPInstanceUID=str(commitment_messages.SOP_INSTANCE),
+        ActionTypeID=1,
+    )
+    seen: list[tuple[int, int]] = []
+    with receiver(tmp_path / "data") as running, connected(running.port) as opened:
+        opened.sendall(sent)
+        assert read_pdu(opened)[0] == 0x02
+        opened.sendall(p_data(COMMAND | LAST, asked, context=3) + p_data(LAST, data, context=3))
+        until_s = time.monotonic() + 3
+        while time.monotonic() < until_s:
+            opened.sendall(echo_rq() * 4)
+            echoes = 0
+            while echoes < 4:
+                kind, value = read_pdu(opened)
+                assert kind == 0x04
+                seen.append((value[4], value[5]))
+                echoes += value[4] == 1 and value[5] == COMMAND | LAST
+
+    report = [index for index, (context_id, control) in enumerate(seen) if (context_id, control) == (3, 0)]
+    assert len(report) > 1000
+    inside = seen[report[0] : report[-1] + 1]
+    assert {context_id for context_id, _ in inside} == {3}

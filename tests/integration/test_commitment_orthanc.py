@@ -12,7 +12,8 @@ from support.orthanc import Orthanc, running_orthanc
 
 from dicom_node.commitment import scp
 from dicom_node.commitment.scu import report_due
-from dicom_node.network.scu import Accepted, send_objects
+from dicom_node.network.outcomes import Accepted
+from dicom_node.network.scu import Outgoing, send_objects
 from dicom_node.settings.sections import PeerSettings
 
 
@@ -85,7 +86,9 @@ def test_orthanc_says_what_it_lost(node: NodeHarness, orthanc: Orthanc) -> None:
 def test_orthanc_asks_us(node: NodeHarness, running: NodeHarness, orthanc: Orthanc, tmp_path: Path) -> None:
     """Orthanc sends an image with commitment and is told, on an association of ours, that we keep it."""
     image = builders.save(builders.image_2d(), tmp_path / "scan.dcm")
-    assert list(send_objects(orthanc.destination, [image], calling_ae="SCANNER")) == [Accepted(status=0)]
+    assert list(send_objects(orthanc.destination, [Outgoing(path=image)], calling_ae="SCANNER")) == [
+        Accepted(status=0)
+    ]
     ids = json.loads(orthanc.get("/instances"))
 
     made = orthanc.post("/modalities/node/store", {"Resources": ids, "StorageCommitment": True})

@@ -3,18 +3,27 @@
 import gc
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
+)
 from support.node import NodeHarness, free_port, wait_for
 from support.pacs import Pacs
+from typer.testing import CliRunner
 
+from dicom_node.cli.app import app
 from dicom_node.delivery.outbox import park_homeless
-from dicom_node.network.scu import Accepted, Refused, Unreachable, Unsupported, echo
+from dicom_node.network.outcomes import Accepted, Refused, Unreachable, Unsupported
+from dicom_node.network.scu import echo
 from dicom_node.roles.schedule import worker_scheduler
 from dicom_node.settings import Settings
 from dicom_node.settings.sections import Destination
@@ -55,13 +64,12 @@ def test_negotiates_exactly_what_it_sends(tmp_path: Path, pacs: Pacs) -> None:
     node.add_result(1, study=1)
     node.add_result(2, study=2, kind="overlay")
     node.add_result(3, study=3)
-    explicit_le = "1.2.840.10008.1.2.1"
+    syntaxes = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+    classes = (ComprehensiveSRStorage, SecondaryCaptureImageStorage)
 
     node.deliver()
 
-    assert [
-        {(ComprehensiveSRStorage, explicit_le), (SecondaryCaptureImageStorage, explicit_le)}
-    ] == pacs.proposed
+    assert [{(sop_class, syntax) for sop_class in classes for syntax in syntaxes}] == pacs.proposed
 
 
 @pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0110, 0x0124])
@@ -204,17 +212,42 @@ def test_a_destination_taken_out_of_the_settings_is_parked(tmp_path: Path, pacs:
     assert "'pacs' is no longer in the settings" in node.events("delivery.dead")[0].detail["error"]
 
 
-def test_a_missing_file_is_parked(tmp_path: Path, pacs: Pacs) -> None:
-    """A result file that somebody deleted is a reason, not a crash, and does not stop the others."""
+DAMAGES: dict[str, tuple[Callable[[bytes], bytes | None], str]] = {
+    "gone": (lambda _: None, "the file is gone"),
+    "cut off": (lambda data: data[:-100], "the file is damaged"),
+    "one bit flipped": (lambda data: data[:-9] + bytes([data[-9] ^ 4]) + data[-8:], "the file is damaged"),
+    "empty": (lambda _: b"", "the file is not a DICOM file"),
+    "no preamble": (lambda data: data[132:], "the file is not a DICOM file"),
+    "cut off in its meta information": (lambda data: data[:150], "the file is"),
+    "other bytes": (lambda data: bytes(each ^ 0x5A for each in data), "the file is not a DICOM file"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_file_is_parked_and_sent_after_repair(tmp_path: Path, pacs: Pacs, name: str) -> None:
+    """A damaged result is a reason, stops no other, and goes out by `resend` once its file is back."""
     node = NodeHarness(tmp_path, pacs.destination)
-    node.add_result(1, study=1)
-    other = node.add_result(2, study=2)
-    next(node.data_dir.glob("results/*/*/1.dcm")).unlink()
+    damaged, other = node.add_result(1, study=1), node.add_result(2, study=2)
+    file = next(node.data_dir.glob("results/*/*/1.dcm"))
+    sound = file.read_bytes()
+    damage, reason = DAMAGES[name]
+    if (data := damage(sound)) is None:
+        file.unlink()
+    else:
+        file.write_bytes(data)
 
     node.deliver()
 
     assert [other] == pacs.uids
-    assert "FileNotFoundError" in node.events("delivery.dead")[0].detail["error"]
+    (dead,) = node.events("delivery.dead")
+    assert (dead.sop_instance_uid, dead.detail["attempts"]) == (damaged, 1)
+    assert str(dead.detail["error"]).startswith(reason)
+
+    file.write_bytes(sound)
+    CliRunner().invoke(app, ["resend", "--dead", "--config", str(node.config)])
+    node.now = datetime.now(UTC)
+    node.deliver()
+    assert [other, damaged] == pacs.uids
 
 
 def test_stop_ends_a_delivery_between_two_objects(tmp_path: Path, pacs: Pacs) -> None:

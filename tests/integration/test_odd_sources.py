@@ -7,24 +7,31 @@ from functools import cache
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
+from random import Random
+from tempfile import NamedTemporaryFile
 from typing import Any, get_args
 
 import pytest
+from highdicom.sr import Comprehensive3DSR
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
-from support import builders, measured_strips
+from pydicom.uid import Comprehensive3DSRStorage
+from support import builders, garbled, measured_strips
 from support.peers import require
 from support.reported import built, plan, source
 
 from dicom_node.report.objects import UnreportableSource
-from dicom_node.report.source import TYPE_2
+from dicom_node.report.source_attributes import INHERITED, REFERRED, TYPE_1, TYPE_2
+from inference.image.reading import read_image
 from store.rows.results import Kind
 
 NO_VALIDATOR_KNOWS = "1.2.840.10008.5.1.4.1.1.88.72"
 """Simplified Adult Echo SR: dciodvfy has no such object."""
 ABSENT = dict.fromkeys(TYPE_2)
+OF_PIXELS = ("Rows", "Columns", "NumberOfFrames", "PhotometricInterpretation")
+"""Without these no picture is decoded."""
 DATES = {"PatientBirthDate": b"00010101", "StudyDate": b"00010101"}
 
 VALID: dict[str, dict[str, Any]] = {
@@ -60,14 +67,26 @@ VALID: dict[str, dict[str, Any]] = {
         "RequestAttributesSequence": [("RequestedProcedureDescription", "x" * 90)]
     },
     "an order with an ID of 30": {"RequestAttributesSequence": [("RequestedProcedureID", "7" * 30)]},
+    "two names": {"PatientName": b"Doe^Jane\\Roe^Mary"},
+    "a name of 140": {"PatientName": b"A" * 70 + b"^" + b"B" * 69},
+    "a name of seven parts": {"PatientName": b"A^B^C^D^E^F^G "},
+    "a patient ID of 80": {"PatientID": b"9" * 80},
+    "two patient IDs": {"PatientID": b"A1\\A2 "},
+    "an issuer of 80": {"IssuerOfPatientID": b"H" * 80},
+    "an accession number of 90": {"AccessionNumber": b"8" * 90},
+    "a dog": {"PatientSpeciesDescription": b"Canine", "PatientBreedDescription": b"Beagle"},
+    "a number where the sex belongs": {"PatientSex": ("US", b"\x01\x00")},
+    "an age that is a number": {"PatientAge": ("IS", b"44")},
+    "a sequence that is text": {"ProcedureCodeSequence": ("LO", b"ECHO")},
+    "text that is a sequence": {"StudyDescription": ("SQ", b"")},
+    "a ratio that is no number": {"LossyImageCompression": b"01", "LossyImageCompressionRatio": b"ten "},
+    "removal by an unreadable method": {
+        "PatientIdentityRemoved": b"YES ",
+        "DeidentificationMethodCodeSequence": ("LO", b"113100"),
+    },
     "a patient ID with blanks and zeros": {"PatientID": b"  00042 a "},
 }
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "two names": ({"PatientName": b"Doe^Jane\\Roe^Mary"}, "PatientName"),
-    "a name of 140": ({"PatientName": b"A" * 70 + b"^" + b"B" * 69}, "PatientName"),
-    "a patient ID of 80": ({"PatientID": b"9" * 80}, "PatientID"),
-    "two patient IDs": ({"PatientID": b"A1\\A2 "}, "PatientID"),
-    "an issuer of 80": ({"IssuerOfPatientID": b"H" * 80}, "IssuerOfPatientID"),
     "no study": ({"StudyInstanceUID": None}, "StudyInstanceUID"),
     "no series": ({"SeriesInstanceUID": None}, "SeriesInstanceUID"),
 }
@@ -82,6 +101,8 @@ def odd(attributes: dict[str, Any]) -> Dataset:
             ds.pop(tag, None)
         elif isinstance(value, bytes):
             ds[tag] = RawDataElement(tag, dictionary_VR(tag), len(value), value, 0, False, True)
+        elif isinstance(value, tuple):
+            ds[tag] = RawDataElement(tag, value[0], len(value[1]), value[1], 0, False, True)
         elif isinstance(value, list):
             order = Dataset()
             for inner, text in value:
@@ -89,7 +110,15 @@ def odd(attributes: dict[str, Any]) -> Dataset:
             setattr(ds, keyword, [order])
         else:
             setattr(ds, keyword, value)
-    return dcmread(BytesIO(builders.file_bytes(ds)))
+    return read_image_of(builders.file_bytes(ds))
+
+
+def read_image_of(file: bytes) -> Dataset:
+    """Return a source as the node reads it."""
+    with NamedTemporaryFile() as kept:
+        path = Path(kept.name)
+        path.write_bytes(file)
+        return read_image(path)
 
 
 def everything(ds: Dataset) -> list[Dataset]:
@@ -112,6 +141,58 @@ def test_an_odd_source_gives_valid_objects(attributes: dict[str, Any], tmp_path:
         assert each.SpecificCharacterSet == "ISO_IR 192"
         assert missing(each) == []
         assert errors(each, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "filler", "comment"),
+    [(b"8" * 40, "8" * 40, ""), (b"8" * 70, "", "8" * 70), (b"A1\\A2 ", "", "A1\\A2")],
+)
+def test_the_key_of_the_department_is_kept_whole(number: bytes, filler: str, comment: str) -> None:
+    """An accession number that is no SH stands in the report's request, and beside the picture."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # writing and reading what no object may hold
+        objects = everything(odd({"AccessionNumber": number}))
+    quoted = f"AccessionNumber of the source image: {filler or comment}"
+
+    assert [each.AccessionNumber for each in objects] == [""] * len(objects)
+    for report in (each for each in objects if each.Modality == "SR"):
+        (request,) = report.ReferencedRequestSequence
+        assert request.AccessionNumber == ""
+        assert request.FillerOrderNumberImagingServiceRequest == filler
+        assert request.get("RequestedProcedureComments", "") == (quoted if comment else "")
+    (picture,) = (each for each in objects if "ConversionType" in each)
+    assert picture.ImageComments == quoted
+
+
+GARBAGE = [
+    b"175 ",
+    b"\xff\xfe\x80\x00" * 4,
+    b"a\\b\\c ",
+    b"20240231",
+    b"x" * 80,
+    b"^^^^^^^=",
+    b"\x1b$B;3ED",
+    b"yes ",
+]
+COPIED = [keyword for keyword in (*INHERITED, *REFERRED) if keyword not in (*TYPE_1, *OF_PIXELS)]
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_garbage_in_a_dozen_attributes(seed: int, tmp_path: Path) -> None:
+    """Whatever VR and bytes they have: all five kinds are made, and no validator finds an error."""
+    chance = Random(seed)
+    vrs = [*garbled.LONG, *garbled.SHORT]
+    garbage = {keyword: (chance.choice(vrs), chance.choice(GARBAGE)) for keyword in chance.sample(COPIED, 12)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # reading it
+        objects = everything(read_image_of(garbled.file_with_all(source(), garbage)))
+
+    assert len(objects) == len(get_args(Kind))
+    for each in objects:
+        assert missing(each) == []
+        assert errors(each, tmp_path) == []
+        if each.SOPClassUID == Comprehensive3DSRStorage:
+            Comprehensive3DSR.from_dataset(each)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")

@@ -14,7 +14,8 @@ from support.orthanc import Orthanc, running_orthanc
 from support.report_files import strip, written
 from support.reported import source as still
 
-from dicom_node.network.scu import Accepted, send_objects
+from dicom_node.network.outcomes import Accepted
+from dicom_node.network.scu import Outgoing, send_objects
 
 PATIENTS: list[tuple[Any, str, str]] = [
     ("GB18030", "Zhang^San=张^三", "张"),
@@ -45,7 +46,9 @@ def test_a_name_goes_to_the_pacs_and_is_found_there(
         StudyInstanceUID=generate_uid(entropy_srcs=[part]),
     )
     sent = written(tmp_path, source, strip())[1:]
-    outcomes = list(send_objects(orthanc.destination, sent, calling_ae="ECHONODE"))
+    outcomes = list(
+        send_objects(orthanc.destination, [Outgoing(path=path) for path in sent], calling_ae="ECHONODE")
+    )
 
     assert outcomes == [Accepted(status=0)] * len(sent)
     assert source.StudyInstanceUID in found(orthanc, f"*{part}*")

@@ -16,8 +16,10 @@ from support import builders, fake_analyzer, measured_strips
 from support.node import NodeHarness
 
 from dicom_node.identity import installation_uid
+from dicom_node.report import build
 from dicom_node.report.objects import UnreportableSource
 from dicom_node.report.plan import ReportPlan
+from dicom_node.report.text import NOT_NAMED
 from dicom_node.roles.worker import AlreadyRunning, only_worker
 from dicom_node.settings.sections import StudySettings
 from dicom_node.study.completion import complete_studies
@@ -427,7 +429,14 @@ def test_each_destination_gets_its_kinds(node: NodeHarness) -> None:
 
 def test_an_assumed_charset_leaves_a_trace(node: NodeHarness) -> None:
     """A name in 8-bit bytes of no named character set is read by the site's default, and the log says so."""
-    node.pipeline = replace(node.pipeline, plan=replace(node.pipeline.plan, default_charset="ISO_IR 144"))
+    node.pipeline = replace(
+        with_analyzer(
+            node,
+            analyse=lambda _: [measured_strips.strip_result()],
+            build_results=build.build_results,
+        ),
+        plan=replace(node.pipeline.plan, default_charset="ISO_IR 100"),
+    )
     image = receive(node)
     path = node.files.absolute(
         next(each.path for each in node.instances(STUDY) if each.sop_instance_uid == image)
@@ -439,7 +448,29 @@ def test_an_assumed_charset_leaves_a_trace(node: NodeHarness) -> None:
 
     (event,) = node.events("report.charset_assumed")
     assert event.sop_instance_uid == image
-    assert event.detail == {"charset": "ISO_IR 144", "revision": 1}
+    assert event.detail == {
+        "revision": 1,
+        "attributes": [{"keyword": "PatientName", "wrong": NOT_NAMED, "done": "read as ISO_IR 100"}],
+    }
+    assert node.events("report.source_corrected") == []
+
+
+def test_a_corrected_attribute_leaves_a_trace(node: NodeHarness) -> None:
+    """What could not be copied as it is stands in the audit log, by attribute and rule, without value."""
+    node.pipeline = with_analyzer(
+        node, analyse=lambda _: [measured_strips.strip_result()], build_results=build.build_results
+    )
+    image = receive(node, PatientSize="175")
+    node.complete()
+    node.work_once()
+
+    (event,) = node.events("report.source_corrected")
+    assert event.sop_instance_uid == image
+    assert event.detail == {
+        "revision": 1,
+        "attributes": [{"keyword": "PatientSize", "wrong": "not a height in metres", "done": "left out"}],
+    }
+    assert node.events("report.charset_assumed") == []
 
 
 def without_charset(path: Path) -> bytes:

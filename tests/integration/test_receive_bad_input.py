@@ -200,7 +200,7 @@ def test_deflated_bomb_is_not_inflated(tmp_path: Path) -> None:
     with receiver_process(settings_for(tmp_path)) as node:
         with association(node.port, build_context(US, "1.2.840.10008.1.2.1.99")) as opened:
             status = store_raw(opened, data, sop_class=US, sop_instance="1.2.3")
-        peak_kb = int(Path(f"/proc/{node.popen.pid}/status").read_text().split("VmHWM:")[1].split()[0])
+        peak_kb = int(Path(f"/proc/{node.receiver.pid}/status").read_text().split("VmHWM:")[1].split()[0])
 
     assert status == 0xA900  # it is another instance than announced
     assert peak_kb < 200_000
@@ -283,10 +283,10 @@ def test_disk_that_takes_no_more_of_a_file(tmp_path: Path) -> None:
         receiver_process(settings_for(tmp_path)) as node,
         association(node.port, *contexts_of(big)) as opened,
     ):
-        resource.prlimit(node.popen.pid, resource.RLIMIT_FSIZE, (600_000, resource.RLIM_INFINITY))
+        resource.prlimit(node.receiver.pid, resource.RLIMIT_FSIZE, (600_000, resource.RLIM_INFINITY))
         assert opened.send_c_store(big).Status == 0xA700
         assert opened.send_c_store(small).Status == 0x0000
-        resource.prlimit(node.popen.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        resource.prlimit(node.receiver.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         assert opened.send_c_store(big).Status == 0x0000
 
         assert len(node.stored_files()) == 2

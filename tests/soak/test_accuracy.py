@@ -1,9 +1,14 @@
 """What the shipped weights can do on phantoms they have never seen, and what they refuse."""
 
-import pytest
+from itertools import islice
 
+import pytest
+from support.pace import slowness
+
+from inference.analyse import load_model
 from inference.evaluation.evaluate import Evaluation, evaluate
-from inference.evaluation.sample import Plan, Range
+from inference.evaluation.figures import time_strips
+from inference.evaluation.sample import Plan, Range, lv_sources
 from inference.evaluation.scored_strips import EvalRuntime
 from inference.phantom.lookalikes import LOOKALIKES
 
@@ -11,6 +16,7 @@ pytestmark = pytest.mark.timeout(900)
 
 HEARTS = 100
 EACH_LOOKALIKE = 6
+TIMED = 9
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +59,18 @@ def test_what_is_no_left_ventricle_is_refused(evaluation: Evaluation) -> None:
     assert measured <= 0.02
 
 
-def test_one_strip_is_measured_within_a_second(evaluation: Evaluation) -> None:
-    """The median strip takes under one second even on a busy machine."""
-    assert evaluation.timing is not None
-    assert evaluation.timing.median_s < 1.0
+@pytest.mark.alone
+def test_one_strip_is_measured_within_a_second() -> None:
+    """The median strip takes under one second on the machine that `support.pace` compares with."""
+    strips = [
+        source()
+        for source in islice(lv_sources(Plan(count=TIMED, lookalikes=0, range=Range.CLINICAL)), TIMED)
+    ]
+    before = slowness()
+
+    timing = time_strips(strips, load_model("", "cpu"))
+
+    assert timing is not None
+    slow = max(before, slowness())
+    print(f"{timing.median_s:.2f} s per strip, {slow:.1f} times as slow")
+    assert timing.median_s < 1.0 * slow

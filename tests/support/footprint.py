@@ -7,6 +7,11 @@ TIMED_JOB_THREADS = 3
 """A receiver's scheduler starts up to so many threads, each when it is first needed."""
 WORKER_TIMED_JOB_THREADS = 16
 """The same of a worker with two destinations."""
+DATABASE_HANDLES = 2 * (1 + 5) + 1
+"""What a database keeps open in the end: file and log of its writer and five readers, and shared memory.
+
+One more reader is opened when more threads than ever before read at the same moment.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +21,8 @@ class Footprint:
     rss_kb: int
     peak_rss_kb: int
     handles: int
+    """Open files and sockets, but for those of the database."""
+    database_handles: int
     threads: int
 
 
@@ -25,9 +32,19 @@ def footprint(pid: int) -> Footprint:
     status = dict(
         line.split(":", maxsplit=1) for line in (process / "status").read_text().splitlines() if ":" in line
     )
+    opened = [_target(handle) for handle in (process / "fd").iterdir()]
+    of_database = sum(".db" in Path(target).name for target in opened)
     return Footprint(
         rss_kb=int(status["VmRSS"].split()[0]),
         peak_rss_kb=int(status["VmHWM"].split()[0]),
-        handles=len(list((process / "fd").iterdir())),
+        handles=len(opened) - of_database,
+        database_handles=of_database,
         threads=int(status["Threads"]),
     )
+
+
+def _target(handle: Path) -> str:
+    try:
+        return str(handle.readlink())
+    except FileNotFoundError:  # closed meanwhile
+        return ""

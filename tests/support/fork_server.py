@@ -1,10 +1,9 @@
-"""Roles of the node as forks of one process that has imported everything: a start takes milliseconds.
+"""Programs of the node as forks of one process that has imported everything: a start takes milliseconds.
 
     python -m support.fork_server
 
-Each line of standard input is a JSON object: the arguments of a role (see role.py), its environment
-and its log. The answer is the process id of a child that runs it. A child that died answers a line
-"PID STATUS".
+Each line of standard input is a JSON object, a `Wish`. The answer is the process id of a child that runs
+it. A child that died answers a line "PID STATUS".
 """
 
 import atexit
@@ -19,16 +18,39 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TypedDict
 
+from support.forked_popen import REAL_STARTS, run
 from support.wait import wait_for
 
 SEARCH_PATH = os.pathsep.join(str(Path(__file__).parents[up]) for up in (2, 1))
 """PYTHONPATH of processes that import the product and these helpers from this source tree."""
+IMPORTED = (
+    "support.role",
+    "support.fake_analyzer",
+    "dicom_node.cli.app",
+    "dicom_node.roles.receiver",
+    "dicom_node.roles.worker",
+    "dicom_node.roles.supervisor",
+    "dicom_node.study.sandbox.child",
+    "alembic.command",
+)
+
+
+class Wish(TypedDict):
+    """What is to be run, and where its standard streams lead."""
+
+    words: Sequence[str]
+    """The module, and its arguments."""
+    environment: Mapping[str, str]
+    stdin: str
+    stdout: str
+    stderr: str
 
 
 class ForkedProcess:
-    """A role that runs: what tests use of subprocess.Popen."""
+    """A program that runs: what tests use of subprocess.Popen."""
 
     def __init__(self, pid: int, exits: Mapping[int, int]) -> None:
         self.pid = pid
@@ -73,17 +95,38 @@ class ForkServer:
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
-    def start(self, arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> ForkedProcess:
-        """Fork a role."""
+    def start(
+        self,
+        words: Sequence[str],
+        *,
+        stderr: Path,
+        stdout: Path | None = None,
+        stdin: str = os.devnull,
+        environment: Mapping[str, str] | None = None,
+    ) -> ForkedProcess:
+        """Fork a child that runs a module with arguments; the streams are files, to which it appends."""
         known = len(self._started)
-        wish = {"arguments": arguments, "log": str(log), "environment": environment}
+        wish = Wish(
+            words=words,
+            environment={**os.environ, **(environment or {})},
+            stdin=stdin,
+            stdout=str(stdout or stderr),
+            stderr=str(stderr),
+        )
         assert self._process.stdin is not None
         print(json.dumps(wish), file=self._process.stdin, flush=True)
-        wait_for(lambda: len(self._started) > known, f"{arguments[0]} is forked")
+        wait_for(lambda: len(self._started) > known, f"{words[0]} is forked")
         return ForkedProcess(self._started[-1], self._exits)
 
+    def run(self, *words: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """Run a module with arguments to its end."""
+        with TemporaryDirectory() as folder:
+            stdout, stderr = Path(folder, "stdout"), Path(folder, "stderr")
+            code = self.start(words, stdout=stdout, stderr=stderr).wait(timeout_s)
+            return subprocess.CompletedProcess(words, code, stdout.read_text(), stderr.read_text())
+
     def close(self) -> None:
-        """End it; roles that still run are left to those who started them."""
+        """End it; programs that still run are left to those who started them."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
@@ -109,27 +152,17 @@ def fork_server() -> ForkServer:
     return made
 
 
-def fork(arguments: Sequence[str], log: str, environment: Mapping[str, str]) -> int:
-    """Run a role in a child; returns its process id."""
-    from support import role  # noqa: PLC0415 - imported by main before the first fork
-
+def fork(wish: Wish) -> int:
+    """Run a program in a child; returns its process id."""
     pid = os.fork()
     if pid == 0:
-        signal.set_wakeup_fd(-1)
-        os.close(0)
-        os.open(os.devnull, os.O_RDONLY)
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.environ.update(environment)
-        sys.argv = ["role.py", *arguments]
-        code = 1
-        try:
-            code = role.main()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+        flags = (os.O_RDONLY, *2 * [os.O_WRONLY | os.O_CREAT | os.O_APPEND])
+        for stream, name in enumerate(("stdin", "stdout", "stderr")):
+            opened = os.open(wish[name], flags[stream])  # type: ignore[literal-required]
+            os.dup2(opened, stream)
+        if REAL_STARTS in wish["environment"]:
+            os.execve(sys.executable, [sys.executable, "-m", *wish["words"]], dict(wish["environment"]))  # noqa: S606 - as above
+        run(wish["words"], wish["environment"])
     return pid
 
 
@@ -147,10 +180,8 @@ def reap() -> None:
 
 def main() -> None:
     """Fork what standard input asks for, until it ends."""
-    for name in ("role", "fake_analyzer"):
-        importlib.import_module(f"support.{name}")  # so that the children need not
-    for name in ("receiver", "worker", "supervisor"):
-        importlib.import_module(f"dicom_node.roles.{name}")
+    for name in IMPORTED:
+        importlib.import_module(name)  # so that the children need not
 
     unfinished: Any = b""
     while True:
@@ -163,7 +194,7 @@ def main() -> None:
             return
         *lines, unfinished = (unfinished + data).split(b"\n")
         for line in lines:
-            print(fork(**json.loads(line)), flush=True)
+            print(fork(json.loads(line)), flush=True)
 
 
 if __name__ == "__main__":

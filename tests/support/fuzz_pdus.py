@@ -129,10 +129,10 @@ def mutated(source: bytes, chance: random.Random) -> bytes:
     return bytes(data)
 
 
-def mutations(count: int, chance: random.Random) -> Iterator[list[bytes]]:
-    """Yield conversations that hold `count` damaged PDUs together."""
+def mutations(count: int, chance: random.Random, *, requests: float = 0.25) -> Iterator[list[bytes]]:
+    """Yield conversations that hold `count` damaged PDUs together; in a share of them the request is it."""
     while count > 0:
-        if chance.random() < 0.25:
+        if chance.random() < requests:
             yield [mutated(chance.choice(REQUESTS), chance)]
             count -= 1
         else:
@@ -185,9 +185,9 @@ def throw_all(port: int, conversations: Iterator[list[bytes]]) -> None:
 @contextmanager
 def unharmed(tmp_path: Path) -> Iterator[NodeHarness]:
     """Run a receiver process; check afterwards that it answers, has not grown and left nothing behind."""
-    limits = {"max_associations": 50, "max_associations_per_peer": 40, "max_connections_per_host": 50}
+    limits = {"max_associations": 500, "max_associations_per_peer": 400, "max_connections_per_host": 500}
     settings_of_node = settings_for(
-        tmp_path / "node", acse_timeout_s=2, pdu_timeout_s=1, max_object_mb=1, **limits
+        tmp_path / "node", acse_timeout_s=10, pdu_timeout_s=5, max_object_mb=1, **limits
     )
     log = tmp_path / "log"
     with receiver_process(settings_of_node, log=log) as running:
@@ -196,7 +196,7 @@ def unharmed(tmp_path: Path) -> Iterator[NodeHarness]:
         wait_for(lambda: running.footprint().threads <= 8 + TIMED_JOB_THREADS, "the threads to end")
         threads, before_kb = running.footprint().threads, running.footprint().rss_kb
         yield running
-        assert running.popen.poll() is None, log.read_text()[-2000:]
+        assert running.receiver.poll() is None, log.read_text()[-2000:]
         assert echo_duration_s(running.port) < 1
         wait_for(
             lambda: running.footprint().threads <= threads + TIMED_JOB_THREADS,
@@ -210,10 +210,10 @@ def unharmed(tmp_path: Path) -> Iterator[NodeHarness]:
         assert "Traceback" not in text, text[text.index("Traceback") - 500 :][:3000]
 
 
-def throw_mutated(node: NodeHarness, count: int) -> None:
+def throw_mutated(node: NodeHarness, count: int, *, requests: float = 0.25) -> None:
     """Throw PDUs with damaged bytes, lengths and order."""
     started = time.monotonic()
-    throw_all(node.port, mutations(count, random.Random(SEED)))
+    throw_all(node.port, mutations(count, random.Random(SEED), requests=requests))
     print(f"{count} damaged PDUs in {time.monotonic() - started:.0f} s")
 
 

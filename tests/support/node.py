@@ -128,11 +128,13 @@ def receiver(data_dir: Path, *, database: Database | None = None, **options: Any
 
 
 @contextmanager
-def receiver_process(settings: Settings, *arguments: str, log: Path | None = None) -> Iterator[NodeHarness]:
-    """Run a receiver in a process of its own; killed at the end if it has not ended ."""
+def receiver_process(
+    settings: Settings, *arguments: str, log: Path | None = None, **environment: str
+) -> Iterator[NodeHarness]:
+    """Run a receiver in a process of its own; killed at the end if it has not ended."""
     folder = settings.node.data_dir.parent
     with closing(NodeHarness(folder, settings=settings, with_tables=False)) as node:
-        node.start_receiver(*arguments, log=log)
+        node.start_receiver(*arguments, log=log, **environment)
         try:
             yield node
         finally:

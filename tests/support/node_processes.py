@@ -12,7 +12,8 @@ from typing import Any
 
 from pydicom.dataset import FileDataset
 
-from dicom_node.network.scu import Accepted, send_objects
+from dicom_node.network.outcomes import Accepted
+from dicom_node.network.scu import Outgoing, send_objects
 from dicom_node.settings import Settings
 from dicom_node.settings.sections import Destination
 from support import builders
@@ -65,7 +66,8 @@ class NodeProcesses:
 
     def start_role(self, name: str, **environment: str) -> ForkedProcess:
         """Start a role with the fake analyzer (see role.py) as a process of its own."""
-        process = fork_server().start([name, str(self.config)], self.log, environment)
+        words = ["support.role", name, str(self.config)]
+        process = fork_server().start(words, stderr=self.log, environment=environment)
         self.processes.append(process)
         return process
 
@@ -75,11 +77,7 @@ class NodeProcesses:
 
     def run_command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run the real command about the node, to its end."""
-        command = [*ECHONODE, *words, "--config", str(self.config)]
-        environment = {**os.environ, "PYTHONPATH": SEARCH_PATH}
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=60, env=environment
-        )
+        return echonode(*words, "--config", str(self.config))
 
     def end_processes(self) -> None:
         """End whatever still runs, children of a supervisor included."""
@@ -102,8 +100,13 @@ class NodeProcesses:
     def send(self, ds: FileDataset) -> bool:
         """Send one object over an association of its own; True if it was acknowledged."""
         path = builders.save(ds, self.folder / "scanner" / f"{ds.SOPInstanceUID}.dcm")
-        sent = send_objects(self.as_destination, [path], calling_ae="SCANNER")
+        sent = send_objects(self.as_destination, [Outgoing(path=path)], calling_ae="SCANNER")
         return list(sent) == [Accepted(status=0x0000)]
+
+
+def echonode(*words: str | Path, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """Run the real command to its end, in a fork of a process that has imported it."""
+    return fork_server().run("dicom_node.cli.app", *map(str, words), timeout_s=timeout_s)
 
 
 def toml(settings: Settings) -> str:

@@ -1,58 +1,59 @@
 """A receiver in a process of its own, and what that process holds."""
 
+import itertools
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from dicom_node.settings import Settings
 from support.footprint import Footprint, footprint
-from support.fork_server import SEARCH_PATH
+from support.fork_server import ForkedProcess, fork_server
+from support.wait import wait_for
 
-RUN = """
-import sys
-from dicom_node.process import logs
-from dicom_node.roles.receiver import run_receiver
-from dicom_node.settings import Settings
-logs.configure(json=True)
-settings = Settings.model_validate_json(sys.argv[1])
-ready = lambda port: print(port, flush=True)
-sys.exit(run_receiver(settings, ready=ready, watch_stdin="--watch-stdin" in sys.argv))
-"""
+NUMBERS = itertools.count()
 
 
 class NodeReceiver:
     """Starts one receiver process that says its port, and looks at it."""
 
+    folder: Path
     settings: Settings
     port: int
-    popen: "subprocess.Popen[str]"
+    receiver: ForkedProcess
+    receiver_log: Path
+    _stdin: int
 
-    def start_receiver(self, *arguments: str, log: Path | None = None) -> None:
-        """Start it and wait until it listens.
+    def start_receiver(self, *arguments: str, log: Path | None = None, **environment: str) -> None:
+        """Start it and wait until it listens; its log goes to a file."""
+        self.folder.mkdir(exist_ok=True)
+        name = f"receiver {os.getpid()} {next(NUMBERS)}"
+        said, pipe = self.folder / f"{name}.out", self.folder / f"{name}.in"
+        self.receiver_log = log or self.folder / f"{name}.log"
+        os.mkfifo(pipe)
+        self._stdin = os.open(pipe, os.O_RDWR)
+        words = ["support.run_receiver", self.settings.model_dump_json(), *arguments]
+        self.receiver = fork_server().start(
+            words, stdin=str(pipe), stdout=said, stderr=self.receiver_log, environment=environment
+        )
+        wait_for(lambda: self.receiver.poll() is not None or _text(said), "the receiver listens or ends")
+        assert _text(said), self.receiver_log.read_text()
+        self.port = int(_text(said))
 
-        What may log a lot needs a file as `log`: nobody empties the pipe.
-        """
-        command = [sys.executable, "-c", RUN, self.settings.model_dump_json(), *arguments]
-        with open(log or os.devnull, "ab") as file:  # noqa: PTH123 - devnull is no Path
-            self.popen = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=file if log else subprocess.PIPE,
-                text=True,
-                env={**os.environ, "PYTHONPATH": SEARCH_PATH},
-            )
-        assert self.popen.stdout is not None
-        line = self.popen.stdout.readline()
-        assert line, self.popen.communicate()[1]
-        self.port = int(line)
+    def close_stdin(self) -> None:
+        """Let it read the end of its standard input, as when its parent dies."""
+        os.close(self._stdin)
+        self._stdin = -1
 
     def end_receiver(self) -> None:
         """Kill it if it still runs."""
-        with self.popen:
-            self.popen.kill()
+        if self._stdin >= 0:
+            self.close_stdin()
+        self.receiver.kill()
+        self.receiver.wait()
 
     def footprint(self) -> Footprint:
         """Return what the receiver process holds now."""
-        return footprint(self.popen.pid)
+        return footprint(self.receiver.pid)
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""

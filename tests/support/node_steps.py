@@ -19,6 +19,7 @@ from dicom_node.study.completion import complete_studies
 from dicom_node.study.pipeline import Pipeline
 from store.db.database import Database
 from store.db.states import InstanceState
+from store.files.digest import data_set_sha256
 from store.files.layout import spread
 from store.rows import deliveries, delivery_transitions, results
 from store.rows.instances import NewInstance, register
@@ -122,7 +123,7 @@ class NodeSteps:
             sop_instance_uid=ds.SOPInstanceUID,
             sop_class_uid=ds.SOPClassUID,
             path=str(path.relative_to(self.files.absolute("."))),
-            sha256="0" * 64,
+            sha256=data_set_sha256(path),
         )
         names = [destination.name for destination in self.runtime.settings.destinations]
         with self.database.transaction() as session:

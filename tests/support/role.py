@@ -17,6 +17,7 @@ from threading import Event
 from typing import Any
 
 from dicom_node.process import logs
+from dicom_node.process.stop_signal import StopSignal
 from dicom_node.settings import Settings
 from support import write_lock_watch
 
@@ -44,14 +45,23 @@ def _deadly(function: Callable[..., Any], marker: Path, *, after: bool) -> Calla
 
 def serve(settings: Settings, config: str) -> int:
     """Supervise this script's own roles as `dicom_node.serve` does with the command's."""
+    from dicom_node.roles.children import Child  # noqa: PLC0415 - of this role alone
     from dicom_node.roles.start import open_runtime  # noqa: PLC0415 - of this role alone
-    from dicom_node.roles.supervisor import Child, supervise  # noqa: PLC0415 - of this role alone
+    from dicom_node.roles.supervisor import supervise  # noqa: PLC0415 - of this role alone
+
+    class ForkedChild(Child):
+        """A child that is a fork of this process (see forked_popen.py): SQLite must not be open in it."""
+
+        def tend(self, now_s: float) -> int | None:
+            runtime.database.close()
+            return super().tend(now_s)
 
     runtime = open_runtime(settings, Event())
     runtime.database.upgrade()
     program = [sys.executable, "-m", "support.role"]
-    children = [Child(role, [*program, role, config, "--watch-stdin"]) for role in ("receive", "work")]
-    exit_code = supervise(children, runtime)
+    children = [ForkedChild(role, [*program, role, config, "--watch-stdin"]) for role in ("receive", "work")]
+    with StopSignal() as stop:
+        exit_code = supervise(children, runtime, stop)
     runtime.database.close()
     return exit_code
 

@@ -6,6 +6,7 @@ import pytest
 
 from dicom_node.receive.access import (
     CALLED_AE_UNKNOWN,
+    CALLING_AE_BLANK,
     CALLING_AE_UNKNOWN,
     HOST_UNKNOWN,
     Rejection,
@@ -25,7 +26,7 @@ PEERS = [
     ("called", "calling", "ip", "expected"),
     [
         ("ECHONODE", "VIVID", "192.0.2.10", None),
-        ("ECHONODE ", " VIVID", "192.0.2.10", None),
+        ("ECHONODE", "", "192.0.2.10", CALLING_AE_BLANK),
         ("ECHONODE", "VIVID", "::ffff:192.0.2.10", None),
         ("ECHONODE", "VIVID", "198.51.100.77", None),
         ("ECHONODE", "LOCAL", "127.0.0.1", None),

@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 from pydicom.uid import (
     ColorSoftcopyPresentationStateStorage,
+    EnhancedUSVolumeStorage,
     GrayscaleSoftcopyPresentationStateStorage,
     SecondaryCaptureImageStorage,
 )
@@ -15,12 +16,13 @@ from dicom_node.commitment import scp
 from dicom_node.commitment.answers import PERMANENT
 from dicom_node.delivery.outbox import is_permanent
 from dicom_node.identity import CODING_SCHEME_UID, IMPLEMENTATION_CLASS_UID
-from dicom_node.network import commitment_messages
+from dicom_node.network import association_pdus, commitment_messages
+from dicom_node.network.outcomes import Accepted, Refused, outcome_of_status
 from dicom_node.network.presentation_contexts import TRANSFER_SYNTAXES, ULTRASOUND_CLASSES
-from dicom_node.network.scu import Accepted, Refused, outcome_of_status
-from dicom_node.receive import access, association_request, upper_layer
+from dicom_node.network.upper_layer import MAX_REQUEST_BYTES
+from dicom_node.receive import access, upper_layer
 from dicom_node.receive.dimse import MAX_COMMAND_BYTES
-from dicom_node.receive.storage_scp import PROCESSING_FAILURE, STATUS_OF, SUCCESS
+from dicom_node.receive.storage_scp import CONFLICT_STATUS, PROCESSING_FAILURE, STATUS_OF
 from dicom_node.report.presentation import SERIES_NUMBER as GRAPHICS_SERIES
 from dicom_node.report.quantities import LV_MASS_INDEX, QUANTITIES
 from dicom_node.report.refusals import REFUSALS
@@ -29,6 +31,7 @@ from dicom_node.report.sr import DOCUMENTS
 from dicom_node.roles.receiver import REQUEST_TIMEOUT_S
 from dicom_node.settings.fields import SRTemplate
 from dicom_node.settings.sections import NodeSettings
+from inference.image import regions
 from inference.image.decoders import CHARLS, DECODERS, LIBJPEG_TURBO, OPENJPEG, PYDICOM
 
 STATEMENT = (Path(__file__).parents[2] / "deploy" / "conformance.md").read_text(encoding="utf-8")
@@ -49,6 +52,9 @@ def rows(heading: str) -> list[list[str]]:
 def test_received_classes_and_syntaxes() -> None:
     """What is measured, and in which transfer syntaxes objects may come."""
     assert {row[1] for row in rows("### Measured SOP classes")} == ULTRASOUND_CLASSES
+    assert regions.ULTRASOUND_CLASSES == ULTRASOUND_CLASSES
+    assert f"Enhanced US Volume Storage ({EnhancedUSVolumeStorage}) is kept" in STATEMENT
+    assert EnhancedUSVolumeStorage not in ULTRASOUND_CLASSES
     assert [row[1] for row in rows("### Accepted transfer syntaxes")] == list(TRANSFER_SYNTAXES)
 
 
@@ -80,7 +86,7 @@ def test_answers_as_scp() -> None:
     """Each status that a C-STORE may get."""
     said = {int(row[0], 16) for row in rows("### C-STORE status as SCP")}
 
-    assert said == {SUCCESS, PROCESSING_FAILURE, *STATUS_OF.values()}
+    assert said == {*CONFLICT_STATUS.values(), PROCESSING_FAILURE, *STATUS_OF.values()}
 
 
 def test_answers_to_storage_commitment() -> None:
@@ -133,8 +139,8 @@ def test_limits_of_the_upper_layer() -> None:
     said = STATEMENT.split("## 3.")[1].split("## 4.")[0]
     node = NodeSettings()
     for figure in (
-        f"an A-ASSOCIATE-RQ up to {upper_layer.MAX_REQUEST_BYTES}",
-        f"or {association_request.MIN_PEER_MAXIMUM} and more",
+        f"an A-ASSOCIATE-RQ up to {MAX_REQUEST_BYTES}",
+        f"or {association_pdus.MIN_PEER_MAXIMUM} and more",
         f"up to {upper_layer.MAX_REQUESTS_WAITING} are read ahead",
         f"more than {MAX_COMMAND_BYTES} bytes",
         f"`node.max_object_mb` ({node.max_object_mb})",

@@ -11,7 +11,8 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from support import builders, lossless_jpeg, unordered
 
 from dicom_node.errors import Unparsable
-from dicom_node.network.header import MAX_HEADER_BYTES, read_header
+from dicom_node.network.bounded_reader import MAX_HEADER_BYTES
+from dicom_node.network.header import read_header
 from inference.image.pixels import frame_rgb
 from inference.image.reading import read_image
 from inference.image.regions import mmode_regions

@@ -34,27 +34,36 @@ class Read(NamedTuple):
 
 OVERRIDDEN: Mapping[str, Read] = MappingProxyType(
     {
-        "ae.ApplicationEntity._create_socket": Read("f56bca8888e1ce9f", "network.scu._AE._create_socket"),
+        "ae.ApplicationEntity._create_socket": Read(
+            "f56bca8888e1ce9f", "network.requestor._AE._create_socket"
+        ),
         "dimse.DIMSEServiceProvider.__init__": Read(
             "bbecd186810e7700", "receive.dimse.FileBackedDIMSE.__init__"
+        ),
+        "dimse.DIMSEServiceProvider.get_msg": Read(
+            "890e3e04283f5aeb", "receive.dimse.FileBackedDIMSE.get_msg"
         ),
         "dimse.DIMSEServiceProvider.receive_primitive": Read(
             "5f99c86b14a15cef", "receive.dimse.FileBackedDIMSE.receive_primitive"
         ),
         "dul.DULServiceProvider.__init__": Read(
-            "c82dafa9438ddf70", "receive.upper_layer.BoundedUpperLayer.__init__"
+            "c82dafa9438ddf70", "network.upper_layer.BoundedUpperLayer.__init__"
         ),
         "dul.DULServiceProvider._is_transport_event": Read(
-            "8725ed03bb8fbdef", "receive.upper_layer.BoundedUpperLayer._is_transport_event"
+            "8725ed03bb8fbdef", "network.upper_layer.BoundedUpperLayer._is_transport_event"
         ),
         "dul.DULServiceProvider._process_recv_primitive": Read(
-            "4c0ebbb3e646e35e", "receive.upper_layer.BoundedUpperLayer._process_recv_primitive"
+            "4c0ebbb3e646e35e", "network.upper_layer.BoundedUpperLayer._process_recv_primitive"
         ),
         "dul.DULServiceProvider._read_pdu_data": Read(
-            "19f2d4e38c13c835", "receive.upper_layer.BoundedUpperLayer._read_pdu_data"
+            "19f2d4e38c13c835", "network.upper_layer.BoundedUpperLayer._read_pdu_data"
         ),
         "dul.DULServiceProvider.run_reactor": Read(
-            "e3a10eb3a0931e48", "receive.upper_layer.BoundedUpperLayer.run_reactor"
+            "e3a10eb3a0931e48", "receive.upper_layer.AcceptorUpperLayer.run_reactor"
+        ),
+        "dul.DULServiceProvider._send": Read(
+            "a850a7919e68484e",
+            "network.upper_layer.BoundedUpperLayer._send, receive.upper_layer.AcceptorUpperLayer._send",
         ),
         "transport.AssociationServer.__init__": Read(
             "edacb98bdfb7b974", "receive.server.AssociationServer.__init__"
@@ -66,14 +75,14 @@ OVERRIDDEN: Mapping[str, Read] = MappingProxyType(
             "cf69278a05a5c777", "receive.server.AssociationServer.server_bind"
         ),
         "transport.AssociationSocket.__init__": Read(
-            "1f0325fdef2cc353", "receive.upper_layer.BoundedSocket.__init__"
+            "1f0325fdef2cc353", "receive.upper_layer.AcceptorSocket.__init__"
         ),
         "transport.AssociationSocket._shutdown_socket": Read(
             "e2b2628faa81a578",
-            "network.scu._Socket._shutdown_socket, receive.upper_layer.BoundedSocket._shutdown_socket",
+            "network.requestor._Socket._shutdown_socket, network.upper_layer.BoundedSocket._shutdown_socket",
         ),
         "transport.AssociationSocket.send": Read(
-            "1ea8158c0b51faca", "receive.upper_layer.BoundedSocket.send"
+            "1ea8158c0b51faca", "network.upper_layer.BoundedSocket.send"
         ),
         "transport.RequestHandler._create_association": Read(
             "05c8d12b79863cdb", "receive.server.Connection._create_association"
@@ -95,7 +104,7 @@ RELIED_ON: Mapping[str, Read] = MappingProxyType(
             "fffd360957c42a8e", "receive.admission.AssociationAdmission.decide"
         ),
         "acse.ACSE.send_reject": Read("700998293bbcb6c9", "receive.admission._send_rejection"),
-        "ae.ApplicationEntity.associate": Read("dbc8cf47090386b2", "network.scu.open_association"),
+        "ae.ApplicationEntity.associate": Read("dbc8cf47090386b2", "network.requestor.open_association"),
         "ae.ApplicationEntity.make_server": Read("6569298ac5cf837c", "roles.receiver.Receiver"),
         "association.Association._run_reactor": Read("f28838c5559e462a", "receive.server.Connection.handle"),
         "association.Association._serve_request": Read("2f24c1759cdf6c8c", "receive.storage_scp.StorageSCP"),
@@ -107,9 +116,9 @@ RELIED_ON: Mapping[str, Read] = MappingProxyType(
         "association.Association.network_timeout": Read(
             "5aa7c33171f1d0c9", "receive.server.Connection._create_association"
         ),
-        "association.Association.release": Read("c7d713502b77d702", "network.scu.open_association"),
+        "association.Association.release": Read("c7d713502b77d702", "network.requestor.open_association"),
         "association.Association.run_reactor": Read("ed8bbbe3b3d6ddae", "receive.server.Connection.handle"),
-        "association.Association.send_c_store": Read("fa5a8127f349f8e7", "network.scu._send_object"),
+        "association.Association.send_c_store": Read("fa5a8127f349f8e7", "network.scu._send"),
         "association.Association.send_n_action": Read("fd0ab80035a52546", "commitment.scu._request"),
         "association.Association.send_n_event_report": Read(
             "e3d427e77369680c", "commitment.scu._send_report"
@@ -119,7 +128,6 @@ RELIED_ON: Mapping[str, Read] = MappingProxyType(
         ),
         "dimse.DIMSEServiceProvider.assoc": Read("394ab04d573893e8", "receive.dimse.FileBackedDIMSE"),
         "dimse.DIMSEServiceProvider.dul": Read("488d9b7441cce153", "receive.dimse.FileBackedDIMSE"),
-        "dimse.DIMSEServiceProvider.get_msg": Read("890e3e04283f5aeb", "receive.dimse.FileBackedDIMSE"),
         "dimse.DIMSEServiceProvider.send_msg": Read(
             "a839cf2fb46976d9", "commitment.scp.CommitmentSCP._report"
         ),
@@ -130,20 +138,19 @@ RELIED_ON: Mapping[str, Read] = MappingProxyType(
             "f8f43d34e43450ef", "receive.dimse.FileBackedDIMSE.receive_primitive"
         ),
         "dul.DULServiceProvider._decode_pdu": Read(
-            "fc71dd1bf853e1ce", "receive.upper_layer.BoundedUpperLayer._checked"
+            "fc71dd1bf853e1ce", "network.upper_layer.BoundedUpperLayer._checked"
         ),
-        "dul.DULServiceProvider._send": Read("a850a7919e68484e", "receive.upper_layer.BoundedSocket.send"),
-        "dul.DULServiceProvider.assoc": Read("394ab04d573893e8", "receive.upper_layer.BoundedUpperLayer"),
+        "dul.DULServiceProvider.assoc": Read("394ab04d573893e8", "network.upper_layer.BoundedUpperLayer"),
         "dul.DULServiceProvider.idle_timer_expired": Read(
             "0150c19fda68f6e9", "receive.storage_scp.StorageSCP.on_end"
         ),
         "dul.DULServiceProvider.kill_dul": Read("5ceccf8dd01c2072", "receive.server.Connection.handle"),
         "dul.DULServiceProvider.receive_pdu": Read(
-            "fa67339834ca998c", "receive.upper_layer.BoundedUpperLayer.run_reactor"
+            "fa67339834ca998c", "receive.upper_layer.AcceptorUpperLayer.run_reactor"
         ),
         "dul.DULServiceProvider.stop_dul": Read("28a7e0be126e7b30", "receive.admission._send_rejection"),
-        "fsm.StateMachine.do_action": Read("9a883f44c7f31641", "receive.upper_layer.BoundedUpperLayer.end"),
-        "fsm.TRANSITION_TABLE": Read("73f9bd6de4b8d8ee", "receive.upper_layer.BoundedUpperLayer.end"),
+        "fsm.StateMachine.do_action": Read("9a883f44c7f31641", "network.upper_layer.BoundedUpperLayer.end"),
+        "fsm.TRANSITION_TABLE": Read("73f9bd6de4b8d8ee", "network.upper_layer.BoundedUpperLayer.end"),
         "service_class.StorageServiceClass.SCP": Read(
             "63afca7fc6c6e7ee", "receive.storage_scp.StorageSCP._on_store"
         ),
@@ -163,16 +170,16 @@ RELIED_ON: Mapping[str, Read] = MappingProxyType(
             "e8e2c3a41009886d", "receive.server.AssociationServer.stop_listening"
         ),
         "transport.AssociationSocket.assoc": Read(
-            "21c8871dba69e713", "receive.upper_layer.BoundedSocket.send"
+            "21c8871dba69e713", "network.upper_layer.BoundedSocket.send"
         ),
         "transport.AssociationSocket.close": Read(
-            "c726c8db53813d55", "receive.upper_layer.BoundedUpperLayer.run_reactor"
+            "c726c8db53813d55", "receive.upper_layer.AcceptorUpperLayer.run_reactor"
         ),
         "transport.AssociationSocket.connect": Read(
-            "aeeeae413bd339dc", "network.scu._Socket._shutdown_socket"
+            "aeeeae413bd339dc", "network.requestor._Socket._shutdown_socket"
         ),
         "transport.AssociationSocket.ready": Read(
-            "3eb58e3d39dc076d", "receive.upper_layer.BoundedUpperLayer._is_transport_event"
+            "3eb58e3d39dc076d", "network.upper_layer.BoundedUpperLayer._is_transport_event"
         ),
         "transport.RequestHandler.ae": Read(
             "0ab29e83604eaa43", "receive.server.Connection._create_association"
@@ -213,20 +220,16 @@ def digest(name: str) -> str:
 
 @cache
 def subclasses() -> list[tuple[type, ast.ClassDef]]:
-    """Return the classes of the node that have one of pynetdicom as a base, with their syntax trees."""
+    """Return the classes of the node that descend from one of pynetdicom, with their syntax trees."""
     found = []
     for path in sorted((ROOT / "dicom_node").rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        theirs = {
-            alias.asname or alias.name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pynetdicom")
-            for alias in node.names
-        }
-        for node in tree.body:
-            if isinstance(node, ast.ClassDef) and theirs & {ast.unparse(base) for base in node.bases}:
-                module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-                found.append((getattr(importlib.import_module(module), node.name), node))
+        source = path.read_text(encoding="utf-8")
+        # By name or through the node's own subclass of it.
+        if "pynetdicom" not in source and "upper_layer" not in source:
+            continue
+        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+        found += [(cls, node) for node in classes if any(bases(cls := getattr(module, node.name)))]
     return found
 
 

@@ -9,7 +9,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicom_node.network.scu import Accepted, echo
+from dicom_node.network.outcomes import Accepted
+from dicom_node.network.scu import echo
 from dicom_node.settings import Settings
 from dicom_node.settings.sections import Destination
 from dicom_node.tools.demo.wait import wait_for

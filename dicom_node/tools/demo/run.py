@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dicom_node.network.scu import Accepted, send_objects
+from dicom_node.network.outcomes import Accepted
+from dicom_node.network.scu import Outgoing, send_objects
 from dicom_node.process.logs import quiet_libraries
 from dicom_node.settings.sections import Destination
 from dicom_node.tools.demo.node import Node, running_node
@@ -64,7 +65,8 @@ def push(study: Study, node: Node) -> None:
         DemoTimeout: the node did not accept an object.
     """
     peer = Destination(name="node", ae_title="ECHONODE", host="127.0.0.1", port=node.port)
-    for path, outcome in zip(study.paths, send_objects(peer, study.paths, calling_ae="SCANNER"), strict=True):
+    objects = [Outgoing(path=path) for path in study.paths]
+    for path, outcome in zip(study.paths, send_objects(peer, objects, calling_ae="SCANNER"), strict=True):
         if not isinstance(outcome, Accepted):
             raise DemoTimeout(f"the node did not take {path.name}: {outcome}")
 

@@ -9,7 +9,8 @@ from pydicom.tag import Tag
 from support import builders
 
 from dicom_node.report.objects import UnreportableSource
-from dicom_node.report.source import TYPE_2, normalised_header
+from dicom_node.report.source import normalised_header
+from dicom_node.report.source_attributes import TYPE_2
 
 
 def image(**attributes: Any) -> Dataset:
