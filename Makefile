@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SIDE_BY_SIDE := OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: demo test soak soak-kills lint map advisories install clean
+.PHONY: demo test soak soak-kills bench-growth lint map advisories install clean
 
 demo: .venv/installed
 	@$(BIN)/echonode demo
@@ -21,6 +21,10 @@ soak: .venv/installed-dev
 # KILLS=2000 make soak-kills
 soak-kills: .venv/installed-dev
 	$(BIN)/pytest tests/soak/test_kill_matrix.py -s
+
+# What things cost with 10^3 to 10^6 studies: SIZES=1000,10000 make bench-growth; JSON=1 for a document (tests/bench/README.md).
+bench-growth: .venv/installed-dev
+	@PYTHONPATH=.:tests $(BIN)/python tests/bench/growth.py
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from store.db.database import integrity_errors
+from store.db.integrity import integrity_errors
 from store.errors import StoreError, StoreUnavailable
 from store.files.fsync import sync
 

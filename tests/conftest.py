@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support import write_lock_watch
 from support.pacs import Pacs
 from support.peers import require
 
@@ -14,11 +15,21 @@ SmallDisk = Callable[[int], Path]
 
 
 def pytest_configure() -> None:
-    """Let `storescu` be DCMTK's: the scripts of pynetdicom in a virtual environment have the same names."""
+    """Watch write transactions; let `storescu` be DCMTK's, of which pynetdicom has a namesake."""
+    write_lock_watch.install()
     ours = str(Path(sys.prefix) / "bin")
     os.environ["PATH"] = os.pathsep.join(
         folder for folder in os.environ["PATH"].split(os.pathsep) if folder != ours
     )
+
+
+@pytest.fixture(autouse=True)
+def nothing_slow_under_the_write_lock() -> Iterator[None]:
+    """Fail a test in which the program touched disk or network inside a write transaction."""
+    write_lock_watch.take()
+    yield
+    found = write_lock_watch.take()
+    assert not found, f"slow inside a write transaction: {found}"
 
 
 @pytest.fixture

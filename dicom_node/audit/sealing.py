@@ -8,7 +8,8 @@ from dicom_node.audit.query import segments_folder
 from dicom_node.audit.syslog import NAME
 from dicom_node.settings import Settings
 from store.audit import audit_log, export_cursor
-from store.audit.sealing import UnsoundRows, seal
+from store.audit.sealing import UnsoundRows, index_next, seal
+from store.audit.segments import SegmentUnreadable
 from store.db.database import Database
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,15 @@ def seal_old(settings: Settings, database: Database, *, now: datetime) -> int:
     except UnsoundRows as error:
         log.error("audit.not_sealed", error=str(error))  # noqa: TRY400 - expected, and said in one line
     return total
+
+
+def index_segments(settings: Settings, database: Database) -> int:
+    """Record which studies are in a segment that an earlier version sealed; return 1, 0 without one."""
+    try:
+        return int(index_next(database, segments_folder(settings)))
+    except SegmentUnreadable as error:
+        log.error("audit.segment_unreadable", error=str(error))  # noqa: TRY400 - expected, and said in one line
+        return 0
 
 
 def _is_older(database: Database, than: datetime) -> bool:

@@ -43,10 +43,11 @@ def deliver_due(runtime: Runtime, destination: Destination) -> int:
 def park_homeless(runtime: Runtime) -> int:
     """Park the deliveries whose destination is no longer in the settings; return how many."""
     names = {destination.name for destination in runtime.settings.destinations}
+    homeless, now = [], runtime.clock()
     with runtime.database.read() as session:
-        rows = deliveries.due(session, now=runtime.clock())
-        rows += deliveries.to_be_committed(session, now=runtime.clock())
-    homeless = [row for row in rows if row.destination not in names]
+        for name in sorted(deliveries.waiting_destinations(session) - names):
+            homeless += deliveries.due(session, now=now, destination=name)
+            homeless += deliveries.to_be_committed(session, now=now, destination=name)
     for row in homeless:
         error = f"destination {row.destination!r} is no longer in the settings"
         with runtime.database.transaction() as session:

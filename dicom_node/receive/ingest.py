@@ -1,16 +1,14 @@
 """Storing of one received instance: first the file, then its row and audit event in one transaction."""
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
 
 import structlog
 from sqlalchemy.orm import Session
 
-from dicom_node.errors import IdentityMismatch, Unparsable
+from dicom_node.errors import IdentityMismatch
 from dicom_node.network.header import Header, read_header
 from dicom_node.network.peer import Peer
 from dicom_node.network.presentation_contexts import ULTRASOUND_CLASSES
@@ -19,9 +17,10 @@ from dicom_node.receive.correction import corrected_attributes
 from store.audit import audit_log
 from store.db.database import Database
 from store.db.states import InstanceState
-from store.errors import InvalidUID, StoreUnavailable
-from store.files.file_store import FileStore, KeptFile
-from store.rows import instances
+from store.errors import StoreUnavailable
+from store.files.file_store import FileStore
+from store.files.placing import KeptFile
+from store.rows import file_removals, instances
 from store.rows.instances import Instance
 
 ATTEMPTS = 5
@@ -60,38 +59,26 @@ class Ingest:
         header = read_header(received)
         if (header.sop_class_uid, header.sop_instance_uid) != (sop_class_uid, sop_instance_uid):
             raise IdentityMismatch
-        return self._keep(received, header, sender, event="instance.received")
+        return self.keep(received, header, sender, event="instance.received")
 
-    def adopt_orphans(self) -> int:
-        """Write the rows of files that a crash left without one; return how many.
+    def keep(self, received: Path, header: Header, sender: Peer, *, event: str) -> str:
+        """Link the file, write its row, and only then remove `received`, by which a crash is found out.
 
-        Raises:
-            StoreUnavailable: disk or database error.
+        `event` is instance.received or instance.adopted; see `receive` for what is returned and raised.
         """
-        return sum(self._adopt(path) for path in self._orphans())
-
-    def _orphans(self) -> Iterator[Path]:
-        with self._database.read() as session:
-            known = instances.known_paths(session)
-        for relative in self._files.instance_paths():
-            if relative not in known:
-                yield self._files.absolute(relative)
-
-    def _adopt(self, orphan: Path) -> bool:
-        try:
-            header = read_header(orphan)
-        except (Unparsable, InvalidUID) as error:
-            log.warning("file without row left alone", file=orphan.name, error=str(error))
-            return False
-        link = self._files.incoming / f"{uuid4()}.part"
-        os.link(orphan, link)
-        sender = Peer(ae_title=header.sender_ae, ip="")
-        return self._keep(link, header, sender, event="instance.adopted") == "instance.adopted"
-
-    def _keep(self, received: Path, header: Header, sender: Peer, *, event: str) -> str:
         kept = self._files.keep_instance(
             received, study_uid=header.study_uid, sop_instance_uid=header.sop_instance_uid
         )
+        try:
+            event = self._write_row(kept, header, sender, event)
+        except Exception:
+            if kept.outcome == "new":
+                self._files.leave_for_next_start(kept)
+            raise
+        self._files.discard(received, kept)
+        return event
+
+    def _write_row(self, kept: KeptFile, header: Header, sender: Peer, event: str) -> str:
         if kept.outcome != "conflict":
             with self._database.transaction() as session:
                 if self._register(session, kept, header, sender, event):
@@ -147,15 +134,19 @@ class Ingest:
                 new = self._new_instance(again.kept, header, sender)
                 instances.correct(session, new, now=now)
             elif again.event == "instance.duplicate" and row is not None:
-                if not self._files.absolute(again.kept.path).exists():
-                    raise StoreUnavailable("retention was just removing the file of this instance")
-                if row.file_gone_at is not None:
+                self._require_there(session, again.kept)
+                if row.file_gone_at is not None or row.path != again.kept.path:
                     instances.file_restored(session, row.sop_instance_uid, again.kept.path, now=now)
             _audit(session, again, header, sender, at=now)
         if again.event == "instance.corrected" and row is not None:
-            # After a crash here, the earlier version is found as a file without a row at the next start.
+            # After a crash here, the next start finds the earlier version beside this one, without a row.
             self._files.move_to_conflicts(row.path, row.sha256, sop_instance_uid=row.sop_instance_uid)
         return True
+
+    def _require_there(self, session: Session, kept: KeptFile) -> None:
+        """Refuse a file whose row says since a moment ago that it is gone, which it will be."""
+        if file_removals.pending(session, [kept.path]) or not self._files.absolute(kept.path).exists():
+            raise StoreUnavailable("retention was just removing the file of this instance")
 
     def _register(self, session: Session, kept: KeptFile, header: Header, sender: Peer, event: str) -> bool:
         new = self._new_instance(kept, header, sender)

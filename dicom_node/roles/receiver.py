@@ -22,6 +22,7 @@ from dicom_node.process.stop_signal import StopSignal
 from dicom_node.receive.admission import AssociationAdmission
 from dicom_node.receive.ingest import Ingest
 from dicom_node.receive.quota import Quota
+from dicom_node.receive.recovery import recover
 from dicom_node.receive.rejection_log import RejectionLog
 from dicom_node.receive.server import AssociationServer
 from dicom_node.receive.storage_scp import CONFLICT_STATUS, StorageSCP
@@ -50,9 +51,9 @@ class Receiver:
     """The DICOM side of one process: `start`, then `stop`."""
 
     def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._settings = settings = runtime.settings
         self._database, self._files, self._recorder = runtime.database, runtime.files, runtime.recorder
-        self._clock = runtime.clock
         self._rejection_log = RejectionLog(runtime.recorder, runtime.steady_s)
         self._ingest = Ingest(runtime.database, runtime.files, runtime.clock)
         disk = DiskWatch(runtime.files, settings.disk, runtime.recorder)
@@ -81,7 +82,7 @@ class Receiver:
         self._database.upgrade()
         if check_database:
             self._database.check(limit_s=START_CHECK_S)
-        self._recover()
+        recover(self._runtime, self._ingest)
         self._listen()
         self._scheduler.start()
         for server in self._servers:
@@ -108,16 +109,6 @@ class Receiver:
             self._recorder.record("node.stopped", detail={"role": "receiver"})
             self._recorder.close()
         self._database.close()
-
-    def _recover(self) -> None:
-        node = self._settings.node
-        # A sibling on the same port may be in the middle of a file; it writes at least that often.
-        removed = self._files.clear_incoming(
-            now=self._clock(), untouched_s=node.network_timeout_s if node.receivers > 1 else 0.0
-        )
-        adopted = self._ingest.adopt_orphans()
-        if removed or adopted:
-            log.warning("recovered from a crash", partial_files_removed=removed, files_adopted=adopted)
 
     def _listen(self) -> None:
         node, tls = self._settings.node, self._settings.tls

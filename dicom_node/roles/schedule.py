@@ -48,13 +48,13 @@ def _of_receiver(rejection_log: RejectionLog, disk: DiskWatch, record: RunRecord
 def _of_worker(
     runtime: Runtime, write_checkpoint: Callable[[], object], record: RunRecord
 ) -> Iterator[TimedJob]:
-    from dicom_node.audit.sealing import seal_old
+    from dicom_node.audit.sealing import index_segments, seal_old
     from dicom_node.audit.syslog import SyslogExporter
     from dicom_node.commitment.scu import report_due
     from dicom_node.delivery.outbox import park_homeless
     from dicom_node.monitoring.certificates import warn_of_expiry
     from dicom_node.roles.clock_watch import ClockWatch
-    from dicom_node.storage.retention import apply_retention
+    from dicom_node.storage.retention import RetentionSweep
     from dicom_node.study.completion import complete_studies
 
     role, database, settings = Role.WORKER, runtime.database, runtime.settings
@@ -72,8 +72,9 @@ def _of_worker(
     yield TimedJob("report storage commitment", role, 1, 0, partial(report_due, runtime))
     yield TimedJob("watch the clock", role, 1, 0, ClockWatch(runtime).look)
     yield TimedJob("send audit messages", role, 5, 0, syslog.send_waiting)
-    yield TimedJob("apply retention", role, 60, 5, partial(apply_retention, runtime))
+    yield TimedJob("apply retention", role, 60, 5, RetentionSweep(runtime).run)
     yield TimedJob("seal old audit rows", role, 600, 10, seal)
+    yield TimedJob("index audit segments", role, 60, 5, partial(index_segments, settings, database))
     yield TimedJob("write audit checkpoints", role, checkpoints_s, 0, write_checkpoint)
     yield TimedJob("look at certificates", role, DAY_S, 60, partial(warn_of_expiry, runtime))
     yield TimedJob(RunRecord.NAME, role, RunRecord.INTERVAL_S, 0, record.write)

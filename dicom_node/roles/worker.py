@@ -1,15 +1,13 @@
 """The worker process: one job at a time, and the timed jobs beside it."""
 
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from threading import Event
 
 import structlog
-from sqlalchemy.orm import Session
 
 from dicom_node import __version__
 from dicom_node.audit.checkpoints import Checkpointer, last_checkpoint
@@ -19,14 +17,15 @@ from dicom_node.process.locks import WORKER_LOCK, node_runs
 from dicom_node.process.stop_signal import StopSignal
 from dicom_node.report.plan import ReportPlan
 from dicom_node.roles import schedule
+from dicom_node.roles.job_outcome import postpone_or_fail, record_transition, retry_or_fail
 from dicom_node.roles.start import open_runtime
 from dicom_node.runtime import Runtime
 from dicom_node.settings import Settings
-from dicom_node.settings.sections import JobSettings
 from dicom_node.study.image_analyzer import LoadAnalyzer, load_analyzer
-from dicom_node.study.pipeline import Interrupted, Pipeline, run_job
+from dicom_node.study.pipeline import Interrupted, Pipeline, Superseded, run_job
 from dicom_node.study.sandbox.analyzer import SandboxedAnalyzer
 from store.audit import audit_log
+from store.db.database import START_CHECK_S
 from store.errors import StoreError, StoreUnavailable
 from store.rows import jobs
 from store.rows.jobs import Job
@@ -63,7 +62,8 @@ def _run(settings: Settings, load_analyzer: LoadAnalyzer, stop: Event, resources
     runtime = open_runtime(settings, stop)
     resources.callback(runtime.database.close)
     runtime.database.upgrade()
-    runtime.database.check()
+    if not runtime.database.check(limit_s=START_CHECK_S):
+        log.info("database.checked_in_part", all_of_it="echonode check")
     pipeline = Pipeline(
         runtime=runtime,
         analyzer=analyzer,
@@ -140,14 +140,26 @@ def note_confinement(analyzer: SandboxedAnalyzer, runtime: Runtime) -> None:
 def work_once(pipeline: Pipeline) -> bool:
     """Claim one job and see it through; False when there was none, or no store to ask."""
     try:
-        with pipeline.runtime.database.transaction() as session:
-            job = jobs.claim(session, now=pipeline.runtime.clock())
+        job = claim(pipeline.runtime)
     except StoreUnavailable as error:
         log.warning("worker.waits", error=str(error))
         return False
     if job is not None:
         see_through(job, pipeline)
     return job is not None
+
+
+def claim(runtime: Runtime) -> Job | None:
+    """Claim the next job; None, without having asked for the write lock, when there is none.
+
+    Raises:
+        StoreUnavailable: the database cannot be used.
+    """
+    with runtime.database.read() as session:
+        if not jobs.is_due(session, now=runtime.clock()):
+            return None
+    with runtime.database.transaction() as session:
+        return jobs.claim(session, now=runtime.clock())
 
 
 def see_through(job: Job, pipeline: Pipeline) -> None:
@@ -161,40 +173,15 @@ def see_through(job: Job, pipeline: Pipeline) -> None:
         run_job(job, pipeline)
     except Interrupted:
         record_transition(runtime, partial(jobs.release, job=job))
+    except Superseded as error:
+        record_transition(runtime, partial(jobs.supersede, job=job, by=error.revision))
     except AnalyzerError:
         record_transition(runtime, partial(jobs.release, job=job))
         raise  # no job can be done here: the supervisor starts another worker
     except StoreUnavailable as error:
-        # Not the study's fault: the attempt does not count.
-        log.warning("job.waits", study=job.study_uid, error=str(error))
-        runtime.stop.wait(policy.retry_s)
-        record_transition(runtime, partial(jobs.release, job=job))
+        log.warning("job.waits", study=job.study_uid, postponed=job.postponed, error=str(error))
+        record_transition(runtime, partial(postpone_or_fail, job=job, error=str(error), policy=policy))
     except Exception as error:
         place = place_of(error)
         log.exception("job.failed", study=job.study_uid, attempt=job.attempts, place=place)
         record_transition(runtime, partial(retry_or_fail, job=job, error=place, policy=policy))
-
-
-def record_transition(runtime: Runtime, transition: Callable[..., None]) -> None:
-    """Record what became of a job as soon as the store can be written.
-
-    If the worker is stopped before, the row stays RUNNING and the next start queues it again.
-    """
-    while True:
-        try:
-            with runtime.database.transaction() as session:
-                transition(session, now=runtime.clock())
-        except StoreUnavailable as error:
-            log.warning("worker.waits", error=str(error))
-            if runtime.stop.wait(IDLE_S):
-                return
-        else:
-            return
-
-
-def retry_or_fail(session: Session, *, job: Job, error: str, policy: JobSettings, now: datetime) -> None:
-    """Queue a failed job again after a while, or give it up after its last attempt."""
-    if job.attempts >= policy.max_attempts:
-        jobs.fail(session, job, error=error, now=now)
-    else:
-        jobs.retry(session, job, error=error, not_before=now + timedelta(seconds=policy.retry_s), now=now)

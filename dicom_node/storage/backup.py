@@ -12,6 +12,7 @@ from dicom_node.settings import Settings
 from store import backup
 from store.audit import audit_log
 from store.db.database import Database
+from store.rows import file_scans
 
 
 def back_up(settings: Settings, target: Path) -> int:
@@ -47,6 +48,7 @@ def restore(settings: Settings, source: Path) -> int:
                 "former_database": former and former.name,
             }
             audit_log.record(session, "database.restored", at=now, detail=detail)
+            file_scans.request(session, "restored")
     _print(f"restored from {source}" + (f"; the former database is {former}" if former else ""))
     return 0
 

@@ -1,9 +1,10 @@
 """Removal of the files of finished studies; rows and audit events stay.
 
-Files are removed and their rows changed inside one write transaction, so that no late image can reopen
-the study in between. After a crash the next call finds the rows unchanged and removes them again.
+The rows say that files are gone before they are (`store.rows.file_removals`): no other writer waits for the
+disk, and after a crash the next run ends what was begun.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -13,26 +14,150 @@ from dicom_node.settings.sections import RetentionSettings
 from dicom_node.storage.disk import is_low
 from store.audit import audit_log
 from store.db.states import StudyState
-from store.rows import retention_candidates
-from store.rows.retention_candidates import RetentionCandidate
+from store.rows import file_removals, retention_candidates
+from store.rows.file_removals import FileRemoval, Kind
+from store.rows.retention_candidates import RetentionCandidate, StudyFiles
 
 log = structlog.get_logger()
 
 BATCH = 32
-"""Files per transaction; other writers wait while they are removed."""
+"""Files per transaction."""
+PAGE = 100
+"""Studies looked at before it is asked whether to go on in this run."""
+RUN_S = 20.0
+"""After so long a run ends; the next one goes on where it was."""
+
+
+class RetentionSweep:
+    """Walks the studies with files by age, a page or more in each run, and from the first after the last."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._after: dict[tuple[Kind, bool], StudyFiles | None] = {}
+        """Where to go on, by kind, and whether the walk is one over studies of any age."""
+        self._conflicts_after = ""
+
+    def run(self) -> int:
+        """Remove files that `removal_reason` allows, oldest studies first; return how many.
+
+        Raises:
+            StoreUnavailable: disk or database error.
+        """
+        deadline_s = self._runtime.steady_s() + RUN_S
+        removed = self._end_what_was_begun()
+        for kind in retention_candidates.KINDS:
+            for any_age in self._walks(kind):
+                removed += self._walk(kind, any_age=any_age, deadline_s=deadline_s)
+        return removed + self._remove_conflicts()
+
+    def _walks(self, kind: Kind) -> list[bool]:
+        """Return which walks there are: over studies that are old enough, and over all."""
+        policy = self._runtime.settings.retention
+        by_age = [False] if policy.days else []
+        early = kind == "instance" and (
+            policy.once_committed or (policy.days and _is_disk_low(self._runtime))
+        )
+        return [*by_age, True] if early else by_age
+
+    def _walk(self, kind: Kind, *, any_age: bool, deadline_s: float) -> int:
+        """Look at pages of studies as long as something is removed and there is time."""
+        removed, key = 0, (kind, any_age)
+        while not self._runtime.stop.is_set():
+            page = self._page(kind, any_age=any_age)
+            self._after[key] = page[-1] if len(page) == PAGE else None
+            removed_now = self._look_at(kind, page)
+            removed += removed_now
+            if not removed_now or self._after[key] is None or self._runtime.steady_s() > deadline_s:
+                break
+        return removed
+
+    def _page(self, kind: Kind, *, any_age: bool) -> list[StudyFiles]:
+        days = timedelta(days=self._runtime.settings.retention.days)
+        before = None if any_age else self._runtime.clock() - days
+        after = self._after.get((kind, any_age))
+        with self._runtime.database.read() as session:
+            return retention_candidates.oldest(session, kind, before=before, after=after, limit=PAGE)
+
+    def _look_at(self, kind: Kind, page: Sequence[StudyFiles]) -> int:
+        """Remove what may be removed of a page, and note of the others when something happened last."""
+        with self._runtime.database.read() as session:
+            known = {each.study_uid: each.last_event_at for each in page}
+            found = [retention_candidates.candidate(session, kind, uid) for uid in known]
+        candidates = sorted(filter(None, found), key=lambda each: each.last_event_at)
+        removed, younger = 0, []
+        for each in candidates:
+            removed_now = self._remove_all(each)
+            removed += removed_now
+            if not removed_now and each.last_event_at > known[each.study_uid]:
+                younger.append(each)
+        if younger:
+            with self._runtime.database.transaction() as session:
+                retention_candidates.move_forward(session, younger)
+        return removed
+
+    def _remove_all(self, candidate: RetentionCandidate) -> int:
+        runtime, removed = self._runtime, 0
+        policy, disk_low = runtime.settings.retention, _is_disk_low(runtime)
+        if removal_reason(candidate, now=runtime.clock(), policy=policy, disk_low=disk_low):
+            while batch := self._remove_some(candidate):
+                removed += batch
+        return removed
+
+    def _remove_some(self, candidate: RetentionCandidate) -> int:
+        """Remove a batch of files of a study if `removal_reason` still allows it; return how many."""
+        runtime, disk_low = self._runtime, _is_disk_low(self._runtime)
+        with runtime.database.transaction() as session:
+            current = retention_candidates.candidate(session, candidate.kind, candidate.study_uid)
+            if current is None:
+                return 0
+            now = runtime.clock()
+            why = removal_reason(current, now=now, policy=runtime.settings.retention, disk_low=disk_low)
+            if why is None:
+                return 0
+            paths = retention_candidates.paths(session, current, limit=BATCH)
+            removals = retention_candidates.mark_gone(session, current, paths, why=why, now=now)
+        return self._remove(removals)
+
+    def _remove(self, removals: Sequence[FileRemoval]) -> int:
+        freed = self._runtime.files.remove([each.path for each in removals])
+        with self._runtime.database.transaction() as session:
+            now = self._runtime.clock()
+            retention_candidates.removed(session, removals, size_bytes=freed, now=now)
+        study, because = removals[0].study_uid, removals[0].because
+        log.info("retention.removed", study=study, files=len(removals), because=because)
+        return len(removals)
+
+    def _end_what_was_begun(self) -> int:
+        """Remove the files whose rows a run before a crash has changed."""
+        removed = 0
+        while begun := self._begun():
+            removed += self._remove(begun)
+        return removed
+
+    def _begun(self) -> list[FileRemoval]:
+        with self._runtime.database.read() as session:
+            return file_removals.first(session, limit=BATCH)
+
+    def _remove_conflicts(self) -> int:
+        """Remove files in conflicts/, which have no rows, by the age of the file; return how many."""
+        runtime = self._runtime
+        days, now = runtime.settings.retention.days, runtime.clock()
+        if not days:
+            return 0
+        old, self._conflicts_after = runtime.files.conflicts_before(
+            now - timedelta(days=days), after=self._conflicts_after
+        )
+        if old:
+            freed = runtime.files.remove(old)
+            with runtime.database.transaction() as session:
+                detail = {"files": len(old), "size_bytes": freed, "because": "age"}
+                audit_log.record(session, "conflict.file_removed", at=now, detail=detail)
+        return len(old)
 
 
 def apply_retention(runtime: Runtime) -> int:
-    """Remove all files that `removal_reason` allows, oldest studies first; return how many."""
-    policy, removed = runtime.settings.retention, 0
-    for kind in retention_candidates.KINDS:
-        with runtime.database.read() as session:
-            candidates = retention_candidates.candidates(session, kind)
-        for candidate in candidates:
-            disk_low = _is_disk_low(runtime)
-            if removal_reason(candidate, now=runtime.clock(), policy=policy, disk_low=disk_low):
-                removed += _remove_all(runtime, candidate)
-    return removed + _remove_conflicts(runtime)
+    """Look at the first studies, as the first run of a `RetentionSweep` does; return how many files went."""
+    return RetentionSweep(runtime).run()
 
 
 def removal_reason(
@@ -60,38 +185,3 @@ def removal_reason(
 
 def _is_disk_low(runtime: Runtime) -> bool:
     return is_low(runtime.files.free_bytes(), was_low=True, policy=runtime.settings.disk)
-
-
-def _remove_all(runtime: Runtime, candidate: RetentionCandidate) -> int:
-    removed = 0
-    while batch := _remove_some(runtime, candidate):
-        removed += batch
-    return removed
-
-
-def _remove_some(runtime: Runtime, candidate: RetentionCandidate) -> int:
-    """Remove a batch of files of a study if `removal_reason` still allows it; return how many."""
-    disk_low = _is_disk_low(runtime)
-    with runtime.database.transaction() as session:
-        for current in retention_candidates.candidates(session, candidate.kind, candidate.study_uid):
-            now = runtime.clock()
-            why = removal_reason(current, now=now, policy=runtime.settings.retention, disk_low=disk_low)
-            paths = retention_candidates.paths(session, current, limit=BATCH)
-            if why:
-                freed = runtime.files.remove(paths)
-                retention_candidates.mark_gone(session, current, paths, size_bytes=freed, why=why, now=now)
-                log.info("retention.removed", study=current.study_uid, files=len(paths), because=why)
-                return len(paths)
-    return 0
-
-
-def _remove_conflicts(runtime: Runtime) -> int:
-    """Remove files in conflicts/, which have no rows, by the age of the file; return how many."""
-    days, now = runtime.settings.retention.days, runtime.clock()
-    old = runtime.files.conflicts_before(now - timedelta(days=days)) if days else []
-    if old:
-        freed = runtime.files.remove(old)
-        with runtime.database.transaction() as session:
-            detail = {"files": len(old), "size_bytes": freed, "because": "age"}
-            audit_log.record(session, "conflict.file_removed", at=now, detail=detail)
-    return len(old)

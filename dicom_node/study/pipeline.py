@@ -37,6 +37,14 @@ class Interrupted(NodeError):
     """The worker was asked to stop between two images."""
 
 
+class Superseded(NodeError):
+    """A late image has started a later revision of the study, whose job analyses all images."""
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(f"superseded by revision {revision}")
+        self.revision = revision
+
+
 class Analyzer(Protocol):
     """Measures stored images: `ImageAnalyzer` in this process, `SandboxedAnalyzer` in a child process."""
 
@@ -69,6 +77,7 @@ def run_job(job: Job, pipeline: Pipeline) -> None:
 
     Raises:
         Interrupted: the process was asked to stop between two images; no row was written.
+        Superseded: the study is at a later revision; nothing was done.
     """
     stop, images = pipeline.runtime.stop, images_of(job, pipeline)
     image_results = [examine(image, pipeline) for image in until_stopped(stop, images)]
@@ -85,11 +94,13 @@ def run_job(job: Job, pipeline: Pipeline) -> None:
 def images_of(job: Job, pipeline: Pipeline) -> list[Instance]:
     """Return the instances that this job analyses, those whose state is analysable and whose file exists.
 
-    None when a late image has started the next revision of the study, whose job analyses them all.
+    Raises:
+        Superseded: the study is at a later revision.
     """
     with pipeline.runtime.database.read() as session:
-        if studies.get(session, job.study_uid).revision > job.revision:
-            return []
+        revision = studies.get(session, job.study_uid).revision
+        if revision > job.revision:
+            raise Superseded(revision)
         of_study = instances.of_study(session, job.study_uid)
     return [
         each

@@ -9,7 +9,8 @@ disk.recovered instance.file_removed instance.received instance.duplicate instan
 instance.corrected instance.adopted instance.measured instance.not_measured
 study.receiving study.ready study.processing study.done study.failed study.reopened
 job.queued job.claimed job.released job.requeued job.retry
-job.done job.dead result.created result.file_removed result.none web.cannot_listen
+job.postponed job.superseded job.done job.dead result.created result.file_removed result.none
+web.cannot_listen
 delivery.delivered delivery.sent delivery.committed delivery.retry delivery.resend delivery.dead
 delivery.requeued commitment.asked commitment.not_asked commitment.answered commitment.unknown
 commitment.requested commitment.refused commitment.reported commitment.report_retry commitment.report_dead
@@ -30,7 +31,7 @@ from sqlalchemy.orm import Session
 
 from store.audit import segments
 from store.audit.chain import GENESIS, Row, digest
-from store.db.schema import audit_event_table
+from store.db.audit_schema import audit_event_table
 from store.db.utc_text import utc_text
 
 MAX_TEXT = 128
@@ -138,7 +139,7 @@ def events(
     if sealed is None or (limit is not None and len(found) >= limit):
         return found
     columns = {"study_uid": study_uid, "event": event, "outcome": outcome}
-    rows = _sealed_rows(session, sealed, since)
+    rows = _sealed_rows(session, sealed, since, study_uid)
     return [*deque(_matching(rows, since, columns), maxlen=limit and limit - len(found)), *found]
 
 
@@ -177,8 +178,11 @@ def canonical_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _sealed_rows(session: Session, folder: Path, since: datetime | None) -> Iterator[Row]:
-    for segment in segments.all_segments(session):
+def _sealed_rows(
+    session: Session, folder: Path, since: datetime | None, study_uid: str | None
+) -> Iterator[Row]:
+    found = segments.all_segments(session) if study_uid is None else segments.of_study(session, study_uid)
+    for segment in found:
         if since is None or segment.sealed_at >= since:  # all rows of a segment are older than its sealing
             yield from segments.read(folder / segment.file_name)
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from store.audit import audit_log
 from store.audit.audit_log import AuditEvent
-from store.db.schema import audit_event_table, audit_export_table
+from store.db.audit_schema import audit_event_table, audit_export_table
 
 
 def exported_id(session: Session, name: str) -> int:

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from store.audit import audit_log, segments
 from store.audit.chain import GENESIS, Chain, Row
+from store.db.audit_schema import audit_event_table, audit_segment_table
 from store.db.database import Database
-from store.db.schema import audit_event_table, audit_segment_table
 from store.errors import StoreError
 
 SEGMENT_ROWS = 20_000
@@ -50,9 +50,9 @@ def seal(
         StoreUnavailable: disk or database error; call again later.
     """
     with database.read() as session:
-        sealed = segments.all_segments(session)
-        last_id, last_hash = (sealed[-1].last_id, sealed[-1].last_hash) if sealed else (0, GENESIS)
-        end = _unfinished_end(folder, last_id + 1) or min(_last_older(session, before), last_id + max_rows)
+        last = segments.last(session)
+        last_id, last_hash = (last.last_id, last.last_hash) if last else (0, GENESIS)
+        end = _unfinished_end(folder, last_id + 1) or _last_older(session, before, last_id, max_rows)
         if exported_id is not None:
             end = min(end, exported_id)
         rows = list(audit_log.stored_rows(session, first_id=last_id + 1, last_id=end))
@@ -61,17 +61,39 @@ def seal(
     _check(rows, last_id, last_hash)
     path = folder / segments.file_name(rows[0]["id"], rows[-1]["id"])
     segments.write(path, rows)
+    sha256 = segments.sha256_of(path)
     with database.transaction() as session:
-        _replace_by_file(session, rows, segments.sha256_of(path), now)
+        _replace_by_file(session, rows, sha256, now)
     return len(rows)
 
 
-def _last_older(session: Session, before: datetime) -> int:
-    """Return the id of the last row before the first one at or after `before`; never the newest row."""
-    by_id = audit_event_table.c.id
-    young = session.scalar(select(by_id).where(audit_event_table.c.at >= before).order_by(by_id).limit(1))
+def index_next(database: Database, folder: Path) -> bool:
+    """Record the studies of a segment that an earlier version has sealed; False when there is none.
+
+    Raises:
+        SegmentUnreadable: its file is missing or damaged.
+        StoreUnavailable: disk or database error; call again later.
+    """
+    with database.read() as session:
+        segment = segments.unindexed(session)
+    if segment is None:
+        return False
+    study_uids = {row["study_uid"] for row in segments.read(folder / segment.file_name)}
+    with database.transaction() as session:
+        segments.index(session, segment.first_id, filter(None, study_uids))
+    return True
+
+
+def _last_older(session: Session, before: datetime, last_id: int, max_rows: int) -> int:
+    """Return the id of the last of the next `max_rows` rows before the first one at or after `before`.
+
+    Never the newest row.
+    """
+    by_id, end = audit_event_table.c.id, last_id + max_rows
+    looked_at = select(by_id).where(by_id.between(last_id + 1, end), audit_event_table.c.at >= before)
+    young = session.scalar(looked_at.order_by(by_id).limit(1))
     newest, _ = audit_log.head(session) or (1, GENESIS)
-    return min(young or newest, newest) - 1
+    return min(young - 1 if young else end, newest - 1)
 
 
 def _unfinished_end(folder: Path, first_id: int) -> int | None:
@@ -93,5 +115,6 @@ def _replace_by_file(session: Session, rows: Sequence[Row], sha256: str, now: da
     values = {"first_id": first_id, "last_id": last_id, "sha256": sha256, "rows": len(rows)}
     hashes = {"first_prev_hash": rows[0]["prev_hash"], "last_hash": rows[-1]["hash"]}
     session.execute(insert(audit_segment_table), {**values, **hashes, "sealed_at": now})
+    segments.index(session, first_id, filter(None, {row["study_uid"] for row in rows}))
     audit_log.record(session, "audit.sealed", at=now, detail=values)
     session.execute(delete(audit_event_table).where(audit_event_table.c.id.between(first_id, last_id)))

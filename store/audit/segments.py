@@ -13,14 +13,25 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, delete, or_, select
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
 from store.audit.chain import Row
-from store.db.schema import audit_segment_table
+from store.db.audit_schema import (
+    audit_segment_study_table,
+    audit_segment_table,
+    audit_unindexed_segment_table,
+)
 from store.errors import StoreError, StoreUnavailable
 from store.files.fsync import sync
+
+FIRST_ID = audit_segment_table.c.first_id
+COLUMNS = [column for column in audit_segment_table.c if column.name != "id"]
+SELECT = select(*COLUMNS).order_by(FIRST_ID)
+UNINDEXED = select(audit_unindexed_segment_table.c.first_id)
 
 
 class SegmentUnreadable(StoreError):
@@ -53,9 +64,32 @@ def file_name(first_id: int, last_id: int) -> str:
 
 def all_segments(session: Session) -> list[Segment]:
     """Return all segments, oldest first."""
-    columns = [column for column in audit_segment_table.c if column.name != "id"]
-    query = select(*columns).order_by(audit_segment_table.c.first_id)
-    return [Segment(**row) for row in session.execute(query).mappings()]
+    return _fetch(session, SELECT)
+
+
+def last(session: Session) -> Segment | None:
+    """Return the newest segment; None when nothing is sealed."""
+    query = select(*COLUMNS).order_by(audit_segment_table.c.last_id.desc()).limit(1)
+    return next(iter(_fetch(session, query)), None)
+
+
+def of_study(session: Session, study_uid: str) -> list[Segment]:
+    """Return the segments that may have rows of a study: those known to have, and those not looked into."""
+    known = select(audit_segment_study_table.c.first_id).filter_by(study_uid=study_uid)
+    return _fetch(session, SELECT.where(or_(FIRST_ID.in_(known), FIRST_ID.in_(UNINDEXED))))
+
+
+def index(session: Session, first_id: int, study_uids: Iterable[str]) -> None:
+    """Record which studies the segment that begins with a row has rows of."""
+    rows = [{"study_uid": uid, "first_id": first_id} for uid in sorted(set(study_uids))]
+    if rows:
+        session.execute(insert(audit_segment_study_table).on_conflict_do_nothing(), rows)
+    session.execute(delete(audit_unindexed_segment_table).filter_by(first_id=first_id))
+
+
+def unindexed(session: Session) -> Segment | None:
+    """Return the oldest segment whose studies are not recorded: an earlier version has sealed it."""
+    return next(iter(_fetch(session, SELECT.where(FIRST_ID.in_(UNINDEXED)).limit(1))), None)
 
 
 def read(path: Path) -> Iterator[Row]:
@@ -118,3 +152,7 @@ def _row(line: str) -> Row:
 
 def _line(row: Row) -> bytes:
     return json.dumps(dict(row), separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _fetch(session: Session, query: Select[Any]) -> list[Segment]:
+    return [Segment(**row) for row in session.execute(query).mappings()]

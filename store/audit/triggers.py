@@ -9,7 +9,8 @@ ABORT = "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
 # INSERT OR REPLACE deletes a row without firing the delete trigger. Ids of sealed rows are never reused.
 ID_IN_USE = """WHEN EXISTS (SELECT 1 FROM audit_events WHERE id = NEW.id)
 OR NEW.id <= (SELECT max(last_id) FROM audit_segments)"""
-SEALED = "EXISTS (SELECT 1 FROM audit_segments WHERE OLD.id BETWEEN first_id AND last_id)"
+# Segments follow one another without a gap (below): up to the highest id everything is sealed.
+SEALED = "OLD.id <= (SELECT coalesce(max(last_id), 0) FROM audit_segments)"
 # A segment must continue the one before, and its first and last row must still be in the table.
 NOT_CONTIGUOUS = """WHEN NEW.first_id <> (SELECT coalesce(max(last_id), 0) + 1 FROM audit_segments)
 OR NOT EXISTS (SELECT 1 FROM audit_events WHERE id = NEW.first_id AND prev_hash = NEW.first_prev_hash)

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,18 +14,20 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
+from store.db.integrity import checked_within, integrity_errors
+from store.db.upgrade import is_current, migrate
+from store.db.write_lock import holding
 from store.errors import StoreError, StoreUnavailable
 from store.files.filesystems import network_type
 
 SCHEME = "sqlite:///"
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 DAMAGED = "the database {path} is damaged ({what}); stop the node and run `echonode restore BACKUP`"
 DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 START_CHECK_S = 1.0
-"""Time limit of the receiver's integrity check, enough for about 270 MB. The worker checks without limit."""
-PROGRESS_STEPS = 100_000
-"""Virtual machine instructions of SQLite between two checks of the time limit: some milliseconds."""
+"""Time limit of the integrity check at the start of a process. `echonode check` and `backup` have none."""
+WAL_LIMIT_BYTES = 64 * 2**20
+"""A write-ahead log that a long reader let grow beyond it is cut again."""
 
 
 class Database:
@@ -57,64 +58,58 @@ class Database:
     def upgrade(self) -> None:
         """Create the file, or migrate its tables to this version; several processes may call it at once.
 
+        A database that has them already is only looked at. The migration of a large one takes minutes and is
+        announced in the log; whoever comes meanwhile waits for its end.
+
         Raises:
             StoreUnavailable: the folder cannot be written, or the database is locked or damaged.
             StoreError: the tables are of a newer version, or the file is on a network file system.
         """
-        # Imported here: a process needs it for a moment, and its memory for ever.
-        import alembic.command  # noqa: PLC0415 - as above
-        from alembic.config import Config  # noqa: PLC0415 - as above
-        from alembic.util import CommandError  # noqa: PLC0415 - as above
-
         self._require_local_disk()
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        config.set_main_option("path_separator", "os")
+        if self.path.exists() and is_current(self.path):
+            return
         self._create()
         try:
-            # One write transaction: a second process waits for it and then has nothing to migrate.
-            with self._translated(), self._writer.begin() as connection:
-                config.attributes["connection"] = connection
-                alembic.command.upgrade(config, "head")
-        except CommandError as error:
-            raise StoreError(f"{self.path} was not made by this version or an older one: {error}") from error
+            with self._translated():
+                migrate(self.path, self._writer)
+        except OSError as error:
+            raise StoreUnavailable(f"{self.path}: {error}") from error
 
     def check(self, *, limit_s: float | None = None) -> bool:
         """Run SQLite's integrity check without that of the indexes (PRAGMA quick_check).
 
         Args:
-            limit_s: stop after this many seconds; None: no limit.
+            limit_s: stop after this many seconds, and of a large database read only what is new (see
+                `checked_within`); None: no limit, everything is read.
 
         Returns:
-            True when the check was completed within the limit.
+            True when the check was completed.
 
         Raises:
             StoreUnavailable: the database is damaged or missing.
         """
-        deadline = None if limit_s is None else time.monotonic() + limit_s
         try:
             with closing(self._connect(query_only=True)) as connection:
-                if deadline is not None:
-                    connection.set_progress_handler(lambda: time.monotonic() > deadline, PROGRESS_STEPS)
-                errors = integrity_errors(connection)
+                errors = (
+                    integrity_errors(connection) if limit_s is None else checked_within(connection, limit_s)
+                )
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-                return False
             raise StoreUnavailable(self._message(error)) from error
         if errors:
             raise StoreUnavailable(DAMAGED.format(path=self.path, what=errors[0]))
-        return True
+        return errors is not None
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """Open a session that may write; commits at the end, rolls back on any exception.
 
-        Not re-entrant: a nested one waits for the outer one until the timeout.
+        Others wait for its end: nothing slow belongs inside.
 
         Raises:
             StoreUnavailable: database locked, full, read-only, damaged or missing.
+            NestedTransaction: a bug, this thread is inside another one.
         """
-        with self._translated(), Session(self._writer) as session, session.begin():
+        with holding(self.path), self._translated(), Session(self._writer) as session, session.begin():
             yield session
 
     @contextmanager
@@ -191,6 +186,7 @@ class Database:
         )
         try:
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT_BYTES}")
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute(f"PRAGMA query_only={int(query_only)}")
         except sqlite3.Error:
@@ -215,11 +211,3 @@ class Database:
             if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
                 raise
             raise StoreUnavailable(self._message(error.orig)) from error
-
-
-def integrity_errors(connection: sqlite3.Connection) -> list[str]:
-    """Return the errors that PRAGMA quick_check reports; sqlite3.DatabaseError if it cannot run."""
-    # A row may hold several lines, the first of them the name of the database.
-    texts = [str(row[0]) for row in connection.execute("PRAGMA quick_check")]
-    lines = [line for text in texts for line in text.splitlines() if not line.startswith("***")]
-    return [] if lines == ["ok"] else lines

@@ -1,7 +1,8 @@
 """The tables. What is written here must also be written as a migration.
 
 Times are ISO 8601 UTC text of fixed width, so that they sort as text and an admin can read them.
-No column holds a patient name, id or birth date.
+No column holds a patient name, id or birth date. Triggers (migration 0007) keep `row_counts`, `study_files`
+and `deliveries.is_next`.
 """
 
 from enum import StrEnum
@@ -14,7 +15,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
@@ -22,10 +22,12 @@ from sqlalchemy import (
     text,
 )
 
+from store.db.audit_schema import metadata
 from store.db.states import DeliveryState, InstanceState, JobState, ReportState, RequestState, StudyState
 from store.db.utc_text import UtcText
 
-metadata = MetaData()
+REVISION = "0007"
+"""Of the newest migration."""
 
 
 def _state(states: type[StrEnum], name: str) -> Enum:
@@ -36,10 +38,11 @@ study_table = Table(
     "studies",
     metadata,
     Column("study_uid", String(64), primary_key=True),
-    Column("state", _state(StudyState, "study_state"), nullable=False, index=True),
+    Column("state", _state(StudyState, "study_state"), nullable=False),
     Column("revision", Integer, CheckConstraint("revision >= 1", name="study_revision"), nullable=False),
     Column("first_received_at", UtcText, nullable=False),
     Column("last_received_at", UtcText, nullable=False),
+    Index("studies_waiting", "state", "first_received_at"),
 )
 
 instance_table = Table(
@@ -71,12 +74,15 @@ job_table = Table(
     Column("id", Integer, primary_key=True),
     Column("study_uid", ForeignKey("studies.study_uid"), nullable=False),
     Column("revision", Integer, nullable=False),
-    Column("state", _state(JobState, "job_state"), nullable=False, index=True),
+    Column("state", _state(JobState, "job_state"), nullable=False),
     Column("attempts", Integer, CheckConstraint("attempts >= 0", name="job_attempts"), nullable=False),
     Column("not_before", UtcText, nullable=False),
     Column("error", Text),
     Column("created_at", UtcText, nullable=False),
+    Column("postponed", Integer, nullable=False, server_default="0"),
     UniqueConstraint("study_uid", "revision", name="job_revision"),
+    Index("jobs_waiting", "state", "created_at"),
+    Index("job_queued", "not_before", sqlite_where=text("state = 'QUEUED'")),
 )
 # Two revisions of a study at once would race for predecessor and order in the PACS.
 Index(
@@ -122,14 +128,19 @@ delivery_table = Table(
     Column("id", Integer, primary_key=True),
     Column("result_id", ForeignKey("results.id"), nullable=False),
     Column("destination", String(64), nullable=False),
-    Column("state", _state(DeliveryState, "delivery_state"), nullable=False, index=True),
+    Column("state", _state(DeliveryState, "delivery_state"), nullable=False),
     Column("attempts", Integer, CheckConstraint("attempts >= 0", name="delivery_attempts"), nullable=False),
     Column("next_attempt_at", UtcText, nullable=False),
     Column("last_status", Integer),
     Column("error", Text),
     Column("waiting_since", UtcText, nullable=False),
     Column("asks", Integer, CheckConstraint("asks >= 0", name="delivery_asks"), nullable=False),
+    # 1: the first PENDING one of its study and destination.
+    Column("is_next", Integer, nullable=False, server_default="0"),
     UniqueConstraint("result_id", "destination", name="delivery_destination"),
+    Index("deliveries_waiting", "state", "waiting_since"),
+    Index("delivery_next", "destination", "next_attempt_at", sqlite_where=text("is_next = 1")),
+    Index("delivery_sent", "destination", "next_attempt_at", sqlite_where=text("state = 'SENT'")),
 )
 
 # What we asked of destinations: a request per row, and the deliveries it is about.
@@ -159,57 +170,14 @@ commitment_report_table = Table(
     Column("peer_ae", String(64), nullable=False),
     Column("peer_ip", String(64), nullable=False),
     Column("items", Text, nullable=False),
-    Column("state", _state(ReportState, "report_state"), nullable=False, index=True),
+    Column("state", _state(ReportState, "report_state"), nullable=False),
     Column("attempts", Integer, CheckConstraint("attempts >= 0", name="report_attempts"), nullable=False),
     Column("next_attempt_at", UtcText, nullable=False),
     Column("error", Text),
     Column("created_at", UtcText, nullable=False),
     UniqueConstraint("peer_ae", "transaction_uid", name="report_transaction"),
-)
-
-audit_event_table = Table(
-    "audit_events",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("at", UtcText, nullable=False),
-    Column("event", String(64), nullable=False),
-    Column(
-        "outcome",
-        Enum(
-            "success", "refused", "failure", native_enum=False, create_constraint=True, name="audit_outcome"
-        ),
-        nullable=False,
-    ),
-    Column("peer_ae", String(128)),
-    Column("peer_ip", String(128)),
-    Column("study_uid", String(128), index=True),
-    Column("sop_instance_uid", String(128)),
-    Column("detail", Text, nullable=False),
-    Column("prev_hash", String(64), nullable=False),
-    Column("hash", String(64), nullable=False),
-    # Remembers the highest id ever given, so that a cut tail shows.
-    sqlite_autoincrement=True,
-)
-
-audit_segment_table = Table(
-    "audit_segments",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("first_id", Integer, nullable=False, unique=True),
-    Column("last_id", Integer, nullable=False, unique=True),
-    Column("first_prev_hash", String(64), nullable=False),
-    Column("last_hash", String(64), nullable=False),
-    Column("sha256", String(64), nullable=False),
-    Column("sealed_at", UtcText, nullable=False),
-    Column("rows", Integer, nullable=False),
-    CheckConstraint('first_id + "rows" = last_id + 1 AND "rows" > 0', name="segment_rows"),
-)
-
-audit_export_table = Table(
-    "audit_exports",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("last_id", Integer, nullable=False),
+    Index("commitment_reports_waiting", "state", "created_at"),
+    Index("report_pending", "peer_ae", sqlite_where=text("state = 'PENDING'")),
 )
 
 # How the timed jobs of each process went, for whoever asks without being that process.
@@ -232,4 +200,47 @@ scheduled_job_table = Table(
         "failures", Integer, CheckConstraint("failures >= 0", name="scheduled_job_failures"), nullable=False
     ),
     Column("next_run_at", UtcText),
+)
+
+# Below: what the database keeps up itself, or remembers for whoever goes on after a crash.
+row_count_table = Table(
+    "row_counts",
+    metadata,
+    Column("what", String(32), primary_key=True),
+    Column("state", String(16), primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+
+
+def _file_kind() -> Enum:
+    return Enum("instance", "result", native_enum=False, create_constraint=True, name="file_kind")
+
+
+# Studies whose files exist. Retention moves `last_event_at`, which begins with the first file, forward.
+study_file_table = Table(
+    "study_files",
+    metadata,
+    Column("kind", _file_kind(), primary_key=True),
+    Column("study_uid", String(64), primary_key=True),
+    Column("last_event_at", UtcText, nullable=False),
+    Index("study_files_by_age", "kind", "last_event_at", "study_uid"),
+)
+
+# Files whose rows say that they are gone, until they are.
+file_removal_table = Table(
+    "file_removals",
+    metadata,
+    Column("path", String(255), primary_key=True),
+    Column("kind", _file_kind(), nullable=False),
+    Column("study_uid", String(64), nullable=False),
+    Column("because", String(16), nullable=False),
+)
+
+# Requests to look for files without a row: after a restore, and once with new tables.
+file_scan_table = Table(
+    "file_scans",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("because", String(64), nullable=False),
+    Column("finished_at", UtcText),
 )

@@ -1,39 +1,24 @@
-"""The files of the data folder: received instances, results, conflicts. Only this module builds their paths.
+"""The files of the data folder: received instances, results, conflicts. Their paths are built in `layout`.
 
 Methods that store a file return after file and folder are synced to disk. No file is overwritten: it
 gets its final name by a hard link, which fails when the name exists.
 """
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from store.errors import StoreError, StoreUnavailable
+from store.files import layout
 from store.files.digest import data_set_sha256
 from store.files.fsync import sync
-from store.files.uids import check_uid
+from store.files.incoming import Incoming
+from store.files.placing import KeptFile, Placing, disk_errors
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeptFile:
-    """A file that is synced to disk."""
-
-    path: str
-    """Relative to the data folder, with forward slashes."""
-    sha256: str
-    """Of the data set, see `data_set_sha256`."""
-    size_bytes: int
-    outcome: Literal["new", "duplicate", "conflict", "adopted"]
-    """"duplicate": the file existed with the same data set; "conflict": with another one, so this one is
-    in conflicts/; "adopted": with another one, which is used instead (results only)."""
-
-
-class FileStore:
+class FileStore(Incoming):
     """The data folder with instances/, conflicts/, results/ and incoming/, all on one volume.
 
     Args:
@@ -45,35 +30,32 @@ class FileStore:
     """
 
     def __init__(self, data_dir: Path, *, reserve_bytes: int = 0) -> None:
-        self._root = data_dir.absolute()
+        super().__init__(data_dir.absolute())
         self._reserve_bytes = reserve_bytes
-        self._durable: set[Path] = set()
-        self.incoming = self._root / "incoming"
-        """Folder for data sets that are being received."""
-        with _disk():
+        self._placing = Placing(self._root)
+        with disk_errors():
             for name in ("instances", "conflicts", "results", "incoming"):
                 (self._root / name).mkdir(parents=True, exist_ok=True, mode=0o750)
             sync(self._root)
 
     def keep_instance(self, received: Path, *, study_uid: str, sop_instance_uid: str) -> KeptFile:
-        """Move a received file to instances/, or to conflicts/ if the UID exists with other bytes.
+        """Link a received file into instances/, or into conflicts/ if the UID exists with other bytes.
 
-        `received` must be on the same volume (see `incoming`). It is removed on success and left to the
-        caller on an error. A "duplicate" may have no row: so it is after a crash between file and row.
+        `received` must be on the same volume (see `incoming`). It stays until the caller has written the row
+        and removes it: whoever finds it after a crash knows by its links that there is a file without a row
+        (see `linked_leftovers`). A "duplicate" may have no row for the same reason.
 
         Raises:
             InvalidUID: one of the UIDs is invalid; no file was changed.
             StoreUnavailable: the disk is full, read-only or failing.
             StoreError: `received` is not a DICOM file.
         """
-        folder = self._root / "instances" / check_uid(study_uid)
-        name = check_uid(sop_instance_uid)
-        with _disk():
-            kept = self._place(received, folder / f"{name}.dcm")
+        target = layout.existing_or_new(self._root, "instances", study_uid, sop_instance_uid)
+        with disk_errors():
+            kept = self._placing.place(received, target)
             if kept.outcome == "conflict":
-                aside = self._conflict_path(name, kept.sha256)
-                kept = replace(self._place(received, aside), outcome="conflict")
-            received.unlink()
+                aside = layout.conflict(self._root, sop_instance_uid, kept.sha256)
+                kept = replace(self._placing.place(received, aside), outcome="conflict")
         return kept
 
     def keep_result(self, data: bytes, *, study_uid: str, sop_instance_uid: str) -> KeptFile:
@@ -88,15 +70,14 @@ class FileStore:
             StoreUnavailable: the disk is full, read-only or failing.
             StoreError: `data`, or the existing file, is not a DICOM file.
         """
-        folder = self._root / "results" / check_uid(study_uid)
-        target = folder / f"{check_uid(sop_instance_uid)}.dcm"
+        target = layout.existing_or_new(self._root, "results", study_uid, sop_instance_uid)
         temporary = target.with_suffix(".part")
         self.require_room()
-        with _disk():
-            self._make_durable(folder)
+        with disk_errors():
+            self._placing.make_durable(target.parent)
             try:
                 temporary.write_bytes(data)
-                kept = self._place(temporary, target)
+                kept = self._placing.place(temporary, target)
             finally:
                 temporary.unlink(missing_ok=True)
             if kept.outcome == "conflict":
@@ -111,8 +92,8 @@ class FileStore:
             StoreUnavailable: the disk is full, read-only or failing.
         """
         source = self.absolute(path)
-        with _disk():
-            moved = self._place(source, self._conflict_path(check_uid(sop_instance_uid), sha256))
+        with disk_errors():
+            moved = self._placing.place(source, layout.conflict(self._root, sop_instance_uid, sha256))
             source.unlink()
         return replace(moved, outcome="conflict")
 
@@ -122,13 +103,22 @@ class FileStore:
         Raises:
             StoreUnavailable: the disk is full, read-only or failing.
         """
-        name = f"{check_uid(sop_instance_uid)}.{kept.sha256[:16]}.dcm"
-        source, target = self.absolute(kept.path), self._root / "instances" / check_uid(study_uid) / name
-        with _disk():
-            version = self._place(source, target)
+        source = self.absolute(kept.path)
+        target = layout.version(self._root, study_uid, sop_instance_uid, kept.sha256)
+        with disk_errors():
+            version = self._placing.place(source, target)
             if source != target:
                 source.unlink()
         return version
+
+    def versions(self, *, study_uid: str, sop_instance_uid: str) -> list[str]:
+        """Return the relative paths of all files of a UID in instances/, in either layout.
+
+        Raises:
+            StoreUnavailable: the disk is failing.
+        """
+        with disk_errors():
+            return [self._relative(path) for path in layout.versions(self._root, study_uid, sop_instance_uid)]
 
     def remove(self, paths: Iterable[str]) -> int:
         """Delete files, given by relative path; missing ones are not an error.
@@ -140,7 +130,7 @@ class FileStore:
             StoreUnavailable: the disk is read-only or failing.
         """
         freed, folders = 0, set()
-        with _disk():
+        with disk_errors():
             for path in map(self.absolute, paths):
                 if path.exists():
                     freed += path.stat().st_size
@@ -148,20 +138,37 @@ class FileStore:
                     folders.add(path.parent)
             for folder in folders:
                 sync(folder)
-                # Only empty study folders are removed; conflicts/ has no folders inside.
-                if folder.parent != self._root and not any(folder.iterdir()):
+                # Only empty folders of studies are removed: those that spread them will be used again.
+                if (
+                    len(folder.name) > layout.DIGITS
+                    and folder.parent != self._root
+                    and not any(folder.iterdir())
+                ):
                     folder.rmdir()
         return freed
 
-    def conflicts_before(self, when: datetime) -> list[str]:
-        """Return the relative paths of the files in conflicts/ last modified before a time."""
-        with _disk():
-            folder = self._root / "conflicts"
-            return [
-                self._relative(path)
-                for path in sorted(folder.iterdir())
-                if path.stat().st_mtime < when.timestamp()
-            ]
+    def conflicts_before(
+        self, when: datetime, *, after: str = "", folders: int = 100
+    ) -> tuple[list[str], str]:
+        """Return the relative paths of files in conflicts/ last modified before a time, of some folders.
+
+        Args:
+            when: the time.
+            after: the name of the folder after which to begin.
+            folders: how many folders to look into.
+
+        Returns:
+            The paths, and the name with which to go on; "" when the last folder was looked into.
+        """
+        with disk_errors():
+            top = self._root / "conflicts"
+            # Files of versions before 0007 lie in the folder itself.
+            old = [path for path in layout.entries(top) if path.suffix == ".dcm"] if not after else []
+            names = [path.name for path in layout.entries(top) if path.suffix != ".dcm" and path.name > after]
+            for name in names[:folders]:
+                old += layout.entries(top / name)
+            old = [path for path in old if path.stat().st_mtime < when.timestamp()]
+        return [self._relative(path) for path in old], names[folders - 1] if len(names) > folders else ""
 
     def free_bytes(self) -> int:
         """Return the free bytes on the volume for an unprivileged user.
@@ -169,7 +176,7 @@ class FileStore:
         Raises:
             StoreUnavailable: the folder is missing or the disk failing.
         """
-        with _disk():
+        with disk_errors():
             return shutil.disk_usage(self._root).free
 
     def require_room(self) -> None:
@@ -192,58 +199,11 @@ class FileStore:
             raise StoreError(f"{relative!r} is outside the data folder")
         return self._root / path
 
-    def clear_incoming(self, *, now: datetime, untouched_s: float = 0.0) -> int:
-        """Delete incomplete files that a killed receiver left in incoming/; return how many.
-
-        Args:
-            now: the time of day.
-            untouched_s: keep files modified within so many seconds: another receiver may be writing them.
-        """
-        newest = now.timestamp() - untouched_s
-        with _disk():
-            orphans = [path for path in self.incoming.iterdir() if path.stat().st_mtime <= newest]
-            for path in orphans:
-                path.unlink()
-        return len(orphans)
-
     def instance_paths(self) -> Iterator[str]:
         """Yield the relative paths of all files in instances/, with or without a row."""
-        with _disk():
-            for path in self._root.glob("instances/*/*.dcm"):
+        with disk_errors():
+            for path in layout.files(self._root / "instances"):
                 yield self._relative(path)
-
-    def _place(self, source: Path, target: Path) -> KeptFile:
-        sha256 = data_set_sha256(source)
-        sync(source)
-        self._make_durable(target.parent)
-        outcome: Literal["new", "duplicate", "conflict"] = "new"
-        try:
-            os.link(source, target)
-        except FileExistsError:
-            outcome = "duplicate" if data_set_sha256(target) == sha256 else "conflict"
-        # For a duplicate too: the process that linked it may not have synced the folder yet.
-        sync(target.parent)
-        size_bytes = source.stat().st_size
-        return KeptFile(path=self._relative(target), sha256=sha256, size_bytes=size_bytes, outcome=outcome)
-
-    def _make_durable(self, folder: Path) -> None:
-        if folder in self._durable and folder.is_dir():
-            return
-        folder.mkdir(exist_ok=True, mode=0o750)
-        # Even if it existed: the process that made it may not have synced its parent yet.
-        sync(folder.parent)
-        self._durable.add(folder)
-
-    def _conflict_path(self, name: str, sha256: str) -> Path:
-        return self._root / "conflicts" / f"{name}.{sha256[:16]}.dcm"
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
-
-
-@contextmanager
-def _disk() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreUnavailable(f"{error.strerror}: {error.filename or 'data folder'}") from error

@@ -2,16 +2,16 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Text, func, select, type_coerce, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from store.audit import audit_log
+from store.db.audit_schema import audit_event_table
 from store.db.schema import (
-    audit_event_table,
     commitment_report_table,
     delivery_table,
-    instance_table,
     job_table,
+    row_count_table,
     study_table,
 )
 from store.db.states import DeliveryState, JobState, ReportState, StudyState
@@ -28,30 +28,17 @@ WAITING = {
     ),
 }
 """Of each kind of row: the column with the start of its waiting time, and the states in which it waits."""
-STATES = {
-    "study": study_table.c.state,
-    "instance": instance_table.c.state,
-    "job": job_table.c.state,
-    "delivery": delivery_table.c.state,
-}
 
 
 def ages(session: Session, *, now: datetime) -> dict[str, timedelta]:
     """Return the waiting time of the oldest unfinished row of each kind; zero when there is none."""
-    since = {
-        what: session.scalar(select(func.min(begin)).where(state.in_(waits)))
-        for what, (begin, state, waits) in WAITING.items()
-    }
-    return {what: max(now - at, timedelta()) if at else timedelta() for what, at in since.items()}
+    return {what: _age(session, what, now) for what in WAITING}
 
 
 def counts(session: Session) -> dict[tuple[str, str], int]:
     """Return the number of rows by kind and state; a state without rows is left out."""
-    found: dict[tuple[str, str], int] = {}
-    for what, column in STATES.items():
-        query = select(type_coerce(column, Text), func.count()).group_by(column)
-        found |= {(what, row[0]): row[1] for row in session.execute(query)}
-    return found
+    query = select(row_count_table).where(row_count_table.c.number > 0)
+    return {(row.what, row.state): row.number for row in session.execute(query)}
 
 
 def audit_rows(session: Session) -> int:
@@ -92,3 +79,11 @@ def pull_forward(
     if any(pulled.values()):
         audit_log.record(session, "clock.set_back", "failure", at=now, detail=pulled)
     return pulled
+
+
+def _age(session: Session, what: str, now: datetime) -> timedelta:
+    begin, state, waits = WAITING[what]
+    # A query per state: each is the first entry of an index.
+    since = [session.scalar(select(func.min(begin)).where(state == each)) for each in waits]
+    known = [at for at in since if at is not None]
+    return max(now - min(known), timedelta()) if known else timedelta()

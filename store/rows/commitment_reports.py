@@ -13,7 +13,7 @@ from store.audit import audit_log
 from store.db.schema import commitment_report_table
 from store.db.states import ReportState
 from store.rows.deliveries import LONGEST_WAIT
-from store.rows.queries import count_by_state, only_row
+from store.rows.queries import count_by_state, in_state, only_row
 
 Reference = tuple[str, str]
 """SOP Class UID and SOP Instance UID."""
@@ -77,8 +77,9 @@ def add(
 
 def count_pending(session: Session, peer_ae: str) -> int:
     """Return the number of PENDING reports to one AE title."""
-    query = select(func.count()).select_from(commitment_report_table)
-    return session.scalar(query.filter_by(peer_ae=peer_ae, state=ReportState.PENDING)) or 0
+    pending = in_state(commitment_report_table.c.state, ReportState.PENDING)
+    query = select(func.count()).select_from(commitment_report_table).where(pending)
+    return session.scalar(query.filter_by(peer_ae=peer_ae)) or 0
 
 
 def due(session: Session, *, now: datetime, limit: int = 50) -> list[CommitmentReport]:
@@ -86,7 +87,7 @@ def due(session: Session, *, now: datetime, limit: int = 50) -> list[CommitmentR
     at = commitment_report_table.c.next_attempt_at
     query = (
         select(commitment_report_table)
-        .where(commitment_report_table.c.state == ReportState.PENDING)
+        .where(in_state(commitment_report_table.c.state, ReportState.PENDING))
         .where(or_(at <= now, at > now + LONGEST_WAIT))
         .order_by(commitment_report_table.c.id)
         .limit(limit)
@@ -117,7 +118,7 @@ def abandon(session: Session, report: CommitmentReport, *, error: str, now: date
 
 def counts(session: Session) -> dict[str, int]:
     """Return the number of reports in each state."""
-    return count_by_state(session, commitment_report_table.c.state, ReportState)
+    return count_by_state(session, "commitment_report", ReportState)
 
 
 def _finish_attempt(

@@ -129,9 +129,12 @@ def stored_sop_classes(session: Session, sop_instance_uids: Sequence[str]) -> di
     return found
 
 
-def known_paths(session: Session) -> set[str]:
-    """Return the relative paths of the files that exist according to the rows."""
-    return set(session.scalars(select(instance_table.c.path).where(instance_table.c.file_gone_at.is_(None))))
+def known_paths(session: Session, paths: Sequence[str]) -> set[str]:
+    """Return, of these relative paths, those of files that exist according to the rows."""
+    query = select(instance_table.c.path).where(
+        instance_table.c.path.in_(paths), instance_table.c.file_gone_at.is_(None)
+    )
+    return set(session.scalars(query))
 
 
 def find(session: Session, sop_instance_uid: str) -> Instance | None:

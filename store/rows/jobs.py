@@ -1,22 +1,22 @@
 """Jobs: the analysis of one study revision each, claimed by one worker at a time.
 
-`finish`, `release`, `retry` and `fail` raise NotFound for a job without a row, and IllegalTransition when
-the job was claimed again or is not RUNNING. A study follows its job unless a late image has started the
-study's next revision.
+`finish`, `supersede`, `release`, `postpone`, `retry` and `fail` raise NotFound for a job without a row, and
+IllegalTransition when the job was claimed again or is not RUNNING. A study follows its job unless a late
+image has started the study's next revision.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
+from typing import Any, TypedDict
 
-from sqlalchemy import ColumnElement, RowMapping, exists, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from store.audit import audit_log
 from store.db.schema import job_table
 from store.db.states import JobState, StudyState, check_transition
 from store.errors import IllegalTransition
-from store.rows.queries import only_row
+from store.rows.queries import in_state, only_row
 from store.rows.study_transitions import study_row, transition_study
 
 
@@ -33,8 +33,10 @@ class Job:
     not_before: datetime
     """Earliest time of the next claim."""
     error: str | None
-    """Of the last failed attempt."""
+    """Why the last attempt failed, was put off or was superseded."""
     created_at: datetime
+    postponed: int = 0
+    """How often it was put off because disk or database could not be used; these attempts do not count."""
 
 
 class _Changes(TypedDict, total=False):
@@ -43,6 +45,7 @@ class _Changes(TypedDict, total=False):
     attempts: int | ColumnElement[int]
     error: str
     not_before: datetime
+    postponed: int
 
 
 def enqueue(session: Session, study_uid: str, *, revision: int, now: datetime) -> Job:
@@ -54,14 +57,14 @@ def enqueue(session: Session, study_uid: str, *, revision: int, now: datetime) -
     return job
 
 
+def is_due(session: Session, *, now: datetime) -> bool:
+    """Tell whether `claim` would find a job; to be asked first, because it takes no lock."""
+    return session.scalar(_due(now)) is not None
+
+
 def claim(session: Session, *, now: datetime) -> Job | None:
-    """QUEUED to RUNNING: claim the oldest due job whose study has no RUNNING job; None if there is none."""
-    running = job_table.alias()
-    busy = exists().where(running.c.study_uid == job_table.c.study_uid, running.c.state == JobState.RUNNING)
-    due = select(job_table.c.id).where(
-        job_table.c.state == JobState.QUEUED, job_table.c.not_before <= now, ~busy
-    )
-    job_id = session.scalar(due.order_by(job_table.c.id).limit(1))
+    """QUEUED to RUNNING: claim the job due for longest whose study has no RUNNING job; None: no such job."""
+    job_id = session.scalar(_due(now))
     if job_id is None:
         return None
     job = _update(session, job_id, JobState.RUNNING, {"attempts": job_table.c.attempts + 1})
@@ -77,10 +80,25 @@ def finish(session: Session, job: Job, *, now: datetime) -> None:
     _transition_study_of(session, job, StudyState.PROCESSING, StudyState.DONE, now)
 
 
+def supersede(session: Session, job: Job, *, by: int, now: datetime) -> None:
+    """RUNNING to DONE without a result: a late image has started revision `by`, whose job analyses all."""
+    done = _transition(session, job, JobState.DONE, {"error": f"superseded by revision {by}"})
+    _record(session, "job.superseded", done, now)
+
+
 def release(session: Session, job: Job, *, now: datetime) -> None:
     """RUNNING to QUEUED without counting the attempt, as when the worker stops; its study becomes READY."""
     queued = _transition(session, job, JobState.QUEUED, {"attempts": job.attempts - 1})
     _record(session, "job.released", queued, now)
+    _transition_study_of(session, job, StudyState.PROCESSING, StudyState.READY, now)
+
+
+def postpone(session: Session, job: Job, *, error: str, not_before: datetime, now: datetime) -> None:
+    """RUNNING to QUEUED until `not_before`: disk or database cannot be used; the attempt does not count."""
+    changes: _Changes = {"attempts": job.attempts - 1, "postponed": job.postponed + 1}
+    changes |= {"error": error, "not_before": not_before}
+    queued = _transition(session, job, JobState.QUEUED, changes)
+    _record(session, "job.postponed", queued, now, "failure")
     _transition_study_of(session, job, StudyState.PROCESSING, StudyState.READY, now)
 
 
@@ -109,6 +127,19 @@ def requeue_running(session: Session, *, now: datetime, max_attempts: int) -> li
         if job.attempts >= max_attempts:
             fail(session, job, error=f"the worker died in each of {job.attempts} attempts", now=now)
     return [_requeue(session, job, now) for job in running if job.attempts < max_attempts]
+
+
+def _due(now: datetime) -> Select[Any]:
+    running = job_table.alias()
+    busy = exists().where(
+        running.c.study_uid == job_table.c.study_uid, in_state(running.c.state, JobState.RUNNING)
+    )
+    return (
+        select(job_table.c.id)
+        .where(in_state(job_table.c.state, JobState.QUEUED), job_table.c.not_before <= now, ~busy)
+        .order_by(job_table.c.not_before, job_table.c.id)
+        .limit(1)
+    )
 
 
 def _requeue(session: Session, job: Job, now: datetime) -> Job:
@@ -145,6 +176,8 @@ def _record(session: Session, event: str, job: Job, now: datetime, outcome: str 
     detail: dict[str, object] = {"job": job.id, "revision": job.revision, "attempts": job.attempts}
     if job.error is not None:
         detail["error"] = job.error
+    if job.postponed:
+        detail["postponed"] = job.postponed
     audit_log.record(session, event, outcome, at=now, study_uid=job.study_uid, detail=detail)
 
 

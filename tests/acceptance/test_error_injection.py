@@ -25,6 +25,7 @@ from support.sender import association, contexts_of, encoded, store_raw
 
 from store.db.database import Database
 from store.db.states import InstanceState
+from store.files.layout import spread
 
 pytestmark = needs_dcmtk
 Fault = Callable[[NodeHarness, FileDataset], AbstractContextManager[None]]
@@ -140,4 +141,5 @@ def test_a_fault_of_the_disk_passes(node: NodeHarness, tmp_path: Path, fault: Fa
     (refusal,) = node.wait_for_event("instance.refused")
     assert (refusal.sop_instance_uid, refusal.detail["status"]) == (ds.SOPInstanceUID, "0xA700")
     assert [row.state for row in node.instances(ds.StudyInstanceUID)] == [InstanceState.RECEIVED]
-    assert node.stored_files() == [f"instances/{ds.StudyInstanceUID}/{ds.SOPInstanceUID}.dcm"]
+    study, name = str(ds.StudyInstanceUID), f"{ds.SOPInstanceUID}.dcm"
+    assert node.stored_files() == [f"instances/{spread(study)}/{study}/{name}"]

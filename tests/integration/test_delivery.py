@@ -50,7 +50,7 @@ def test_sends_the_bytes_of_the_file(tmp_path: Path, pacs: Pacs) -> None:
     pacs.answer = lambda event: got.append(event.request.DataSet.getvalue()) or 0x0000
     node = NodeHarness(tmp_path, pacs.destination)
     node.add_result(1, kind="overlay")
-    file = next(node.data_dir.glob("results/*/1.dcm")).read_bytes()
+    file = next(node.data_dir.glob("results/*/*/1.dcm")).read_bytes()
 
     node.deliver()
 
@@ -228,7 +228,7 @@ def test_a_damaged_file_is_parked_and_sent_after_repair(tmp_path: Path, pacs: Pa
     """A damaged result is a reason, stops no other, and goes out by `resend` once its file is back."""
     node = NodeHarness(tmp_path, pacs.destination)
     damaged, other = node.add_result(1, study=1), node.add_result(2, study=2)
-    file = next(node.data_dir.glob("results/*/1.dcm"))
+    file = next(node.data_dir.glob("results/*/*/1.dcm"))
     sound = file.read_bytes()
     damage, reason = DAMAGES[name]
     if (data := damage(sound)) is None:

@@ -168,7 +168,7 @@ def test_the_default_transfer_syntax_is_the_same_object(tmp_path: Path) -> None:
 
         node.deliver()
 
-        files = [dcmread(path) for path in sorted(node.data_dir.glob("results/*/*.dcm"))]
+        files = [dcmread(path) for path in sorted(node.data_dir.glob("results/*/*/*.dcm"))]
     assert len(pacs.received) == len(files) == 2
     for sent, file in zip(pacs.received, files, strict=True):
         meta = b"\2\0\x10\0UI\x12\0" + ImplicitVRLittleEndian.encode() + b"\0"

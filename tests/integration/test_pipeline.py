@@ -4,13 +4,14 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread, dcmwrite
+from sqlalchemy import text
 from support import builders, fake_analyzer, measured_strips
 from support.node import NodeHarness
 
@@ -142,7 +143,7 @@ def test_a_study_of_reports_only_goes_through(node: NodeHarness) -> None:
 def test_an_unreadable_file_is_a_reason(node: NodeHarness, damage: Callable[[Path], Any]) -> None:
     """What happened to one file on disk is that image's reason; the next image is measured."""
     broken, whole = receive(node), receive(node)
-    path = node.files.absolute(f"instances/{STUDY}/{broken}.dcm")
+    path = node.files.absolute(node.instances(STUDY)[0].path)
     path.chmod(0o600)
     damage(path)
 
@@ -259,13 +260,13 @@ def test_a_repeated_job_makes_the_same_bytes(node: NodeHarness) -> None:
     assert job is not None
     with pytest.raises(StoreUnavailable):
         run_job(job, with_analyzer(node, build_results=build_and_pull_the_plug))
-    before = {path: path.read_bytes() for path in node.data_dir.glob("results/*/*.dcm")}
+    before = {path: path.read_bytes() for path in node.data_dir.glob("results/*/*/*.dcm")}
     away.rename(database)
     node.now += timedelta(hours=1)
 
     run_job(job, node.pipeline)
 
-    assert {path: path.read_bytes() for path in node.data_dir.glob("results/*/*.dcm")} == before
+    assert {path: path.read_bytes() for path in node.data_dir.glob("results/*/*/*.dcm")} == before
     assert len(node.results(STUDY)) == len(before) == 2
 
 
@@ -291,8 +292,14 @@ def test_a_full_disk_costs_no_attempt(node: NodeHarness) -> None:
     folder = node.data_dir / "results"
     folder.rmdir()
     folder.write_text("in the way")
+    waits = []
     for _ in range(5):
-        assert node.work_once(max_attempts=3, retry_s=0.01)
+        assert node.work_once(max_attempts=3, retry_s=10)
+        assert not node.work_once(max_attempts=3, retry_s=10)
+        waits.append(_wait_of_job(node))
+        node.now += waits[-1]
+    assert [wait.total_seconds() for wait in waits] == [10, 20, 40, 80, 160]
+    assert [event.detail["postponed"] for event in node.events("job.postponed")] == [1, 2, 3, 4, 5]
     assert node.study(STUDY).state is StudyState.READY
 
     folder.unlink()
@@ -300,6 +307,51 @@ def test_a_full_disk_costs_no_attempt(node: NodeHarness) -> None:
     node.work_once(max_attempts=3)
 
     assert len(node.results(STUDY)) == 2
+
+
+def test_a_disk_that_stays_full_has_an_end(node: NodeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put off so often that it cannot be the disk alone, a job fails, and says how often."""
+    monkeypatch.setattr("dicom_node.roles.job_outcome.MAX_POSTPONED", 2)
+    receive(node)
+    node.complete()
+    folder = node.data_dir / "results"
+    folder.rmdir()
+    folder.write_text("in the way")
+    for _ in range(3):
+        assert node.work_once()
+        node.now += timedelta(days=1)
+
+    assert node.study(STUDY).state is StudyState.FAILED
+    assert node.events("job.dead")[0].detail["error"].startswith("put off 2 times: ")
+
+
+def _wait_of_job(node: NodeHarness) -> timedelta:
+    with node.database.read() as session:
+        (at,) = session.execute(text("SELECT not_before FROM jobs")).one()
+    return datetime.fromisoformat(at) - node.now
+
+
+def test_a_superseded_job_says_so(node: NodeHarness) -> None:
+    """It records that a later revision took its place, not why the attempt before it failed."""
+    receive(node)
+    node.complete()
+    working, node.pipeline = node.pipeline, with_analyzer(node, analyse=_breaks)
+    node.work_once(retry_s=1)
+    node.pipeline = working
+    receive(node)
+    node.now += timedelta(seconds=2)
+    assert node.work_once()
+
+    (event,) = node.events("job.superseded")
+    assert event.detail["error"] == "superseded by revision 2"
+    assert node.events("result.none") == []
+    node.complete()
+    assert node.work_once()
+    assert {each.revision for each in node.results(STUDY)} == {2}
+
+
+def _breaks(_: Any) -> Any:
+    raise RuntimeError("broken")
 
 
 def test_a_locked_database_is_waited_for(node: NodeHarness) -> None:

@@ -105,7 +105,7 @@ class NodeRows:
 
     def studies_on_disk(self, folder: str = "instances") -> set[str]:
         """Return the names of the study folders that hold files."""
-        return {path.parent.name for path in (self.data_dir / folder).glob("*/*.dcm")}
+        return {path.parent.name for path in (self.data_dir / folder).glob("*/*/*.dcm")}
 
     def stored_files(self) -> list[str]:
         """Return every DICOM file or part of one under the data folder, relative to it."""

@@ -10,6 +10,7 @@ from dicom_node.commitment.scu import ask_due
 from dicom_node.delivery.outbox import deliver_due
 from dicom_node.network.peer import Peer
 from dicom_node.receive.ingest import Ingest
+from dicom_node.receive.recovery import adopt_orphans
 from dicom_node.roles.worker import work_once
 from dicom_node.runtime import Runtime
 from dicom_node.settings.sections import Destination, JobSettings, RetentionSettings, StudySettings
@@ -19,6 +20,7 @@ from dicom_node.study.pipeline import Pipeline
 from store.db.database import Database
 from store.db.states import InstanceState
 from store.files.digest import data_set_sha256
+from store.files.layout import spread
 from store.rows import deliveries, delivery_transitions, results
 from store.rows.instances import NewInstance, register
 from store.rows.results import NewResult
@@ -60,6 +62,10 @@ class NodeSteps:
         path = builders.save(ds, self.files.incoming / "one.part")
         uids = {"sop_class_uid": ds.SOPClassUID, "sop_instance_uid": ds.SOPInstanceUID}
         return self.ingest.receive(path, **uids, sender=Peer(ae_title="SCANNER", ip="127.0.0.1"))
+
+    def adopt_orphans(self) -> int:
+        """Look for files without a row in the whole data folder; return how many got one."""
+        return adopt_orphans(self.runtime, self.ingest)
 
     def complete(self) -> int:
         """Let the quiet period pass; return how many studies became complete."""
@@ -108,7 +114,7 @@ class NodeSteps:
         study_uid = f"1.2.3.{study}"
         make = builders.vendor_sr if kind == "tid5200" else builders.secondary_capture
         ds = make(StudyInstanceUID=study_uid, InstanceNumber=number)
-        path = builders.save(ds, self.files.absolute(f"results/{study_uid}/{number}.dcm"))
+        path = builders.save(ds, self.files.absolute(f"results/{spread(study_uid)}/{study_uid}/{number}.dcm"))
         new = NewResult(
             kind=kind,
             study_uid=study_uid,

@@ -19,6 +19,7 @@ from typing import Any
 from dicom_node.process import logs
 from dicom_node.process.stop_signal import StopSignal
 from dicom_node.settings import Settings
+from support import write_lock_watch
 
 
 def arm(moment: str, marker: Path) -> None:
@@ -65,8 +66,15 @@ def serve(settings: Settings, config: str) -> int:
     return exit_code
 
 
+def die_of(what: str) -> None:
+    """End the process: no test can overlook that."""
+    print(f"slow inside a write transaction: {what}", file=sys.stderr, flush=True)
+    os.abort()
+
+
 def main() -> int:
     """Do what the command line says."""
+    write_lock_watch.install(die_of)
     role, config, *options = sys.argv[1:]
     logs.configure(level=os.environ.get("ROLE_LOG_LEVEL", "INFO"))
     settings = Settings.load(Path(config))

@@ -1,10 +1,12 @@
 """The file, its upgrade, its locks, and what happens when it is not there."""
 
+import fcntl
 import logging
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +16,9 @@ from sqlalchemy import create_engine, insert, text
 from sqlalchemy.exc import IntegrityError
 
 from store.db.database import Database
-from store.db.schema import metadata
+from store.db.schema import REVISION, metadata
+from store.db.upgrade import MIGRATIONS, is_current
+from store.db.write_lock import NestedTransaction, is_held
 from store.errors import NotFound, StoreError, StoreUnavailable
 from store.rows import studies
 
@@ -214,11 +218,65 @@ def test_a_lock_held_elsewhere(url: str, tmp_path: Path) -> None:
 def test_a_thread_waits_no_longer_than_the_timeout(url: str) -> None:
     """A second writer of the same process gets StoreUnavailable, too."""
     impatient = Database(url, busy_timeout_s=0.1)
-    with impatient.transaction() as first:
-        first.execute(text("DELETE FROM studies"))
-        with pytest.raises(StoreUnavailable), impatient.transaction() as second:
+
+    def write() -> None:
+        with impatient.transaction() as second:
             second.execute(text("DELETE FROM studies"))
+
+    with impatient.transaction() as first, ThreadPoolExecutor(1) as pool:
+        first.execute(text("DELETE FROM studies"))
+        with pytest.raises(StoreUnavailable):
+            pool.submit(write).result()
     impatient.close()
+
+
+def test_a_transaction_inside_another_is_found_at_once(database: Database) -> None:
+    """It would wait for itself: the bug is named; reading inside a transaction is none."""
+    with database.transaction(), database.read():
+        assert is_held()
+        with pytest.raises(NestedTransaction, match="inside another one"), database.transaction():
+            pass
+    assert not is_held()
+    with database.transaction() as session:
+        session.execute(text("DELETE FROM studies"))
+
+
+def test_who_comes_while_another_migrates_waits(url: str, tmp_path: Path) -> None:
+    """The migration of a large database takes longer than any timeout; who comes meanwhile waits for it."""
+    database = Database(url, busy_timeout_s=0.1)
+    with (tmp_path / "echonode.db-upgrade").open("w") as lock, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = pool.submit(database.upgrade)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.5)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        waiting.result(timeout=30)
+    assert is_current(tmp_path / "echonode.db")
+    database.close()
+
+
+def test_the_newest_revision_is_known() -> None:
+    """A database that has it is not migrated, so the program must know which it is."""
+    assert max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).startswith(REVISION)
+
+
+def test_an_upgraded_database_is_only_looked_at(database: Database) -> None:
+    """No write lock is taken at the start of a process, however busy the others are."""
+    with closing(sqlite3.connect(database.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        database.upgrade()
+
+
+def test_a_large_database_is_checked_in_part(
+    database: Database, receive: Callable[..., bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the start of a process only what is new is read; without a limit everything is."""
+    receive(1)
+    assert database.check(limit_s=10)
+    monkeypatch.setattr("store.db.integrity.CHECKED_WHOLE_BYTES", 1000)
+
+    assert not database.check(limit_s=10)
+    assert database.check()
 
 
 def test_file_gone_and_back(database: Database, receive: Callable[..., bool], tmp_path: Path) -> None:

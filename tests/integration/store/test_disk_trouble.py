@@ -16,6 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from store.audit.verification import verify
 from store.db.database import Database
 from store.files.file_store import FileStore
+from store.files.layout import spread
 from store.rows import instances
 
 ROOT = Path(__file__).parents[3]
@@ -44,7 +45,8 @@ def arrive(files, name="arriving", size=0):
     return path
 
 def keep(files, number):
-    return files.keep_instance(arrive(files), study_uid="1.2.826.1", sop_instance_uid=f"1.2.826.1.{number}")
+    received = arrive(files, f"arriving {number}")
+    return files.keep_instance(received, study_uid="1.2.826.1", sop_instance_uid=f"1.2.826.1.{number}")
 
 def row(kept, number):
     return NewInstance(
@@ -144,6 +146,7 @@ for number in range(1, 4):
         if number == 3:
             arrive(files, "half")
             os.kill(os.getpid(), 9)
+    files.discard(files.incoming / f"arriving {number}", kept)
 """
 
 
@@ -199,7 +202,7 @@ def test_full_disk(own_mounts: tuple[str, ...], source: Path, volume: Path) -> N
     assert "full" in said["row"]
     assert [] == said["half"] == said["wrong"]
     assert said["after"] == "new"
-    assert said["kept"] == [f"instances/{STUDY}/{STUDY}.1.dcm"]
+    assert said["kept"] == [f"instances/{spread(STUDY)}/{STUDY}/{STUDY}.1.dcm"]
 
 
 def test_read_only_disk(own_mounts: tuple[str, ...], source: Path, volume: Path) -> None:
@@ -226,12 +229,15 @@ def test_killed_between_file_and_row(source: Path, volume: Path) -> None:
     files, database = FileStore(volume), Database(f"sqlite:///{volume}/echonode.db")
     database.upgrade()
     with database.read() as session:
-        orphans = set(files.instance_paths()) - instances.known_paths(session)
+        paths = list(files.instance_paths())
+        orphans = set(paths) - instances.known_paths(session, paths)
         rows = [found.sop_instance_uid for found in instances.of_study(session, STUDY)]
         wrong = verify(session)
     database.close()
 
-    assert orphans == {f"instances/{STUDY}/{STUDY}.3.dcm"}
+    (left,) = files.linked_leftovers()
+    assert orphans == {f"instances/{spread(STUDY)}/{STUDY}/{STUDY}.3.dcm"}
+    assert left.samefile(files.absolute(*orphans))
     assert rows == [f"{STUDY}.1", f"{STUDY}.2"]
     assert wrong == []
     assert files.clear_incoming(now=datetime.now(UTC)) == 1

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,6 +16,8 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from store.errors import InvalidUID, StoreError, StoreUnavailable
 from store.files.file_store import FileStore
+from store.files.layout import spread
+from store.files.placing import KeptFile
 from store.files.uids import check_uid
 
 STUDY, SOP = "1.2.826.1", "1.2.826.1.7"
@@ -74,6 +77,13 @@ def arrive(store: FileStore) -> Callable[..., Path]:
     return write
 
 
+def keep(store: FileStore, received: Path, **uids: str) -> KeptFile:
+    """Keep a file as the receiver does once its row is written."""
+    kept = store.keep_instance(received, **uids)
+    store.discard(received, kept)
+    return kept
+
+
 def _content(store: FileStore) -> dict[str, bytes]:
     root = store.absolute(".")
     return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
@@ -103,9 +113,13 @@ def test_hostile_uids(store: FileStore, arrive: Callable[..., Path], field: str,
 def test_a_new_file(store: FileStore, arrive: Callable[..., Path]) -> None:
     """The bytes are kept as received under their UIDs, and nothing stays in incoming/."""
     data = dicom()
-    kept = store.keep_instance(arrive(data), study_uid=STUDY, sop_instance_uid=SOP)
+    kept = keep(store, arrive(data), study_uid=STUDY, sop_instance_uid=SOP)
 
-    assert (f"instances/{STUDY}/{SOP}.dcm", len(data), "new") == (kept.path, kept.size_bytes, kept.outcome)
+    assert (f"instances/{spread(STUDY)}/{STUDY}/{SOP}.dcm", len(data), "new") == (
+        kept.path,
+        kept.size_bytes,
+        kept.outcome,
+    )
     assert {kept.path: data} == _content(store)
     assert data == store.absolute(kept.path).read_bytes()
 
@@ -113,8 +127,8 @@ def test_a_new_file(store: FileStore, arrive: Callable[..., Path]) -> None:
 @pytest.mark.parametrize("version", ["X", "A LATER SENDER"])
 def test_a_duplicate(store: FileStore, arrive: Callable[..., Path], version: str) -> None:
     """The same data set again, even with another file meta, changes nothing."""
-    first = store.keep_instance(arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP)
-    again = store.keep_instance(arrive(dicom(version=version)), study_uid=STUDY, sop_instance_uid=SOP)
+    first = keep(store, arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP)
+    again = keep(store, arrive(dicom(version=version)), study_uid=STUDY, sop_instance_uid=SOP)
 
     assert ("duplicate", first.path, first.sha256) == (again.outcome, again.path, again.sha256)
     assert {first.path: dicom()} == _content(store)
@@ -123,10 +137,13 @@ def test_a_duplicate(store: FileStore, arrive: Callable[..., Path], version: str
 @pytest.mark.parametrize("other", [dicom("b"), dicom(syntax=JPEGBaseline8Bit)], ids=["bytes", "syntax"])
 def test_a_conflict(store: FileStore, arrive: Callable[..., Path], other: bytes) -> None:
     """Other content of the same UID is kept aside, once, and the first stays as it is."""
-    first = store.keep_instance(arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP)
+    first = keep(store, arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP)
     for _ in range(2):
-        kept = store.keep_instance(arrive(other), study_uid=STUDY, sop_instance_uid=SOP)
-        assert (f"conflicts/{SOP}.{kept.sha256[:16]}.dcm", "conflict") == (kept.path, kept.outcome)
+        kept = keep(store, arrive(other), study_uid=STUDY, sop_instance_uid=SOP)
+        assert (f"conflicts/{spread(SOP)}/{SOP}.{kept.sha256[:16]}.dcm", "conflict") == (
+            kept.path,
+            kept.outcome,
+        )
 
     assert {first.path: dicom(), kept.path: other} == _content(store)
 
@@ -135,21 +152,21 @@ def test_the_same_instance_over_two_associations(store: FileStore, arrive: Calla
     """Of many equal files at once exactly one is new."""
     paths = [arrive(dicom(), f"arriving{number}") for number in range(16)]
 
-    def keep(path: Path) -> str:
-        return store.keep_instance(path, study_uid=STUDY, sop_instance_uid=SOP).outcome
+    def keep_one(path: Path) -> str:
+        return keep(store, path, study_uid=STUDY, sop_instance_uid=SOP).outcome
 
     with ThreadPoolExecutor(8) as pool:
-        outcomes = sorted(pool.map(keep, paths))
+        outcomes = sorted(pool.map(keep_one, paths))
 
     assert outcomes == ["duplicate"] * 15 + ["new"]
-    assert {f"instances/{STUDY}/{SOP}.dcm": dicom()} == _content(store)
+    assert {f"instances/{spread(STUDY)}/{STUDY}/{SOP}.dcm": dicom()} == _content(store)
 
 
 @pytest.mark.parametrize("data", [b"", b"not DICOM", b"\0" * 200, dicom()[:140], dicom()[:150]])
 def test_not_dicom(store: FileStore, arrive: Callable[..., Path], data: bytes) -> None:
     """A file without file meta information is refused and left to the caller."""
     with pytest.raises(StoreError, match="no DICOM file"):
-        store.keep_instance(arrive(data), study_uid=STUDY, sop_instance_uid=SOP)
+        keep(store, arrive(data), study_uid=STUDY, sop_instance_uid=SOP)
 
     assert {"incoming/arriving": data} == _content(store)
 
@@ -172,24 +189,25 @@ def test_durable_before_it_returns(
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "link", link)
-    folder = f"instances/{STUDY}"
-    store.keep_instance(arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP)
-    assert ["fsync incoming/arriving", "fsync instances", "link", f"fsync {folder}"] == trace
+    folder = f"instances/{spread(STUDY)}/{STUDY}"
+    keep(store, arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP)
+    above = ["fsync instances", f"fsync instances/{spread(STUDY)}"]
+    assert ["fsync incoming/arriving", *above, "link", f"fsync {folder}"] == trace
     trace.clear()
-    store.keep_instance(arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP)
+    keep(store, arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP)
     assert ["fsync incoming/arriving", "link", f"fsync {folder}"] == trace
     trace.clear()
-    store.keep_instance(arrive(dicom("b")), study_uid=STUDY, sop_instance_uid=SOP)
-    assert trace[-2:] == ["link", "fsync conflicts"]
+    keep(store, arrive(dicom("b")), study_uid=STUDY, sop_instance_uid=SOP)
+    assert trace[-2:] == ["link", f"fsync conflicts/{spread(SOP)}"]
 
 
 def test_a_folder_removed_by_hand(store: FileStore, arrive: Callable[..., Path]) -> None:
     """The folder of a study is made again when somebody has removed it."""
-    first = store.keep_instance(arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP)
+    first = keep(store, arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP)
     store.absolute(first.path).unlink()
     store.absolute(first.path).parent.rmdir()
 
-    assert store.keep_instance(arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP).outcome == "new"
+    assert keep(store, arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP).outcome == "new"
 
 
 def test_results(store: FileStore) -> None:
@@ -200,19 +218,23 @@ def test_results(store: FileStore) -> None:
     other = store.keep_result(dicom("bb"), study_uid=STUDY, sop_instance_uid=SOP)
 
     assert other == replace(first, outcome="adopted")
-    assert (f"results/{STUDY}/{SOP}.dcm", len(data), "new") == (first.path, first.size_bytes, first.outcome)
+    assert (f"results/{spread(STUDY)}/{STUDY}/{SOP}.dcm", len(data), "new") == (
+        first.path,
+        first.size_bytes,
+        first.outcome,
+    )
     assert again.outcome == "duplicate"
     assert {first.path: data} == _content(store)
 
 
 def test_a_result_after_a_crash(store: FileStore) -> None:
     """What a killed worker left half written does not stand in the way of the next."""
-    folder = store.absolute(f"results/{STUDY}")
-    folder.mkdir()
+    folder = store.absolute(f"results/{spread(STUDY)}/{STUDY}")
+    folder.mkdir(parents=True)
     (folder / f"{SOP}.part").write_bytes(dicom()[:50])
 
     assert store.keep_result(dicom(), study_uid=STUDY, sop_instance_uid=SOP).outcome == "new"
-    assert {f"results/{STUDY}/{SOP}.dcm": dicom()} == _content(store)
+    assert {f"results/{spread(STUDY)}/{STUDY}/{SOP}.dcm": dicom()} == _content(store)
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "instances/../../x"])
@@ -236,10 +258,10 @@ def test_clear_incoming(store: FileStore, arrive: Callable[..., Path]) -> None:
 def test_instance_paths(store: FileStore, arrive: Callable[..., Path]) -> None:
     """All kept instances are listed, and nothing else."""
     kept = [
-        store.keep_instance(arrive(dicom()), study_uid=study, sop_instance_uid=sop).path
+        keep(store, arrive(dicom()), study_uid=study, sop_instance_uid=sop).path
         for study, sop in ((STUDY, SOP), (STUDY, "1.2.9"), ("1.5", "1.5.1"))
     ]
-    store.keep_instance(arrive(dicom("b")), study_uid=STUDY, sop_instance_uid=SOP)
+    keep(store, arrive(dicom("b")), study_uid=STUDY, sop_instance_uid=SOP)
     store.keep_result(dicom(), study_uid=STUDY, sop_instance_uid="1.9")
     arrive(b"half")
 
@@ -248,9 +270,64 @@ def test_instance_paths(store: FileStore, arrive: Callable[..., Path]) -> None:
 
 def test_reopened(store: FileStore, arrive: Callable[..., Path], tmp_path: Path) -> None:
     """Another process finds what this one kept."""
-    kept = store.keep_instance(arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP)
+    kept = keep(store, arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP)
 
     assert [kept.path] == list(FileStore(tmp_path / "data").instance_paths())
+
+
+def test_a_row_that_could_not_be_written(store: FileStore, arrive: Callable[..., Path]) -> None:
+    """A kept file stays linked in incoming/ until its row is written, and a start finds it there."""
+    received = arrive(dicom())
+    kept = store.keep_instance(received, study_uid=STUDY, sop_instance_uid=SOP)
+    assert store.linked_leftovers() == [received]
+    assert store.clear_incoming(now=datetime.now(UTC)) == 0
+    for _ in range(2):
+        store.leave_for_next_start(kept)
+    received.unlink()
+    (left,) = store.linked_leftovers()
+    assert left.samefile(store.absolute(kept.path))
+
+    store.discard(received, kept)
+
+    assert {kept.path: dicom()} == _content(store)
+
+
+def test_files_of_an_earlier_version(store: FileStore, arrive: Callable[..., Path]) -> None:
+    """A file in the former place is found: the same again is a duplicate, another a conflict."""
+    for kind in ("instances", "results"):
+        store.absolute(f"{kind}/{STUDY}").mkdir()
+        store.absolute(f"{kind}/{STUDY}/{SOP}.dcm").write_bytes(dicom())
+    again = keep(store, arrive(dicom()), study_uid=STUDY, sop_instance_uid=SOP)
+    other = keep(store, arrive(dicom("b")), study_uid=STUDY, sop_instance_uid=SOP)
+    late = keep(store, arrive(dicom()), study_uid=STUDY, sop_instance_uid="1.2.9")
+    result = store.keep_result(dicom(), study_uid=STUDY, sop_instance_uid=SOP)
+
+    assert (again.path, again.outcome) == (f"instances/{STUDY}/{SOP}.dcm", "duplicate")
+    assert other.outcome == "conflict"
+    assert late.path == f"instances/{spread(STUDY)}/{STUDY}/1.2.9.dcm"
+    assert (result.path, result.outcome) == (f"results/{STUDY}/{SOP}.dcm", "duplicate")
+    assert set(store.instance_paths()) == {again.path, late.path}
+    assert store.remove([again.path, late.path, other.path, result.path]) > 0
+    assert _content(store) == {}
+
+
+def test_a_million_studies_are_spread() -> None:
+    """No folder of studies has more than a few hundred entries, and there are no more than 4096 of them."""
+    folders = Counter(spread(f"1.2.826.0.1.3680043.{number}") for number in range(100_000))
+
+    assert len(folders) == 4096
+    assert max(folders.values()) * 10 < 1000
+
+
+def test_memory_of_folders_is_bounded(
+    store: FileStore, arrive: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many studies only the last folders are remembered."""
+    monkeypatch.setattr("store.files.placing.REMEMBERED_FOLDERS", 3)
+    for number in range(10):
+        keep(store, arrive(dicom()), study_uid=f"1.2.{number}", sop_instance_uid=f"1.2.{number}.1")
+
+    assert len(store._placing._durable) == 3  # noqa: SLF001 - what must not grow
 
 
 def test_no_folder(tmp_path: Path) -> None:

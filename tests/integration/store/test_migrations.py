@@ -17,7 +17,8 @@ from support.raw_rows import without_triggers
 
 from store.audit import audit_log
 from store.audit.verification import verify
-from store.db.database import MIGRATIONS, Database
+from store.db.database import Database
+from store.db.upgrade import MIGRATIONS
 from store.errors import StoreError
 
 AT = "2026-11-22T20:20:00.000000Z"
