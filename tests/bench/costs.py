@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing, contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any, ClassVar
 from unittest import mock
 
@@ -40,7 +41,7 @@ from dicom_node.storage.disk import DiskWatch
 from store.db.database import Database
 from store.rows import jobs
 
-ROUNDS = int(os.environ.get("ROUNDS", "15"))
+ROUNDS = int(os.environ.get("ROUNDS", "30"))
 STARTS = 3
 START_LIMIT_S = 120.0
 IDLE = "viewer"
@@ -56,9 +57,11 @@ Measures = dict[str, Measure]
 
 @dataclass(frozen=True)
 class Cost:
-    """The best of some rounds."""
+    """What some rounds took."""
 
     seconds: float
+    """The median."""
+    best_s: float
     steps: int = 0
     """Virtual machine instructions of SQLite; 0 where they were not counted."""
 
@@ -92,7 +95,7 @@ def settings_of(folder: Path) -> Settings:
 def costs_of(archives: Mapping[int, Path]) -> dict[str, dict[int, Cost]]:
     """Measure everything on archives, given by their number of studies.
 
-    Round by round, each archive in turn, so that what else the machine does falls upon all of them.
+    Round by round, each archive in turn, there and back, so that what else the machine does falls upon all.
     """
     settings = {size: settings_of(folder) for size, folder in archives.items()}
     found = {LISTENING: _listening_after(settings)}
@@ -104,17 +107,20 @@ def costs_of(archives: Mapping[int, Path]) -> dict[str, dict[int, Cost]]:
                 database = opened.enter_context(closing(kind(each.store_url)))
                 found_by[size] = measures(each, database, size)
         for name in plain[min(archives)]:
-            seconds = _best_of({size: plain[size][name] for size in archives})
-            found[name] = {size: Cost(seconds[size], steps_of(*counting[size][name])) for size in archives}
+            taken = _taken({size: plain[size][name] for size in archives})
+            found[name] = {
+                size: Cost(median(taken[size]), min(taken[size]), steps_of(*counting[size][name]))
+                for size in archives
+            }
     return found
 
 
-def _best_of(calls: Mapping[int, Measure]) -> dict[int, float]:
+def _taken(calls: Mapping[int, Measure]) -> dict[int, list[float]]:
     taken: dict[int, list[float]] = {size: [] for size in calls}
-    for _ in range(ROUNDS):
-        for size, (call, undo) in calls.items():
-            taken[size].append(_timed(call, undo))
-    return {size: min(times) for size, times in taken.items()}
+    for number in range(ROUNDS):
+        for size in sorted(calls, reverse=number % 2 == 1):
+            taken[size].append(_timed(*calls[size]))
+    return taken
 
 
 def _timed(call: Callable[[], object], undo: Undo) -> float:
@@ -213,14 +219,14 @@ def _timed_jobs(node: Runtime) -> Iterator[TimedJob]:
 
 
 def _listening_after(settings: Mapping[int, Settings]) -> dict[int, Cost]:
-    """Return the seconds from the start of the command to its open port, the best of some starts."""
+    """Return the seconds from the start of the command to its open port."""
     taken: dict[int, list[float]] = {size: [] for size in settings}
     for _ in range(STARTS):
         for size, each in settings.items():
             config = each.node.data_dir / "echonode.toml"
             config.write_text(toml(each))
             taken[size].append(_start(config, each.node.port))
-    return {size: Cost(min(times)) for size, times in taken.items()}
+    return {size: Cost(median(times), min(times)) for size, times in taken.items()}
 
 
 def _start(config: Path, port: int) -> float:
