@@ -12,7 +12,7 @@ job.done job.dead result.created result.file_removed result.none web.cannot_list
 delivery.delivered delivery.sent delivery.committed delivery.retry delivery.resend delivery.dead
 delivery.requeued commitment.asked commitment.not_asked commitment.answered commitment.unknown
 commitment.requested commitment.refused commitment.reported commitment.report_retry commitment.report_dead
-report.refused report.charset_assumed audit.sealed audit.checkpoint audit.rows_lost audit.read
+report.refused report.charset_assumed analysis.unconfined audit.sealed audit.checkpoint audit.rows_lost audit.read
 """
 
 import json
