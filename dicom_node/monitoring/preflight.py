@@ -1,4 +1,4 @@
-"""`echonode check`: settings, disk, database, web port, certificates, weights, destinations."""
+"""`echonode check`: settings, disk, database, web port, certificates, weights, sandbox, destinations."""
 
 import os
 import shutil
@@ -17,6 +17,8 @@ from dicom_node.network.scu import echo
 from dicom_node.process.clock import utc_now
 from dicom_node.settings import Settings
 from dicom_node.storage.disk import MEGABYTE
+from dicom_node.study.sandbox.confinement import PROMISES
+from dicom_node.study.sandbox.trial import confinement_here
 from store.db.database import Database
 from store.errors import StoreError
 
@@ -53,6 +55,7 @@ def check_results(settings: Settings) -> Iterator[CheckResult]:
     yield web(settings)
     yield CheckResult("tls", *verdict(settings.tls, now=utc_now()))
     yield weights(settings)
+    yield sandbox(settings)
     yield from destinations(settings)
 
 
@@ -116,6 +119,18 @@ def weights(settings: Settings) -> CheckResult:
         return CheckResult("weights", "failed", str(error))
     detail = f"{model.identity.name} {model.identity.version} {model.identity.sha256[:12]} on {model.device}"
     return CheckResult("weights", "ok", detail)
+
+
+def sandbox(settings: Settings) -> CheckResult:
+    """Start an analysis process and say what it can do that it should not."""
+    try:
+        found = confinement_here(settings)
+    except NodeError as error:
+        return CheckResult("sandbox", "failed", str(error))
+    by = f"by {', '.join(found.by)}" if found.by else "nothing holds it back"
+    if found.open:
+        return CheckResult("sandbox", "warning", f"an analysis can {', '.join(found.open)} ({by})")
+    return CheckResult("sandbox", "ok", f"an analysis cannot {', '.join(PROMISES)} ({by})")
 
 
 def destinations(settings: Settings) -> Iterator[CheckResult]:

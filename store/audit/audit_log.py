@@ -14,8 +14,8 @@ web.cannot_listen
 delivery.delivered delivery.sent delivery.committed delivery.retry delivery.resend delivery.dead
 delivery.requeued commitment.asked commitment.not_asked commitment.answered commitment.unknown
 commitment.requested commitment.refused commitment.reported commitment.report_retry commitment.report_dead
-report.refused report.charset_assumed report.source_corrected audit.sealed audit.checkpoint audit.rows_lost
-audit.read
+report.refused report.charset_assumed report.source_corrected audit.sealed audit.checkpoint
+audit.rows_lost audit.read analysis.unconfined
 """
 
 import json

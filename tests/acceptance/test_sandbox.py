@@ -19,8 +19,10 @@ from support.rows_of_images import row_of
 from dicom_node.errors import AnalyzerError
 from dicom_node.settings import Settings
 from dicom_node.study.image_result import ImageResult
+from dicom_node.study.sandbox import landlock
 from dicom_node.study.sandbox.analyzer import SandboxedAnalyzer
-from dicom_node.study.sandbox.messages import encode
+from dicom_node.study.sandbox.messages import Confined, encode
+from dicom_node.study.sandbox.process import AnalysisProcess
 from inference.types import StripResult, Value
 from store.db.states import InstanceState
 
@@ -300,3 +302,30 @@ def test_a_study_is_beyond_what_became_of_the_one_before(tmp_path: Path) -> None
             pids.append(analyzer.pid)
 
     assert pids[0] == pids[1] != pids[2]
+
+
+@pytest.mark.parametrize("policy", ["warn", "require"])
+def test_a_machine_that_cannot_confine(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With "require" no analysis starts there, and the sentence names what it could do; else it does."""
+    weak = Confined(open=("reach the network",), by=())
+    monkeypatch.setattr(AnalysisProcess, "confined", lambda _: weak)
+    settings = Settings(job={"sandbox": policy})
+
+    with SandboxedAnalyzer(settings, fake_analyzer.fake_analyzer) as analyzer:
+        if policy == "warn":
+            assert analyzer.confined == weak
+            return
+        with pytest.raises(AnalyzerError, match="here an analysis can reach the network"):
+            assert analyzer.confined
+
+
+def test_this_machine_holds_every_promise() -> None:
+    """Nothing is reachable here; a kernel without Landlock keeps the promises by seccomp alone."""
+    with SandboxedAnalyzer(Settings(), fake_analyzer.fake_analyzer) as analyzer:
+        confined = analyzer.confined
+
+    assert confined.open == ()
+    assert "seccomp" in confined.by
+    if landlock.abi() == 0:
+        pytest.skip("this kernel has no Landlock: the second layer is not there")
+    assert any(each.startswith("Landlock") for each in confined.by)

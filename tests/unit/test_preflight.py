@@ -8,6 +8,7 @@ import pytest
 from dicom_node.monitoring import preflight
 from dicom_node.settings import Settings
 from dicom_node.settings.sections import DiskSettings, WebSettings
+from dicom_node.study.sandbox.messages import Confined
 from store.files import filesystems
 
 
@@ -58,3 +59,18 @@ def test_a_database_that_cannot_be_trusted(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(filesystems, "MOUNTINFO", mountinfo)
     found = preflight.database(settings(tmp_path))
     assert (found.verdict, "network file system" in found.detail) == ("failed", True)
+
+
+def test_what_an_analysis_can_do_is_found_out_by_trying(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine that holds every promise the line says so; else it names what is open, and may fail."""
+    tried = preflight.confinement_here(settings(tmp_path))
+    found = preflight.sandbox(settings(tmp_path))
+    assert found.verdict == ("warning" if tried.open else "ok")
+    assert "open files" in found.detail
+
+    weak = Confined(open=("reach the network",), by=("seccomp",))
+    monkeypatch.setattr(preflight, "confinement_here", lambda _: weak)
+    found = preflight.sandbox(settings(tmp_path))
+    assert (found.verdict, found.detail) == ("warning", "an analysis can reach the network (by seccomp)")

@@ -46,7 +46,7 @@ def confine(*, memory_bytes: int, image_timeout_s: float) -> list[str]:
     limit(memory_bytes, image_timeout_s)
     if sys.platform != "linux":
         return []
-    held = ["user nobody"] if become_nobody() else []
+    held = ["a user without rights"] if become_nobody() else []
     die_with_the_parent()  # a change of user undoes that
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     prctl(PR_SET_DUMPABLE, 0)

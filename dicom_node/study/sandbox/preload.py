@@ -13,6 +13,7 @@ MODULES: Final = (
     *("pydicom.pixels.decoders", "pydicom.pixels.decoders.rle"),
     *("pydicom.pixels.decoders.pylibjpeg", "pydicom.pixels.decoders.pyjpegls", "pydicom.pixels.utils"),
     *("inference.image.libjpeg_turbo", "imagecodecs._jpeg8", "jpeg_ls", "openjpeg", "pylibjpeg"),
+    *("numpy.ma", "numpy.random", "numpy.fft", "numpy.linalg", "numpy.polynomial"),
     # Of Pillow: fonts and colours of the overlay.
     *("PIL.ImageFont", "PIL.ImageDraw", "PIL.ImageCms", "PIL.PngImagePlugin"),
     # Of the standard library: what names errors, and what reads dates.

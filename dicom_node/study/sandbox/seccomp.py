@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from dicom_node.study.sandbox.syscalls import MACHINES, Machine
+from dicom_node.study.sandbox.syscalls import ARCHITECTURES, Architecture
 
 # <linux/seccomp.h>, <linux/filter.h>
 SET_MODE_FILTER, ALL_THREADS = 1, 1
@@ -48,24 +48,24 @@ def conditions(pid: int) -> Mapping[str, Sequence[tuple[int, int, int]]]:
     }
 
 
-def program(machine: Machine, pid: int) -> bytes:
+def program(architecture: Architecture, pid: int) -> bytes:
     """Return the filter as instructions of the kernel's packet filter."""
-    return b"".join(INSTRUCTION.pack(*each) for each in _instructions(machine, pid))
+    return b"".join(INSTRUCTION.pack(*each) for each in _instructions(architecture, pid))
 
 
-def _instructions(machine: Machine, pid: int) -> Iterator[tuple[int, int, int, int]]:
+def _instructions(architecture: Architecture, pid: int) -> Iterator[tuple[int, int, int, int]]:
     refused = (RETURN, 0, 0, ERRNO | errno.EPERM)
     yield LOAD_WORD, 0, 0, ARCH_AT
-    yield IF_EQUAL, 1, 0, machine.audit_arch
+    yield IF_EQUAL, 1, 0, architecture.audit_arch
     yield RETURN, 0, 0, KILL_PROCESS
     yield LOAD_WORD, 0, 0, NUMBER_AT
     yield IF_AT_LEAST, 0, 1, X32
     yield refused
     # Its flags are out of a filter's sight; on ENOSYS the C library falls back to clone.
-    yield IF_EQUAL, 0, 1, machine.clone3
+    yield IF_EQUAL, 0, 1, architecture.clone3
     yield RETURN, 0, 0, ERRNO | errno.ENOSYS
     limited = conditions(pid)
-    for name, number in machine.allowed.items():
+    for name, number in architecture.allowed.items():
         body = _limits_read() if name == "prlimit64" else _any_of(limited.get(name, ()))
         yield IF_EQUAL, 0, len(body), number
         yield from body
@@ -112,12 +112,12 @@ def install() -> str:
     Raises:
         Unsupported: another machine, or a kernel without filters.
     """
-    machine = MACHINES.get(platform.machine())
-    if machine is None:
+    architecture = ARCHITECTURES.get(platform.machine())
+    if architecture is None:
         raise Unsupported(f"no seccomp filter for {platform.machine()}")
-    code = program(machine, os.getpid())
+    code = program(architecture, os.getpid())
     given = _Program(len(code) // INSTRUCTION.size, code)
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syscall(machine.seccomp, SET_MODE_FILTER, ALL_THREADS, ctypes.byref(given)) != 0:
+    if libc.syscall(architecture.seccomp, SET_MODE_FILTER, ALL_THREADS, ctypes.byref(given)) != 0:
         raise Unsupported(f"seccomp: {os.strerror(ctypes.get_errno())}")
     return "seccomp"

@@ -6,7 +6,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
+class Architecture:
     """What the filter must know of a processor architecture."""
 
     audit_arch: int
@@ -18,8 +18,8 @@ class Machine:
     clone3: int = 435
 
 
-MACHINES: Final[Mapping[str, Machine]] = {
-    "x86_64": Machine(
+ARCHITECTURES: Final[Mapping[str, Architecture]] = {
+    "x86_64": Architecture(
         audit_arch=0xC000003E,
         seccomp=317,
         allowed={
@@ -88,7 +88,7 @@ MACHINES: Final[Mapping[str, Machine]] = {
             "futex_waitv": 449,
         },
     ),
-    "aarch64": Machine(
+    "aarch64": Architecture(
         audit_arch=0xC00000B7,
         seccomp=277,
         allowed={
