@@ -8,20 +8,19 @@ of the older half the files are gone.
 """
 
 import gzip
-import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import alembic.command
 from alembic.config import Config
+from bench.audit_chain import AUDIT_ROWS, PEER, audit_rows
 from sqlalchemy import create_engine
 from support.raw_rows import without_triggers
 
@@ -37,9 +36,7 @@ BEFORE = "0006"
 """Of the tables that are written; the program migrates them to its own."""
 OPEN = 20
 """Studies that are not concluded: a quarter is being received, a quarter was measured and not delivered."""
-AUDIT_ROWS = 13
 SEGMENT_ROWS = 2000
-PEER = "VIVID"
 DESTINATION = "pacs"
 ROOT = "1.2.826.0.1.3680043.10"
 SCRIPT = Path(__file__).with_name("archive.sql")
@@ -49,22 +46,6 @@ PRAGMAS = (
     "cache_size=-2000000",
     "temp_store=MEMORY",
     "ignore_check_constraints=ON",
-)
-
-EVENTS: Sequence[tuple[str, str | None, str | None]] = (
-    ("instance.received", PEER, ".1"),
-    ("study.receiving", None, None),
-    ("instance.received", PEER, ".2"),
-    ("study.ready", None, None),
-    ("job.queued", None, None),
-    ("job.claimed", None, None),
-    ("study.processing", None, None),
-    ("instance.measured", None, ".1"),
-    ("instance.not_measured", None, ".2"),
-    ("result.created", None, ".9.0"),
-    ("job.done", None, None),
-    ("study.done", None, None),
-    ("delivery.delivered", None, ".9.0"),
 )
 
 
@@ -175,7 +156,9 @@ def _segments(connection: sqlite3.Connection, folder: Path, studies: int) -> str
     names = ("id", "at", "event", "outcome", "peer_ae", "peer_ip", "study_uid", "sop_instance_uid", "detail")
     names += ("prev_hash", "hash")
     at, made, last_hash = utc_text(NOW - studies * EVERY), [], GENESIS
-    for row in _rows(1, (sealed_study_uid(n) for n in range(1, SEGMENT_ROWS)), [at] * SEGMENT_ROWS, GENESIS):
+    for row in audit_rows(
+        1, (sealed_study_uid(n) for n in range(1, SEGMENT_ROWS)), [at] * SEGMENT_ROWS, GENESIS
+    ):
         made.append(json.dumps(dict(zip(names, row, strict=True)), separators=(",", ":")))
         if len(made) == SEGMENT_ROWS:
             last_hash = row[-1]
@@ -192,29 +175,9 @@ def _segments(connection: sqlite3.Connection, folder: Path, studies: int) -> str
 def _audit_rows(connection: sqlite3.Connection, studies: int, last_hash: str) -> None:
     uids = (study_uid(number) for number in range(1, studies + 1))
     times = (utc_text(NOW - (studies - number) * EVERY) for number in range(1, studies + 1))
-    rows = _rows(_segment_of(studies) + 1, uids, times, last_hash)
+    rows = audit_rows(_segment_of(studies) + 1, uids, times, last_hash)
     while batch := list(
         islice(rows, 100 * AUDIT_ROWS)
     ):  # of one statement: the counter of ids is read for each
         marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * len(batch))
         connection.execute(f"INSERT INTO audit_events VALUES {marks}", list(chain.from_iterable(batch)))  # noqa: S608
-
-
-def _rows(first_id: int, uids: Any, times: Any, prev_hash: str) -> Iterator[tuple[Any, ...]]:
-    """Yield audit rows in a chain; the text that is hashed is that of `chain.digest`, put together faster."""
-    detail = '{"revision":1,"job":1}'
-    quoted, number = json.dumps(detail), first_id
-    for uid, at in zip(uids, times, strict=False):
-        for event, peer, suffix in EVENTS:
-            sop = uid + suffix if suffix else None
-            text = (
-                f'{prev_hash}{{"at":"{at}","detail":{quoted},"event":"{event}","id":{number},"outcome":"success",'
-                f'"peer_ae":{_text(peer)},"peer_ip":null,"sop_instance_uid":{_text(sop)},"study_uid":"{uid}"}}'
-            )
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            yield number, at, event, "success", peer, None, uid, sop, detail, prev_hash, digest
-            prev_hash, number = digest, number + 1
-
-
-def _text(value: str | None) -> str:
-    return "null" if value is None else f'"{value}"'

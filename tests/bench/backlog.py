@@ -11,7 +11,8 @@ from typing import Any
 from unittest import mock
 
 from bench import archive
-from bench.costs import CountingDatabase, settings_of
+from bench.costs import CountingDatabase
+from bench.measures import settings_of
 from support.node_runtime import runtime
 
 from dicom_node.delivery import outbox

@@ -14,8 +14,10 @@ from unittest import mock
 
 import pytest
 from bench import archive
+from bench.audit_chain import PEER
 from bench.backlog import drained
-from bench.costs import CountingDatabase, Measures, measures, settings_of, steps_of
+from bench.costs import CountingDatabase, steps_of
+from bench.measures import Measures, measures, settings_of
 from sqlalchemy import Engine, event
 from support import builders
 from support.node import NodeHarness
@@ -138,7 +140,7 @@ def test_no_table_is_scanned_by_rarer_questions(archives: dict[int, Path]) -> No
     now, uid = archive.NOW, archive.study_uid(1)
     with closing(Database(settings_of(archives[FEW]).store_url)) as database, watched() as statements:
         with database.read() as session:
-            commitment_reports.count_pending(session, archive.PEER)
+            commitment_reports.count_pending(session, PEER)
             commitment_reports.due(session, now=now)
             commitment_requests.get(session, "1.2")
             commitment_requests.deliveries_of(session, "1.2")
