@@ -1,14 +1,14 @@
 # Two commands do everything on a fresh machine with Python >= 3.11: make demo, make test.
 PYTHON ?= python3
 BIN := .venv/bin
-SIDE_BY_SIDE := OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist worksteal
+SIDE_BY_SIDE := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 .PHONY: demo test soak soak-kills lint map advisories install clean
 
 demo: .venv/installed
 	@$(BIN)/echonode demo
 
-# Two at a time: most tests wait for processes. Passive: idle threads of torch would occupy the other core.
+# Two at a time: most tests wait for processes. One thread each: those of torch would want the other core, too.
 test: lint
 	$(SIDE_BY_SIDE) tests/unit tests/integration tests/acceptance -m "not alone"
 	$(BIN)/pytest tests/acceptance -m alone

@@ -2,8 +2,6 @@
 
 import json
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -31,12 +29,6 @@ def node(tmp_path: Path) -> Iterator[NodeHarness]:
         yield made
 
 
-def echonode(node: NodeHarness, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command about the node."""
-    program = [sys.executable, "-m", "dicom_node.cli.app", *command, "--config", str(node.config)]
-    return subprocess.run(program, capture_output=True, text=True, check=False)
-
-
 def test_an_auditor_at_work(node: NodeHarness) -> None:
     """Old rows are sealed, checkpoints come at start and stop; all is found and sound until an edit."""
     worker = node.start_role("work")
@@ -45,17 +37,17 @@ def test_an_auditor_at_work(node: NodeHarness) -> None:
     worker.terminate()
     assert worker.wait(timeout=PATIENCE_S) == 0
 
-    sound = echonode(node, "audit", "verify")
+    sound = node.run_command("audit", "verify")
     assert (sound.returncode, sound.stdout) == (0, "the audit chain is sound, compared with 2 checkpoints\n")
     assert node.events("study.receiving") == []
-    found = json.loads(echonode(node, "audit", "--json", "--study", OLD_STUDY).stdout)
+    found = json.loads(node.run_command("audit", "--json", "--study", OLD_STUDY).stdout)
     assert [row["id"] for row in found] == [1, 2, 3]
     assert node.events("audit.read")[0].detail["found"] == 3
 
     with closing(sqlite3.connect(node.data_dir / "echonode.db", isolation_level=None)) as connection:
         connection.execute("DROP TRIGGER audit_events_no_update")
         connection.execute("UPDATE audit_events SET outcome = 'failure' WHERE id = 4")
-    broken = echonode(node, "audit", "verify")
+    broken = node.run_command("audit", "verify")
     assert broken.returncode == 1
     assert "row 4 was edited: its content does not match its hash\n" in broken.stdout
     assert "the trigger audit_events_no_update is missing" in broken.stdout
@@ -63,7 +55,7 @@ def test_an_auditor_at_work(node: NodeHarness) -> None:
 
 def test_a_checkpoint_by_hand(node: NodeHarness) -> None:
     """The command prints the line that it appends."""
-    done = echonode(node, "audit", "checkpoint")
+    done = node.run_command("audit", "checkpoint")
 
     assert done.returncode == 0
     assert done.stdout == (node.data_dir / "checkpoints.jsonl").read_text()

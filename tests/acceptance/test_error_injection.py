@@ -7,8 +7,6 @@ left over, and once the fault is gone the same image is taken.
 """
 
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import UltrasoundImageStorage
 from support import builders
 from support.node import NodeHarness, process_node, receiver, wait_for
+from support.node_processes import echonode
 from support.pacs import Pacs
 from support.peers import needs_dcmtk
 from support.pusher import image, storescu
@@ -71,8 +70,7 @@ def test_a_configuration_that_cannot_be_read(tmp_path: Path) -> None:
     config = tmp_path / "echonode.toml"
     config.write_text('[node]\nport = "eleven"\n')
 
-    command = [sys.executable, "-m", "dicom_node.cli.app", "serve", "--config", str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = echonode("serve", "--config", config)
 
     assert done.returncode == 2
     assert "node.port = 'eleven'" in done.stderr

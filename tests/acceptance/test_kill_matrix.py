@@ -5,7 +5,7 @@ from pathlib import Path
 from support import kill_matrix
 from support.peers import needs_dcmtk
 
-KILLS = 16
+KILLS = 8
 
 pytestmark = needs_dcmtk
 

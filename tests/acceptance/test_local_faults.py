@@ -16,6 +16,7 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
 from support import builders
 from support.node import NodeHarness, receiver, receiver_process, runtime, settings_for
+from support.node_processes import echonode
 
 from dicom_node.roles.receiver import Receiver
 from dicom_node.settings.sections import StoreSettings
@@ -228,13 +229,6 @@ def test_a_damaged_database_is_restored(tmp_path: Path) -> None:
         ]
         (event,) = running.events("database.restored")
         assert (path.parent / str(event.detail["former_database"])).exists()
-
-
-def echonode(*words: object) -> subprocess.CompletedProcess[str]:
-    """Run the command from this source tree."""
-    command = [sys.executable, "-m", "dicom_node.cli.app", *map(str, words)]
-    root = Path(__file__).parents[2]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=60)
 
 
 def damage(path: Path) -> None:

@@ -1,33 +1,32 @@
 """A receiver in a process of its own, and what that process holds."""
 
-import itertools
 import os
+import shutil
 from pathlib import Path
+from tempfile import mkdtemp
 
 from dicom_node.settings import Settings
 from support.footprint import Footprint, footprint
 from support.fork_server import ForkedProcess, fork_server
 from support.wait import wait_for
 
-NUMBERS = itertools.count()
-
 
 class NodeReceiver:
     """Starts one receiver process that says its port, and looks at it."""
 
-    folder: Path
     settings: Settings
     port: int
     receiver: ForkedProcess
     receiver_log: Path
     _stdin: int
+    _streams: Path
 
     def start_receiver(self, *arguments: str, log: Path | None = None, **environment: str) -> None:
         """Start it and wait until it listens; its log goes to a file."""
-        self.folder.mkdir(exist_ok=True)
-        name = f"receiver {os.getpid()} {next(NUMBERS)}"
-        said, pipe = self.folder / f"{name}.out", self.folder / f"{name}.in"
-        self.receiver_log = log or self.folder / f"{name}.log"
+        # Not in the data folder's neighbourhood, which may be a disk that is full.
+        self._streams = Path(mkdtemp(prefix="receiver"))
+        said, pipe = self._streams / "out", self._streams / "in"
+        self.receiver_log = log or self._streams / "log"
         os.mkfifo(pipe)
         self._stdin = os.open(pipe, os.O_RDWR)
         words = ["support.run_receiver", self.settings.model_dump_json(), *arguments]
@@ -49,6 +48,7 @@ class NodeReceiver:
             self.close_stdin()
         self.receiver.kill()
         self.receiver.wait()
+        shutil.rmtree(self._streams)
 
     def footprint(self) -> Footprint:
         """Return what the receiver process holds now."""

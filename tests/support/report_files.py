@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import get_args
 
 from pydicom import Dataset, dcmread
+from pydicom.uid import ComprehensiveSRStorage
 
 from dicom_node.report.objects import Predecessor, ReportObject
 from dicom_node.report.plan import ReportPlan
 from inference.types import StripResult
 from store.rows.results import Kind
 from support import builders, measured_strips
-from support.reported import built
+from support.reported import built, clip
 from support.reported import source as still
 
 TYPE_2_AND_UNUSUAL = (
@@ -105,3 +106,31 @@ def objects_of(
     }
     revision = 2 if replaced else 1
     return built(source, results, revision=revision, predecessors=predecessors, plan=EVERYTHING)
+
+
+def every_case(folder: Path) -> dict[str, list[Path]]:
+    """Write the objects of every kind of case; return the files of each, the source first."""
+    cases: dict[str, tuple[Dataset, list[StripResult]]] = {
+        "still": (still(PatientSize="1.75", PatientWeight="70"), strip()),
+        "clip": (clip(), two_frames()),
+        "ordered": (ordered(), strip()),
+        "odd": (odd(), beat_and_gaps()),
+        "refused": (still(), [measured_strips.looked_at_in_vain("implausible")]),
+    }
+    files = {name: written(folder / name, *case) for name, case in cases.items()}
+    files["revision"] = written(folder / "revision", still(), strip(), replaced=files["still"][1:])
+    return files
+
+
+def known_to_validators(cases: dict[str, list[Path]], folder: Path) -> list[Path]:
+    """Return all objects, those of TID 5300 under a class that validators know: they have the same tree."""
+    objects = [path for files in cases.values() for path in files[1:]]
+    return [_as_comprehensive(path, folder) if "tid5300" in path.name else path for path in objects]
+
+
+def _as_comprehensive(path: Path, folder: Path) -> Path:
+    ds = dcmread(path)
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = ComprehensiveSRStorage
+    copy = folder / f"{path.parent.name}-{path.name}"
+    ds.save_as(copy)
+    return copy
