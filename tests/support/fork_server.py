@@ -161,7 +161,8 @@ def fork(wish: Wish) -> int:
             opened = os.open(wish[name], flags[stream])  # type: ignore[literal-required]
             os.dup2(opened, stream)
         if REAL_STARTS in wish["environment"]:
-            os.execve(sys.executable, [sys.executable, "-m", *wish["words"]], dict(wish["environment"]))  # noqa: S606 - as above
+            environment = {**wish["environment"], "PYTHONPATH": SEARCH_PATH}
+            os.execve(sys.executable, [sys.executable, "-m", *wish["words"]], environment)  # noqa: S606 - as above
         run(wish["words"], wish["environment"])
     return pid
 

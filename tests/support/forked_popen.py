@@ -90,9 +90,9 @@ def run(words: Sequence[str], environment: Mapping[str, str], *, keep_open: Sequ
                     os.close(int(handle.name))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-        wanted = dict(environment)
+        needed = dict(environment)
         os.environ.clear()
-        os.environ.update(wanted)
+        os.environ.update(needed)
         sys.argv = [*words]
         for module in STARTERS:
             module.subprocess = FORKING  # type: ignore[attr-defined]
