@@ -9,7 +9,8 @@ from pydicom import Dataset
 from torch import nn
 from torchvision.models.detection import FasterRCNN
 
-from inference.errors import InferenceError, NoCycle, PixelDataError
+from inference.errors import InferenceError, NoCycle
+from inference.image.decoded import DecodedImage, DecodedRegion, by_frame, refusal, unread
 from inference.image.patient import patient_of
 from inference.image.pixels import readable_strips
 from inference.image.regions import mmode_regions
@@ -90,6 +91,21 @@ def analyse(dataset: Dataset, model: Model) -> list[StripResult]:
     return [analyse_region(dataset, region, model, patient) for region in regions]
 
 
+def measure(image: DecodedImage, model: Model) -> list[StripResult]:
+    """Return what `analyse` returns for a data set that was decoded elsewhere."""
+    if image.refusal is not None:
+        return [image.refusal]
+    return [measure_region(each, model, image.patient) for each in image.regions]
+
+
+def measure_region(decoded: DecodedRegion, model: Model, patient: Patient) -> StripResult:
+    """Return the result of one region that was decoded elsewhere."""
+    if decoded.refusal is not None:
+        return decoded.refusal
+    results = [analyse_strip(strip, model, patient) for strip in decoded.strips]
+    return best_of(results, decoded.refused, decoded.region)
+
+
 def analyse_region(dataset: Dataset, region: MModeRegion, model: Model, patient: Patient) -> StripResult:
     """The result of the frame whose chosen cycle is most probable; else a refusal with its reason.
 
@@ -101,23 +117,21 @@ def analyse_region(dataset: Dataset, region: MModeRegion, model: Model, patient:
         results = [analyse_strip(strip, model, patient) for strip in strips]
     except InferenceError as error:
         return refusal(error, region)
-    frames = tuple(sorted(refused, key=lambda each: each.frame))
-    if results:
-        return replace(max(results, key=rank), refused_frames=frames)
-    why = refusal(PixelDataError(refused[0].detail), region)
-    return replace(why, refused_frames=frames if len(frames) > 1 else ())
+    return best_of(results, refused, region)
+
+
+def best_of(
+    results: Sequence[StripResult], refused: Sequence[RefusedFrame], region: MModeRegion
+) -> StripResult:
+    """The best result of the frames of one region, with those that could not be decoded."""
+    if not results:
+        return unread(refused, region)
+    return replace(max(results, key=rank), refused_frames=by_frame(refused))
 
 
 def rank(result: StripResult) -> tuple[bool, float]:
     """Sort key: measured before refused, then the probability of the chosen cycle."""
     return result.measured, result.cycles[result.chosen].box.probability if result.cycles else 0.0
-
-
-def refusal(error: InferenceError, region: MModeRegion | None = None, frame: int = 0) -> StripResult:
-    """A result without numbers, with the reason and message of `error`."""
-    return StripResult(
-        status="not_measured", reason=error.reason, detail=str(error), region=region, frame=frame
-    )
 
 
 def analyse_strip(strip: MModeStrip, model: Model, patient: Patient = UNKNOWN_PATIENT) -> StripResult:

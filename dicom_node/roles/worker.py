@@ -21,7 +21,8 @@ from dicom_node.roles.job_outcome import postpone_or_fail, record_transition, re
 from dicom_node.roles.start import open_runtime
 from dicom_node.runtime import Runtime
 from dicom_node.settings import Settings
-from dicom_node.study.image_analyzer import LoadAnalyzer, load_analyzer
+from dicom_node.settings.sections import JobSettings
+from dicom_node.study.image_analyzer import LoadAnalyzer, load_decoder, load_networks
 from dicom_node.study.pipeline import Interrupted, Pipeline, Superseded, run_job
 from dicom_node.study.sandbox.analyzer import SandboxedAnalyzer
 from store.audit import audit_log
@@ -40,7 +41,7 @@ class AlreadyRunning(NodeError):
 
 
 def run_worker(
-    settings: Settings, *, watch_stdin: bool = False, load_analyzer: LoadAnalyzer = load_analyzer
+    settings: Settings, *, watch_stdin: bool = False, load_analyzer: LoadAnalyzer = load_decoder
 ) -> int:
     """Analyse studies and deliver results until told to stop; return the exit code."""
     try:
@@ -54,10 +55,11 @@ def run_worker(
 
 def _run(settings: Settings, load_analyzer: LoadAnalyzer, stop: Event, resources: ExitStack) -> None:
     data_dir = settings.node.data_dir
+    networks = load_networks if load_analyzer is load_decoder else None  # others measure without
     resources.enter_context(node_runs(data_dir))
     resources.enter_context(only_worker(data_dir))
     analyzer = resources.enter_context(
-        SandboxedAnalyzer(settings, load_analyzer)
+        SandboxedAnalyzer(settings, load_analyzer, networks)
     )  # loads its networks meanwhile
     runtime = open_runtime(settings, stop)
     resources.callback(runtime.database.close)

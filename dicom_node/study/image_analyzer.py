@@ -11,6 +11,7 @@ from dicom_node.report.objects import ReportObject, UnreportableSource
 from dicom_node.settings import Settings
 from dicom_node.study.image_result import Analyse, ImageResult, examine
 from inference.errors import InferenceError
+from inference.image.decoded import DecodedImage, decoded
 from inference.image.reading import ImageFile, read_image
 from inference.types import ModelIdentity, StripResult
 from store.rows.instances import Instance
@@ -19,9 +20,13 @@ BuildResults = Callable[[Dataset, Sequence[StripResult], ReportContext], Sequenc
 """Such as `report.build.build_results`."""
 
 
+NO_NETWORKS = ModelIdentity(name="none", version="0", sha256="")
+"""What a process without networks says that it has loaded."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageAnalyzer:
-    """A `pipeline.Analyzer` in this process."""
+    """A `pipeline.Analyzer` in this process, which needs no networks beside it."""
 
     analyse: Analyse
     build_results: BuildResults
@@ -43,21 +48,61 @@ class ImageAnalyzer:
             raise UnreportableSource(str(error)) from error
 
 
-LoadAnalyzer = Callable[[Settings], ImageAnalyzer]
-"""Such as `load_analyzer`; tests pass others."""
+@dataclass(frozen=True, kw_only=True)
+class ImageDecoder:
+    """What decodes and reports; the networks run in another process, which it hands the pixels."""
+
+    build_results: BuildResults
+    model: ModelIdentity = NO_NETWORKS
+
+    def decode(self, image: Instance, file: ImageFile) -> tuple[ImageResult, DecodedImage | None]:
+        """Decode one stored file; return its result without strips, or one with a refusal."""
+        found: list[DecodedImage] = []
+
+        def analyse(dataset: Dataset) -> list[StripResult]:
+            found.append(decoded(dataset))
+            return []
+
+        result = examine(image, file, analyse)
+        return result, found[0] if found else None
+
+    def report(self, result: ImageResult, file: ImageFile, context: ReportContext) -> list[ReportObject]:
+        """Build the result objects as `ImageAnalyzer` does."""
+        together = ImageAnalyzer(analyse=list, build_results=self.build_results, model=self.model)
+        return together.report(result, file, context)
 
 
-def load_analyzer(settings: Settings) -> ImageAnalyzer:
-    """Load the networks.
+@dataclass(frozen=True, kw_only=True)
+class Networks:
+    """The networks, which read arrays."""
+
+    measure: Callable[[DecodedImage], Sequence[StripResult]]
+    model: ModelIdentity
+    on_cpu: bool = True
+    """Nothing but memory is needed; the driver of an accelerator needs files and system calls of its own."""
+
+
+Loaded = ImageAnalyzer | ImageDecoder
+LoadAnalyzer = Callable[[Settings], Loaded]
+"""Such as `load_decoder`; tests pass others."""
+LoadNetworks = Callable[[Settings], Networks]
+
+
+def load_decoder(settings: Settings) -> ImageDecoder:  # noqa: ARG001 - as every `LoadAnalyzer`
+    """Load what decodes and reports, without torch."""
+    from dicom_node.report.build import build_results  # noqa: PLC0415 - highdicom takes a second to load
+
+    return ImageDecoder(build_results=build_results)
+
+
+def load_networks(settings: Settings) -> Networks:
+    """Load the networks onto the device of the settings.
 
     Raises:
         WeightsMismatch: the weights are not those of their record.
     """
-    # Imported here because torch takes seconds to load.
-    from dicom_node.report.build import build_results  # noqa: PLC0415 - as above
-    from inference.analyse import analyse, load_model  # noqa: PLC0415 - as above
+    from inference.analyse import load_model, measure  # noqa: PLC0415 - torch takes seconds to load
 
     model = load_model(settings.inference.weights, settings.inference.device)
-    return ImageAnalyzer(
-        analyse=partial(analyse, model=model), build_results=build_results, model=model.identity
-    )
+    on_cpu = model.device.type == "cpu"
+    return Networks(measure=partial(measure, model=model), model=model.identity, on_cpu=on_cpu)

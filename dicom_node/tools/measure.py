@@ -10,8 +10,9 @@ from pydicom import Dataset
 from rich.console import Console
 from rich.table import Table
 
-from inference.analyse import analyse, load_model, refusal
+from inference.analyse import analyse, load_model
 from inference.errors import TooLarge, WeightsMismatch
+from inference.image.decoded import refusal
 from inference.image.reading import UNREADABLE, read_image
 from inference.types import LENGTHS, CycleMeasurement, Landmarks, ModelIdentity, StripResult
 

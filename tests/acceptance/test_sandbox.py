@@ -1,5 +1,6 @@
 """What a hostile image does to the analysis process, and cannot do to the worker and to other images."""
 
+import hashlib
 import json
 import os
 import signal
@@ -9,22 +10,28 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom import Dataset
-from support import builders, fake_analyzer
+from support import builders, decoding_analyzer, fake_analyzer
 from support.node import NodeHarness, children_of, kill, process_node, wait_for
 from support.node_processes import Started
 from support.rows_of_images import row_of
 
 from dicom_node.errors import AnalyzerError
 from dicom_node.settings import Settings
+from dicom_node.study.image_analyzer import load_decoder
 from dicom_node.study.image_result import ImageResult
 from dicom_node.study.sandbox import landlock
 from dicom_node.study.sandbox.analyzer import SandboxedAnalyzer
-from dicom_node.study.sandbox.messages import Confined, encode
-from dicom_node.study.sandbox.process import AnalysisProcess
-from inference.types import StripResult, Value
+from dicom_node.study.sandbox.channel import BadReply
+from dicom_node.study.sandbox.messages import Confined, Decoded, SharedRegion, SharedStrip, encode
+from dicom_node.study.sandbox.shared_memory import SIZE, check_decoded
+from dicom_node.study.sandbox.template import AnalysisProcess
+from inference.image.decoded import decoded
+from inference.types import UNKNOWN_PATIENT, Calibration, MModeRegion, StripResult, Value
 from store.db.states import InstanceState
+from store.rows.instances import Instance
 
 STUDY = str(builders.STUDY_UID)
 MEASURED = (InstanceState.MEASURED, None)
@@ -329,3 +336,55 @@ def test_this_machine_holds_every_promise() -> None:
     if landlock.abi() == 0:
         pytest.skip("this kernel has no Landlock: the second layer is not there")
     assert any(each.startswith("Landlock") for each in confined.by)
+
+
+def test_pixels_reach_the_networks_through_shared_memory(tmp_path: Path) -> None:
+    """Each strip arrives as it was decoded; an image that kills the networks costs itself alone."""
+    clip = builders.us_image(np.stack([builders.texture(seed=seed) for seed in range(5)]))
+    black = builders.us_image(np.zeros((64, 96), np.uint8))
+    images = [builders.us_image(builders.texture()), clip, black, builders.image_2d(), clip]
+    path = tmp_path / "image.dcm"
+
+    with SandboxedAnalyzer(Settings(), load_decoder, decoding_analyzer.decoding_networks) as analyzer:
+        assert analyzer.model == decoding_analyzer.MODEL
+        results = [analyzer.examine(row_of(each), builders.save(each, path)) for each in images]
+
+    shown = [hashlib.sha256(strips_of(each)).hexdigest() for each in images]
+    assert [each.reason for each in results] == [None, None, "undecodable", "no_mmode_region", None]
+    assert [results[n].strips[0].detail for n in (0, 1, 4)] == [shown[n] for n in (0, 1, 4)]
+    assert results[2].strips[0].detail == "the analysis died of SIGSEGV (tried 2 times)"
+    assert [each.image.sop_instance_uid for each in results] == [str(each.SOPInstanceUID) for each in images]
+
+
+def strips_of(image: Dataset) -> bytes:
+    """Return the pixels of every strip of an image, decoded in this process."""
+    return b"".join(strip.pixels.tobytes() for region in decoded(image).regions for strip in region.strips)
+
+
+def test_strips_that_no_image_has() -> None:
+    """Places outside the shared memory, regions that are none and measurements of a decoder are refused."""
+    row = row_of(builders.image_2d())
+    good = SharedRegion(region=region(0, 0, 9, 9), strips=(SharedStrip(frame=0, offset=0),))
+    far = SharedRegion(region=region(0, 0, 9, 9), strips=(SharedStrip(frame=0, offset=SIZE - 99),))
+    before = SharedRegion(region=region(0, 0, 9, 9), strips=(SharedStrip(frame=0, offset=-1),))
+    inside_out = SharedRegion(region=region(9, 0, 0, 9), strips=good.strips)
+    measured = SharedRegion(region=good.region, refusal=StripResult(status="measured"))
+
+    check_decoded(message(row, good), row)
+    for wrong in (far, before, inside_out, measured, SharedRegion(region=good.region)):
+        with pytest.raises(BadReply, match="no image has"):
+            check_decoded(message(row, wrong), row)
+    with pytest.raises(BadReply, match="another image"):
+        check_decoded(message(row, good), row_of(builders.image_2d(InstanceNumber=7)))
+
+
+def region(x0: int, y0: int, x1: int, y1: int) -> MModeRegion:
+    """Return a calibrated region."""
+    scale = Calibration(cm_per_px_y=0.04, s_per_px_x=0.005)
+    return MModeRegion(x0=x0, y0=y0, x1=x1, y1=y1, calibration=scale, index=0)
+
+
+def message(row: Instance, *regions: SharedRegion) -> Decoded:
+    """Return what a process that decodes says."""
+    result = ImageResult(image=row, strips=[])
+    return Decoded(result=result, patient=UNKNOWN_PATIENT, regions=regions, refusal=None)

@@ -3,13 +3,17 @@
 What can be decoded is measured.
 """
 
+import hashlib
+import os
+import signal
 from dataclasses import replace
 
 from pydicom import Dataset
 
 from dicom_node.settings import Settings
-from dicom_node.study.image_analyzer import ImageAnalyzer
+from dicom_node.study.image_analyzer import ImageAnalyzer, Networks
 from inference.errors import InferenceError, PixelDataError
+from inference.image.decoded import DecodedImage, DecodedRegion
 from inference.image.patient import patient_of
 from inference.image.pixels import readable_strips
 from inference.image.regions import mmode_regions
@@ -54,3 +58,34 @@ def decoded(dataset: Dataset, region: MModeRegion) -> StripResult:
 def refused(error: InferenceError) -> StripResult:
     """Return the refusal of one region or image."""
     return StripResult(status="not_measured", reason=error.reason, detail=str(error))
+
+
+def decoding_networks(settings: Settings) -> Networks:  # noqa: ARG001 - the signature of `load_networks`
+    """Return what stands for the networks where these run in another process."""
+    return Networks(measure=measure, model=MODEL)
+
+
+def measure(image: DecodedImage) -> list[StripResult]:
+    """Return what `analyse` returns for the data set that was decoded, with a digest of its pixels.
+
+    Strips that are all black kill this process.
+    """
+    if image.refusal is not None:
+        return [image.refusal]
+    return [_measured(each) for each in image.regions]
+
+
+def _measured(decoded: DecodedRegion) -> StripResult:
+    if decoded.refusal is not None:
+        return decoded.refusal
+    if not decoded.strips:
+        return refused(PixelDataError(decoded.refused[0].detail))
+    if not decoded.strips[-1].pixels.any():
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return replace(
+        measured_strips.strip_result(),
+        region=decoded.region,
+        frame=decoded.strips[-1].frame,
+        refused_frames=decoded.refused,
+        detail=hashlib.sha256(b"".join(each.pixels.tobytes() for each in decoded.strips)).hexdigest(),
+    )

@@ -2,10 +2,11 @@
 
 import io
 import os
+from collections.abc import Sequence
 from typing import BinaryIO, Final
 
 from dicom_node.errors import NodeError, place_of
-from dicom_node.study.image_analyzer import ImageAnalyzer
+from dicom_node.study.image_analyzer import ImageAnalyzer, Loaded
 from dicom_node.study.sandbox.channel import Channel
 from dicom_node.study.sandbox.confinement import reachable
 from dicom_node.study.sandbox.messages import (
@@ -25,12 +26,13 @@ from dicom_node.study.sandbox.messages import (
     decode,
     encode,
 )
+from dicom_node.study.sandbox.pixels import put
 
 MOST_LINES: Final = 100
 LONGEST_LINE: Final = 1000
 
 
-def serve(worker: Channel, analyzer: ImageAnalyzer, held: list[str], said: io.StringIO) -> None:
+def serve(worker: Channel, analyzer: Loaded, held: list[str], said: io.StringIO) -> None:
     """Say what was given up, then answer requests until the worker closes the connection (EOFError).
 
     Args:
@@ -43,18 +45,28 @@ def serve(worker: Channel, analyzer: ImageAnalyzer, held: list[str], said: io.St
     while True:
         data, descriptors = worker.receive_with_file(limit_bytes=MAX_REQUEST_BYTES)
         request = decode(data, Request, Request)
-        (descriptor,) = descriptors
-        with os.fdopen(descriptor, "rb") as file:
-            answer_ = answer(analyzer, request.do, file)
+        image, *memory = descriptors
+        with os.fdopen(image, "rb") as file:
+            answer_ = answer(analyzer, request.do, file, memory)
+        for each in memory:
+            os.close(each)
         worker.send(encode(Reply(id=request.id, answer=answer_, log=_lines(said))))
 
 
-def answer(analyzer: ImageAnalyzer, request: Examine | BuildReport, file: BinaryIO) -> Answer:
+def answer(
+    analyzer: Loaded,
+    request: Examine | BuildReport,
+    file: BinaryIO,
+    memory: Sequence[int],
+) -> Answer:
     """Carry out a request; exceptions become answers without text from the image."""
     try:
         match request:
             case Examine(image=image):
-                return Examined(result=analyzer.examine(image, file))
+                if isinstance(analyzer, ImageAnalyzer):
+                    return Examined(result=analyzer.examine(image, file))
+                result, pixels = analyzer.decode(image, file)
+                return put(result, pixels, *memory) if pixels else Examined(result=result)
             case BuildReport(result=result, context=context):
                 return ReportBuilt(objects=tuple(analyzer.report(result, file, context)))
     except NodeError as error:

@@ -9,6 +9,7 @@ from typing import Final
 from dicom_node.process.clock import steady_s
 
 LENGTH: Final = struct.Struct(">Q")
+MOST_DESCRIPTORS: Final = 2
 CHUNK_BYTES: Final = 1 << 20
 """Memory grows with what has arrived, not with what was announced."""
 
@@ -54,7 +55,7 @@ class Channel:
 
     def receive_with_file(self, *, limit_bytes: int) -> tuple[bytes, list[int]]:
         """Return the next frame and the descriptors that came with it, whenever; raises as `receive` does."""
-        head, descriptors, _, _ = socket.recv_fds(self._socket, LENGTH.size, 1)
+        head, descriptors, _, _ = socket.recv_fds(self._socket, LENGTH.size, MOST_DESCRIPTORS)
         if not head:
             raise EOFError
         head += self._exactly(LENGTH.size - len(head), None)

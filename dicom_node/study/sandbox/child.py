@@ -1,6 +1,6 @@
-"""The programs of the analysis: a template that loads the networks and reads no file, and its forks.
+"""The programs of the analysis: a template that loads what is needed and reads no file, and its forks.
 
-Started by `process.Template`: python -m …sandbox.child FD. A fork costs milliseconds and serves one study:
+Started by `template.Template`: python -m …sandbox.child FD. A fork costs milliseconds and serves one study:
 what a hostile image makes of it ends with it.
 """
 
@@ -21,7 +21,7 @@ from dicom_node.errors import NodeError, place_of
 from dicom_node.process import logs
 from dicom_node.process.clock import steady_s
 from dicom_node.settings import Settings
-from dicom_node.study.image_analyzer import ImageAnalyzer
+from dicom_node.study.image_analyzer import Loaded
 from dicom_node.study.sandbox.answering import serve
 from dicom_node.study.sandbox.channel import Channel
 from dicom_node.study.sandbox.confinement import close_inherited, confine, die_with_the_parent
@@ -65,11 +65,11 @@ def main(worker: Channel) -> None:
         obey(worker, analyzer, settings)
 
 
-def load(name: str, settings: Settings, worker: Channel) -> ImageAnalyzer | None:
+def load(name: str, settings: Settings, worker: Channel) -> Loaded | None:
     """Return the analyzer; if it cannot be loaded, tell the worker why and return None."""
     module, _, function = name.partition(":")
     try:
-        analyzer: ImageAnalyzer = getattr(import_module(module), function)(settings)
+        analyzer: Loaded = getattr(import_module(module), function)(settings)
         preload()
     except (InferenceError, NodeError) as error:
         worker.send(encode(Refusal(sentence=str(error))))
@@ -80,7 +80,7 @@ def load(name: str, settings: Settings, worker: Channel) -> ImageAnalyzer | None
     return None
 
 
-def obey(worker: Channel, analyzer: ImageAnalyzer, settings: Settings) -> None:
+def obey(worker: Channel, analyzer: Loaded, settings: Settings) -> None:
     """Carry out one order of the worker."""
     data, descriptors = worker.receive_with_file(limit_bytes=MAX_REQUEST_BYTES)
     order: Any = decode(data, Order, object)
@@ -110,7 +110,7 @@ def end(pid: int, grace_s: float) -> Ended:
     return Ended(exit_code=os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), killed=True)
 
 
-def _analysis(descriptor: int, analyzer: ImageAnalyzer, settings: Settings) -> None:
+def _analysis(descriptor: int, analyzer: Loaded, settings: Settings) -> None:
     """Be an analysis process; never return."""
     code, worker = 1, Channel(socket.socket(fileno=descriptor))
     try:

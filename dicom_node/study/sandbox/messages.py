@@ -11,7 +11,7 @@ from dicom_node.report.context import ReportContext
 from dicom_node.report.objects import ReportObject
 from dicom_node.study.image_result import ImageResult
 from dicom_node.study.sandbox.channel import BadReply
-from inference.types import ModelIdentity
+from inference.types import MModeRegion, ModelIdentity, Patient, RefusedFrame, StripResult
 from store.rows.instances import Instance
 
 MAX_REQUEST_BYTES = 64 << 20
@@ -31,7 +31,7 @@ class Start(Message, frozen=True):
     """To the template, once: load this analyzer."""
 
     analyzer: str
-    """"module:function", such as `image_analyzer.load_analyzer`."""
+    """"module:function", such as `image_analyzer.load_decoder`."""
     settings: dict[str, Any]
     """The tables of `Settings` that the analysis needs."""
 
@@ -78,7 +78,10 @@ class Confined(Message, frozen=True):
 
 
 class Examine(Message, frozen=True):
-    """To an analysis process: measure the file that comes with this message."""
+    """To an analysis process: measure the file that comes with this message.
+
+    Memory for the pixels comes, too, if there is a process of the networks.
+    """
 
     image: Instance
 
@@ -100,6 +103,38 @@ class ReportBuilt(Message, frozen=True):
     """The answer to `BuildReport`."""
 
     objects: tuple[ReportObject, ...]
+
+
+class SharedStrip(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The strip of one frame in shared memory, row by row."""
+
+    frame: int
+    offset: int
+
+
+class SharedRegion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A `DecodedRegion` without its pixels."""
+
+    region: MModeRegion
+    strips: tuple[SharedStrip, ...] = ()
+    refused: tuple[RefusedFrame, ...] = ()
+    refusal: StripResult | None = None
+
+
+class Decoded(Message, frozen=True):
+    """The answer of an `ImageDecoder` to `Examine`, and the question to the process of the networks."""
+
+    result: ImageResult
+    """Without strips."""
+    patient: Patient
+    regions: tuple[SharedRegion, ...]
+    refusal: StripResult | None
+
+
+class Measured(Message, frozen=True):
+    """From the process of the networks."""
+
+    strips: tuple[StripResult, ...]
 
 
 class Refusal(Message, frozen=True):
@@ -133,10 +168,10 @@ class Lost(Message, frozen=True):
     """Whether another process might fare better with the same file."""
 
 
-Answer = Confined | Examined | ReportBuilt | Refusal | OutOfMemory | Denied | Failure
+Answer = Confined | Examined | Decoded | ReportBuilt | Refusal | OutOfMemory | Denied | Failure
 Outcome = Answer | Lost
 Order = Start | Fork | End
-Report = Ready | Forked | Ended | Refusal | Failure
+Report = Ready | Forked | Ended | Measured | OutOfMemory | Refusal | Failure
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
