@@ -21,7 +21,6 @@ from dicom_node.roles.job_outcome import postpone_or_fail, record_transition, re
 from dicom_node.roles.start import open_runtime
 from dicom_node.runtime import Runtime
 from dicom_node.settings import Settings
-from dicom_node.settings.sections import JobSettings
 from dicom_node.study.image_analyzer import LoadAnalyzer, load_decoder, load_networks
 from dicom_node.study.pipeline import Interrupted, Pipeline, Superseded, run_job
 from dicom_node.study.sandbox.analyzer import SandboxedAnalyzer
@@ -58,9 +57,8 @@ def _run(settings: Settings, load_analyzer: LoadAnalyzer, stop: Event, resources
     networks = load_networks if load_analyzer is load_decoder else None  # others measure without
     resources.enter_context(node_runs(data_dir))
     resources.enter_context(only_worker(data_dir))
-    analyzer = resources.enter_context(
-        SandboxedAnalyzer(settings, load_analyzer, networks)
-    )  # loads its networks meanwhile
+    # The networks are loaded meanwhile.
+    analyzer = resources.enter_context(SandboxedAnalyzer(settings, load_analyzer, networks))
     runtime = open_runtime(settings, stop)
     resources.callback(runtime.database.close)
     runtime.database.upgrade()

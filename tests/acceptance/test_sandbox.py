@@ -50,13 +50,13 @@ def node(tmp_path: Path) -> Iterator[NodeHarness]:
         yield made
 
 
-def worker(node: NodeHarness, *, limit_s: float = LIMIT_S) -> Started:
+def worker(node: NodeHarness, *, limit_s: float = LIMIT_S, **environment: str) -> Started:
     """Start a worker with the fake analyzer and this limit of time."""
     variables = {
         "ECHONODE_JOB__IMAGE_TIMEOUT_S": str(limit_s),
         "ECHONODE_INFERENCE__WEIGHTS": str(node.folder),  # where `hang` has its marker
     }
-    return node.start_role("work", **variables)
+    return node.start_role("work", **variables, **environment)
 
 
 def take_in(node: NodeHarness, *comments: str) -> list[str]:
@@ -161,7 +161,7 @@ def test_an_analysis_killed_from_outside_is_repeated(node: NodeHarness) -> None:
 )
 def test_no_analysis_survives_its_worker(node: NodeHarness, signals: list[signal.Signals]) -> None:
     """However a worker ends, an analysis that hangs deep in C ends with it."""
-    process = worker(node, limit_s=60)
+    process = worker(node, limit_s=60, REAL_STARTS="1")
     take_in(node, "hang")
     wait_for(lambda: hangs(node), "the analysis has begun")
     analyzer = analyzer_pid(process)
@@ -180,7 +180,7 @@ def test_no_analysis_survives_its_worker(node: NodeHarness, signals: list[signal
 
 def test_the_analysis_leaves_all_else_to_its_worker(node: NodeHarness) -> None:
     """A stop signal that it gets, too, does not stop it; neither database nor lock are open in it."""
-    process = worker(node)
+    process = worker(node, REAL_STARTS="1")
     take_in(node, "slow", "slow")
     wait_for(lambda: node.events("model.loaded"), "the worker is ready")
     analyzer = analyzer_pid(process)
