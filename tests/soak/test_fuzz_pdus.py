@@ -52,9 +52,9 @@ def test_mutated_answers() -> None:
     before_kb = peak_kb()
     read = 0
     for _ in range(FUZZ_CASES):
-        began_s = time.monotonic()
+        began_s = time.process_time()  # other tests run beside this one
         results = results_of(fuzz_pdus.mutated(sound, chance))
-        assert time.monotonic() - began_s < LONGEST_S
+        assert time.process_time() - began_s < LONGEST_S
         if results is not None:
             assert len(negotiate_as_requestor(proposed, results)) == len(proposed)
             read += 1
