@@ -1,5 +1,6 @@
 """Thousands of broken PDUs, FUZZ_CASES of each kind, at a live receiver and at the requestor's side."""
 
+import logging
 import os
 import random
 import resource
@@ -42,8 +43,9 @@ def test_drawn_pdus(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
-def test_mutated_answers() -> None:
+def test_mutated_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A damaged A-ASSOCIATE-AC is read or refused as a protocol violation, quickly and without leftovers."""
+    monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)  # pytest would keep every line
     chance = random.Random(fuzz_pdus.SEED)
     proposed = [build_context(uid, syntax) for _, uid, syntax in PROPOSED]
     for number, context in enumerate(proposed):
