@@ -18,12 +18,12 @@ from types import SimpleNamespace
 from typing import Any, BinaryIO, NoReturn
 
 from dicom_node.roles import children
-from dicom_node.study.sandbox import process
+from dicom_node.study.sandbox import loaded_process
 from support.wait import wait_for
 
 REAL_STARTS = "REAL_STARTS"
 """With this in its environment, a program is started anew, and starts its children as the product does."""
-STARTERS = (children, process)
+STARTERS = (children, loaded_process)
 """Modules that start processes of the product."""
 
 
