@@ -37,6 +37,8 @@ def _predecessor(earlier: Result, files: FileStore) -> Predecessor:
     return Predecessor(
         sop_class_uid=earlier.sop_class_uid,
         sop_instance_uid=earlier.sop_instance_uid,
-        series_instance_uid=dcmread(files.absolute(earlier.path), stop_before_pixels=True).SeriesInstanceUID,
+        series_instance_uid=str(
+            dcmread(files.absolute(earlier.path), stop_before_pixels=True).SeriesInstanceUID
+        ),
         study_uid=earlier.study_uid,
     )

@@ -102,7 +102,8 @@ def with_charset(file: bytes, name: bytes) -> bytes:
 @contextmanager
 def folder_blocked(node: NodeHarness, ds: FileDataset) -> Iterator[None]:
     """5: a file stands where the folder of the study belongs."""
-    blocker = node.data_dir / "instances" / ds.StudyInstanceUID
+    blocker = node.data_dir / "instances" / spread(ds.StudyInstanceUID) / ds.StudyInstanceUID
+    blocker.parent.mkdir(parents=True)
     blocker.touch()
     yield
     blocker.unlink()

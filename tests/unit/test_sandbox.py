@@ -7,8 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from types import MappingProxyType
 
+import numpy as np
 import pytest
+from pydicom.multival import MultiValue
+from pydicom.uid import UID
+from pydicom.valuerep import IS, DSfloat
 from support import builders, fake_analyzer, measured_strips, reported
 from support.rows_of_images import row_of
 
@@ -62,6 +67,31 @@ def test_nothing_is_allocated_for_what_is_announced(ends: tuple[Channel, socket.
 
     with pytest.raises(BadReply, match="announced a reply of 4294967296 bytes"):
         channel.receive(limit_bytes=1000, until_s=steady_s() + 5)
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (UID("1.2.3"), "1.2.3"),
+        (DSfloat("1.5"), 1.5),
+        (IS("7"), 7),
+        (np.float32(0.5), 0.5),
+        (np.int64(-3), -3),
+        (MultiValue(str, ["a", "b"]), ["a", "b"]),
+        (frozenset({"a"}), ["a"]),
+        (MappingProxyType({"a": 1}), {"a": 1}),
+    ],
+)
+def test_values_of_other_types_are_sent_as_plain_ones(value: object, plain: object) -> None:
+    """What pydicom and numpy make of texts and numbers is text and number on the other side."""
+    assert json.loads(encode({"value": value})) == {"value": plain}
+
+
+def test_what_has_no_form_in_json_is_not_sent() -> None:
+    """Nothing is turned into a list of what it happens to iterate over."""
+    for value in (object(), iter("ab"), np.zeros(2)):
+        with pytest.raises(TypeError, match="cannot be sent"):
+            encode(value)
 
 
 def test_messages_survive_the_way() -> None:

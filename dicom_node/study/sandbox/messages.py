@@ -3,9 +3,12 @@
 JSON cannot say NaN or infinity, and nothing in it can run.
 """
 
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+import numpy as np
 
 from dicom_node.report.context import ReportContext
 from dicom_node.report.objects import ReportObject
@@ -194,7 +197,11 @@ Body = TypeVar("Body")
 
 
 def encode(message: object) -> bytes:
-    """Return a value as JSON; numpy's scalars become numbers."""
+    """Return a value as JSON, as the plain types of it: pydicom's UID as text, numpy's scalars as numbers.
+
+    Raises:
+        TypeError: it holds something that JSON has no form for.
+    """
     return msgspec.json.encode(message, enc_hook=_plain)
 
 
@@ -218,4 +225,13 @@ def decode(data: bytes, kind: Any, expected: type[Body]) -> Body:
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else list(value)
+    for base in (str, float, int):
+        if isinstance(value, base):
+            return base(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence | AbstractSet):
+        return list(value)
+    raise TypeError(f"a {type(value).__name__} cannot be sent")

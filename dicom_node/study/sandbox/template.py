@@ -90,8 +90,6 @@ class AnalysisProcess:
         match reply:
             case Confined() | Lost():
                 return reply
-            case Failure(place=place):
-                return Lost(cause=f"failed ({place})")
         return Lost(cause="did not say what it can do")
 
     def ask(self, do: Examine | BuildReport, files: Sequence[int], *, limit_s: float) -> Outcome:
@@ -126,13 +124,9 @@ class AnalysisProcess:
             return Lost(cause=str(error))
         except (EOFError, ConnectionError):
             return self._death()
-        if reply.id != number:
-            return Lost(cause="answered another question")
         if self._channel.has_unread():
             return Lost(cause="spoke without being asked")
-        for line in reply.log:
-            log.warning("analysis.log", line=printable(line, LONGEST_LINE))
-        return reply.answer
+        return answer_to(number, reply)
 
     def _death(self) -> Lost:
         self._ended = True
@@ -141,6 +135,17 @@ class AnalysisProcess:
         except ProcessEnded as error:
             return Lost(cause=str(error))
         return Lost(cause="stopped answering" if ended.killed else how_it_ended(ended.exit_code))
+
+
+def answer_to(number: int, reply: Reply) -> Outcome:
+    """Return the answer in a reply, if it is one to this question."""
+    if reply.id == 0 and isinstance(reply.answer, Failure):
+        return Lost(cause=f"failed ({reply.answer.place})")
+    if reply.id != number:
+        return Lost(cause="answered another question")
+    for line in reply.log:
+        log.warning("analysis.log", line=printable(line, LONGEST_LINE))
+    return reply.answer
 
 
 def stopped(limit_s: float) -> Lost:
