@@ -6,7 +6,13 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import alembic.command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, event
+
 from store.db.database import Database
+from store.db.upgrade import MIGRATIONS
 
 
 @cache
@@ -28,3 +34,23 @@ def upgraded(url: str, **options: float) -> Database:
         database.path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(template(), database.path)
     return database
+
+
+def alembic_config() -> Config:
+    """Return what Alembic needs to know."""
+    made = Config()
+    made.set_main_option("script_location", str(MIGRATIONS))
+    made.set_main_option("path_separator", "os")
+    return made
+
+
+def migrate(path: Path, revision: str) -> None:
+    """Bring a database up or down to a revision."""
+    engine = create_engine(f"sqlite:///{path}")
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=ON"))
+    with engine.begin() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        upward = (MigrationContext.configure(connection).get_current_revision() or "") < revision
+        (alembic.command.upgrade if upward else alembic.command.downgrade)(config, revision)
+    engine.dispose()

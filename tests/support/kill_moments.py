@@ -25,3 +25,20 @@ RECEIVER_MOMENTS = [
 ]
 ADOPTING = "store.rows.instances:register"
 """The next start, about to give a file without row its row."""
+RETENTION_MOMENTS = [
+    "store.rows.retention_candidates:mark_gone:after",  # the rows say that the files are gone, not committed
+    "store.files.file_store:FileStore.remove",  # committed, the files are still there
+    "store.files.file_store:FileStore.remove:after",  # the files are gone, and nobody has noted it
+    "store.rows.retention_candidates:removed:after",  # noted, not committed
+]
+CHECKPOINT_MOMENTS = [
+    "dicom_node.audit.checkpoints:take:after",  # signed, not written
+    "dicom_node.audit.checkpoints:_append:after",  # written, not recorded
+]
+MIGRATION_MOMENTS = [
+    "alembic.op:create_table:after",  # the first table is made
+    "alembic.op:execute",  # tables and columns are made, nothing is filled
+    "alembic.op:create_index:after",  # some indexes are made
+    "alembic.command:upgrade:after",  # all is done, not committed
+]
+"""Of the process that migrates: the first one of the node to start."""

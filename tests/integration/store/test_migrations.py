@@ -9,16 +9,13 @@ from pathlib import Path
 
 import alembic.command
 import pytest
-from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, event
+from support.databases import alembic_config, migrate
 from support.raw_rows import without_triggers
 
 from store.audit import audit_log
 from store.audit.verification import verify
 from store.db.database import Database
-from store.db.upgrade import MIGRATIONS
 from store.errors import StoreError
 
 AT = "2026-11-22T20:20:00.000000Z"
@@ -27,29 +24,7 @@ JOBS = {"1.2": "DONE", "1.4": "DEAD", "1.5": "RUNNING"}
 KINDS = ("tid5200", "overlay")
 FORMER_KINDS = {"0001": {"tid5200": "sr"}}
 DELIVERIES = ("DELIVERED", "PENDING", "DEAD")
-
-
-def config() -> Config:
-    """Return what Alembic needs to know."""
-    made = Config()
-    made.set_main_option("script_location", str(MIGRATIONS))
-    made.set_main_option("path_separator", "os")
-    return made
-
-
-REVISIONS = sorted(each.revision for each in ScriptDirectory.from_config(config()).walk_revisions())
-
-
-def migrate(path: Path, revision: str) -> None:
-    """Bring a database up or down to a revision."""
-    engine = create_engine(f"sqlite:///{path}")
-    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=ON"))
-    with engine.begin() as connection:
-        alembic_config = config()
-        alembic_config.attributes["connection"] = connection
-        upward = (MigrationContext.configure(connection).get_current_revision() or "") < revision
-        (alembic.command.upgrade if upward else alembic.command.downgrade)(alembic_config, revision)
-    engine.dispose()
+REVISIONS = sorted(each.revision for each in ScriptDirectory.from_config(alembic_config()).walk_revisions())
 
 
 def made_by(revision: str, path: Path) -> None:
