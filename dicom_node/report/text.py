@@ -38,6 +38,9 @@ NO_TERM: Final = "Specific Character Set is no defined term"
 CONTRADICTS: Final = "the bytes contradict Specific Character Set"
 DOUBTFUL: Final = "words that are unlikely in the declared character set"
 OF_ANOTHER: Final = "letters that the character set of the site reads otherwise"
+PERHAPS_TURKISH: Final = "letters that ISO_IR 148 reads as Turkish ones"
+TURKISH_IN_LATIN_5: Final = frozenset("ÐÝÞðýþ")
+"""The letters of Latin-1, -2 and -9 whose codes are those of the six Turkish ones of Latin-5."""
 TWICE: Final = "UTF-8 that was encoded twice"
 WAS_LOST: Final = "the sender had replaced letters by U+FFFD"
 
@@ -98,9 +101,11 @@ class TextReader:
             return Reading(text=text, wrong=WAS_LOST, done=done)
         if self._label:
             return Reading(text=text, wrong=self._label, done=done)
-        both_latin = self._sets.is_latin and self._default.is_latin
-        if both_latin and _decoded(self._default, data, vr) != text:
-            return Reading(text=text, wrong=OF_ANOTHER, done=done)
+        if self._sets != UTF_8 and ESCAPE not in data:
+            if _decoded(self._default, data, vr) not in (text, None):
+                return Reading(text=text, wrong=OF_ANOTHER, done=done)
+            if self._sets.is_latin and TURKISH_IN_LATIN_5 & set(text):
+                return Reading(text=text, wrong=PERHAPS_TURKISH, done=done)
         return Reading(text=text)
 
     def _readings(self, data: bytes, vr: str, *, as_name: bool) -> Iterator[tuple[str, str]]:

@@ -108,7 +108,9 @@ def test_names_under_their_right_label(label: str, name: str) -> None:
 @pytest.mark.parametrize(("label", "coded", "name"), ISO_2022)
 def test_escape_sequences_come_before_delimiters(label: str, coded: str, name: str) -> None:
     """A kanji may hold the byte of =, ^ or a backslash (PS3.5 6.1.2.5)."""
-    assert read(label, bytes.fromhex(coded)) == (name, "")
+    told = "" if "1b" in coded else OF_ANOTHER
+
+    assert read(label, bytes.fromhex(coded)) == (name, told)
 
 
 def test_a_backslash_inside_a_kanji_ends_no_value() -> None:
@@ -139,26 +141,19 @@ def test_utf_8_is_recognised_under_every_label(label: str, name: str) -> None:
 
 
 def test_every_name_under_every_label() -> None:
-    """The table as a whole: 0 silent, but where the bytes spell words in the declared set too."""
+    """The table as a whole: none is another name in silence."""
     found: Counter[str] = Counter()
-    silent = set()
     for of, names in NAMES.items():
         for name in names:
             for label in ["", "ISO_IR 999", *LABELS]:
                 text, wrong = read(label, name.encode(CODECS[of]))
                 assert "\ufffd" not in text
                 found["right" if text == name else "told" if wrong else "silent"] += 1
-                if text != name and not wrong:
-                    silent.add((of, label))
     print(dict(found))
-    assert silent == SPELLS_WORDS
+    assert found["silent"] == 0
+    assert found["right"] > 0.9 * found["told"]
 
 
-SPELLS_WORDS = {
-    *(("ISO_IR 144", label) for label in ("GB18030", "GBK", "ISO_IR 166", "ISO 2022 IR 13\\ISO 2022 IR 87")),
-    *(("ISO_IR 148", label) for label in ("ISO_IR 100", "ISO_IR 101", "ISO_IR 203")),
-}
-"""Pairs of right and declared set that no rule tells apart: the declared one is believed."""
 TERMS = {
     "ISO_IR 100": ["ISO-IR 100", "ISO_IR_100", "ISO IR 100", "iso_ir 100", "ISO_IR100", "ISO 8859-1", "latin1", "IR 100"],
     "ISO_IR 192": ["ISO_IR_192", "UTF-8", "UTF8", "utf8", "ISO 2022 IR 192", "ISO-IR 192", "UNICODE"],
