@@ -33,6 +33,8 @@ from store.rows.jobs import Job
 log = structlog.get_logger()
 
 IDLE_S = 0.5
+LOOK_S = 0.1
+"""Between two looks whether a stop is requested while the networks are loaded."""
 
 
 class AlreadyRunning(NodeError):
@@ -76,6 +78,9 @@ def _run(settings: Settings, load_analyzer: LoadAnalyzer, stop: Event, resources
     scheduler = schedule.worker_scheduler(runtime, lambda: checkpointer.write(runtime.clock()))
     scheduler.start()  # what is due for delivery need not wait for the networks
     resources.callback(scheduler.shutdown)
+    while not analyzer.has_loaded(LOOK_S):
+        if stop.is_set():
+            return
     note_model(pipeline)
     note_confinement(analyzer, runtime)
     while not stop.is_set():
@@ -113,7 +118,7 @@ def on_duty(runtime: Runtime) -> Iterator[None]:
 
 
 def note_model(pipeline: Pipeline) -> None:
-    """Wait until the networks are loaded, and record which they are.
+    """Record which networks were loaded.
 
     Raises:
         AnalyzerError: they cannot be loaded.

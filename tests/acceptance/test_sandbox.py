@@ -209,6 +209,18 @@ def test_a_mistake_of_ours_is_named_by_its_place(node: NodeHarness) -> None:
     assert "Phantom" not in log
 
 
+def test_a_worker_is_stopped_while_it_loads(node: NodeHarness) -> None:
+    """A stop does not wait for networks that take their time."""
+    process = worker(node, REAL_STARTS="1")
+    wait_for(lambda: node.events("node.started"), "the worker has started")
+    for pid in children_of(process):
+        os.kill(pid, signal.SIGSTOP)  # so slow
+    process.terminate()
+
+    assert process.wait(timeout=ENDS_S) == 0
+    assert not node.events("model.loaded")
+
+
 def test_networks_that_do_not_load_stop_the_worker() -> None:
     """The worker says the same sentence as if it had loaded them itself."""
     settings = Settings(inference={"weights": "elsewhere"})

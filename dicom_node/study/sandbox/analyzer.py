@@ -71,6 +71,12 @@ class SandboxedAnalyzer:
         """The id of the present analysis process."""
         return self._studies.process.pid if self._studies.process else None
 
+    def has_loaded(self, within_s: float) -> bool:
+        """Tell whether `model` need not wait, now or after some seconds."""
+        if not self._studies.has_loaded(within_s):
+            return False
+        return self._networks is None or self._networks.has_loaded(within_s)
+
     @property
     def model(self) -> ModelIdentity:
         """The networks; waits until they are loaded, and raises as `examine` does."""

@@ -61,6 +61,12 @@ class Channel:
         head += self._exactly(LENGTH.size - len(head), None)
         return self._body(LENGTH.unpack(head)[0], limit_bytes, None), list(descriptors)
 
+    def has_news(self, within_s: float) -> bool:
+        """Tell whether something has arrived, the end of the connection included, or does so soon."""
+        look = select.poll()
+        look.register(self._socket, select.POLLIN)
+        return bool(look.poll(1000 * within_s))
+
     def has_unread(self) -> bool:
         """Tell whether something has arrived that nobody asked for; the end of the connection is not that."""
         look = select.poll()

@@ -64,6 +64,10 @@ class LoadedProcess:
             self._channel.send(encode(Start(analyzer=name, settings=values)))
         self._model: ModelIdentity | None = None
 
+    def has_loaded(self, within_s: float) -> bool:
+        """Tell whether `model` need not wait; that it has failed is no reason to."""
+        return self._model is not None or self._channel.has_news(within_s)
+
     def model(self) -> ModelIdentity:
         """Return the identity of the networks; wait until they are loaded.
 

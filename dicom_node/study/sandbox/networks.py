@@ -40,6 +40,10 @@ class SandboxedNetworks:
         if self._process is None:
             self._process = NetworksProcess(self._settings, self._load)
 
+    def has_loaded(self, within_s: float) -> bool:
+        """Tell whether `model` need not wait."""
+        return self._process is None or self._process.has_loaded(within_s)
+
     def model(self) -> ModelIdentity:
         """Return the identity of the networks.
 

@@ -39,6 +39,10 @@ class StudyProcesses:
             self._template.kill()
         self._template = None
 
+    def has_loaded(self, within_s: float) -> bool:
+        """Tell whether `model` need not wait."""
+        return self._template is None or self._template.has_loaded(within_s)
+
     def model(self) -> ModelIdentity:
         """Return the networks of the template; wait until they are loaded.
 
