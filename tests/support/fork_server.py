@@ -143,6 +143,7 @@ class ForkServer:
             if status:
                 self._exits[pid] = status[0]
             else:
+                self._exits.pop(pid, None)  # of a former process with this id
                 self._started.append(pid)
 
 
