@@ -143,9 +143,9 @@ def survive(folder: Path, rounds: int) -> None:
             scanner = Pusher(node.port, folder / "scanner")
             named = kill_again_and_again(node, scanner, rounds)
             assert_nothing_lost(node, pacs, scanner)
-            removed = assert_every_file_has_a_row(node)
+            removed = assert_every_image_has_a_row(node)
     print(f"{rounds} rounds, {named} at named moments, {len(scanner.acknowledged)} images acknowledged")
-    print(f"lost 0, twice 0, files without a row 0 ({removed} removed), chain verified {rounds + 1} times")
+    print(f"lost 0, twice 0, images without a row 0 ({removed} removed), chain verified {rounds + 1} times")
     assert named > rounds / 5, "hardly any process reached its named moment"
 
 
@@ -213,8 +213,8 @@ def assert_nothing_lost(node: NodeHarness, destinations: list[Pacs], scanner: Pu
     assert node.broken_audit_rows() == []
 
 
-def assert_every_file_has_a_row(node: NodeHarness) -> int:
-    """Compare rows with files, once retention has ended what it had begun; return how many files are gone."""
+def assert_every_image_has_a_row(node: NodeHarness) -> int:
+    """Compare rows of images with files, once retention has ended what it began; return how many are gone."""
     with suppress(AssertionError):  # says below which do not
         wait_for(
             lambda: node.files_on_disk() == node.files_of_rows(), "every file has a row, and the reverse"

@@ -117,13 +117,12 @@ class NodeRows:
         )
 
     def files_on_disk(self) -> set[str]:
-        """Return the files of images and results, relative to the data folder."""
-        found = (path for kind in ("instances", "results") for path in (self.data_dir / kind).rglob("*.dcm"))
+        """Return the files of images, relative to the data folder."""
+        found = (self.data_dir / "instances").rglob("*.dcm")
         return {str(path.relative_to(self.data_dir)) for path in found}
 
     def files_of_rows(self, *, gone: bool = False) -> set[str]:
-        """Return the files that rows name as kept, or as gone."""
+        """Return the files of images that rows name as kept, or as gone."""
         where = "file_gone_at IS NOT NULL" if gone else "file_gone_at IS NULL"
-        queries = [f"SELECT path FROM {table} WHERE {where}" for table in ("instances", "results")]  # noqa: S608 - names from above
         with self.database.read() as session:
-            return {path for query in queries for path in session.scalars(text(query))}
+            return set(session.scalars(text(f"SELECT path FROM instances WHERE {where}")))  # noqa: S608 - from above
