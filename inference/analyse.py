@@ -10,10 +10,7 @@ from torch import nn
 from torchvision.models.detection import FasterRCNN
 
 from inference.errors import InferenceError, NoCycle
-from inference.image.decoded import DecodedImage, DecodedRegion, by_frame, refusal, unread
-from inference.image.patient import patient_of
-from inference.image.pixels import readable_strips
-from inference.image.regions import mmode_regions
+from inference.image.decoded import DecodedImage, DecodedRegion, by_frame, decoded, refusal, unread
 from inference.measure.acceptance import Located, confident, left_ventricles, plausible
 from inference.measure.clinical_limits import limits_for
 from inference.measure.intervals import Residuals, with_intervals
@@ -26,11 +23,9 @@ from inference.networks.weights import SHIPPED, identity, load_weights
 from inference.types import (
     UNKNOWN_PATIENT,
     CycleBox,
-    MModeRegion,
     MModeStrip,
     ModelIdentity,
     Patient,
-    RefusedFrame,
     StripResult,
 )
 
@@ -83,50 +78,27 @@ def load_model(weights: str = "", device: str = "auto") -> Model:
 
 def analyse(dataset: Dataset, model: Model) -> list[StripResult]:
     """Measure every M-mode region, in the order of the data set; one refusal if there is none."""
-    try:
-        regions = mmode_regions(dataset)
-    except InferenceError as error:
-        return [refusal(error)]
-    patient = patient_of(dataset)
-    return [analyse_region(dataset, region, model, patient) for region in regions]
+    return measure(decoded(dataset), model)
 
 
 def measure(image: DecodedImage, model: Model) -> list[StripResult]:
-    """Return what `analyse` returns for a data set that was decoded elsewhere."""
+    """Measure every region of a decoded image; its refusal if it has none."""
     if image.refusal is not None:
         return [image.refusal]
     return [measure_region(each, model, image.patient) for each in image.regions]
 
 
-def measure_region(decoded: DecodedRegion, model: Model, patient: Patient) -> StripResult:
-    """Return the result of one region that was decoded elsewhere."""
-    if decoded.refusal is not None:
-        return decoded.refusal
-    results = [analyse_strip(strip, model, patient) for strip in decoded.strips]
-    return best_of(results, decoded.refused, decoded.region)
-
-
-def analyse_region(dataset: Dataset, region: MModeRegion, model: Model, patient: Patient) -> StripResult:
+def measure_region(region: DecodedRegion, model: Model, patient: Patient) -> StripResult:
     """The result of the frame whose chosen cycle is most probable; else a refusal with its reason.
 
-    A frame that cannot be decoded costs only itself; the result names it.
+    It names the frames that could not be decoded.
     """
-    refused: list[RefusedFrame] = []
-    try:
-        strips = readable_strips(dataset, region, refused)
-        results = [analyse_strip(strip, model, patient) for strip in strips]
-    except InferenceError as error:
-        return refusal(error, region)
-    return best_of(results, refused, region)
-
-
-def best_of(
-    results: Sequence[StripResult], refused: Sequence[RefusedFrame], region: MModeRegion
-) -> StripResult:
-    """The best result of the frames of one region, with those that could not be decoded."""
-    if not results:
-        return unread(refused, region)
-    return replace(max(results, key=rank), refused_frames=by_frame(refused))
+    if region.refusal is not None:
+        return region.refusal
+    if not region.strips:
+        return unread(region.refused, region.region)
+    results = [analyse_strip(strip, model, patient) for strip in region.strips]
+    return replace(max(results, key=rank), refused_frames=by_frame(region.refused))
 
 
 def rank(result: StripResult) -> tuple[bool, float]:

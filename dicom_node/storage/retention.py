@@ -155,11 +155,6 @@ class RetentionSweep:
         return len(old)
 
 
-def apply_retention(runtime: Runtime) -> int:
-    """Look at the first studies, as the first run of a `RetentionSweep` does; return how many files went."""
-    return RetentionSweep(runtime).run()
-
-
 def removal_reason(
     candidate: RetentionCandidate, *, now: datetime, policy: RetentionSettings, disk_low: bool
 ) -> str | None:

@@ -37,15 +37,8 @@ class ImageAnalyzer:
         return examine(image, file, self.analyse)
 
     def report(self, result: ImageResult, file: ImageFile, context: ReportContext) -> list[ReportObject]:
-        """Build the result objects of one stored file.
-
-        Raises:
-            UnreportableSource: the image lacks an identifying attribute, or its pixels cannot be decoded.
-        """
-        try:
-            return list(self.build_results(read_image(file), result.strips, context))
-        except InferenceError as error:
-            raise UnreportableSource(str(error)) from error
+        """Build the result objects of one stored file; raises as `build_report` does."""
+        return build_report(self.build_results, result, file, context)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +60,8 @@ class ImageDecoder:
         return result, found[0] if found else None
 
     def report(self, result: ImageResult, file: ImageFile, context: ReportContext) -> list[ReportObject]:
-        """Build the result objects as `ImageAnalyzer` does."""
-        together = ImageAnalyzer(analyse=list, build_results=self.build_results, model=self.model)
-        return together.report(result, file, context)
+        """Build the result objects of one stored file; raises as `build_report` does."""
+        return build_report(self.build_results, result, file, context)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +72,20 @@ class Networks:
     model: ModelIdentity
     on_cpu: bool = True
     """Nothing but memory is needed; the driver of an accelerator needs files and system calls of its own."""
+
+
+def build_report(
+    build_results: BuildResults, result: ImageResult, file: ImageFile, context: ReportContext
+) -> list[ReportObject]:
+    """Build the result objects of one stored file.
+
+    Raises:
+        UnreportableSource: the image lacks an identifying attribute, or its pixels cannot be decoded.
+    """
+    try:
+        return list(build_results(read_image(file), result.strips, context))
+    except InferenceError as error:
+        raise UnreportableSource(str(error)) from error
 
 
 Loaded = ImageAnalyzer | ImageDecoder

@@ -38,11 +38,12 @@ def decoded(dataset: Dataset) -> DecodedImage:
     except InferenceError as error:
         return DecodedImage(refusal=refusal(error))
     return DecodedImage(
-        patient=patient_of(dataset), regions=tuple(_region(dataset, each) for each in regions)
+        patient=patient_of(dataset), regions=tuple(decoded_region(dataset, each) for each in regions)
     )
 
 
-def _region(dataset: Dataset, region: MModeRegion) -> DecodedRegion:
+def decoded_region(dataset: Dataset, region: MModeRegion) -> DecodedRegion:
+    """Decode the strips of one region; a frame that cannot be decoded costs only itself."""
     refused: list[RefusedFrame] = []
     try:
         strips = tuple(readable_strips(dataset, region, refused))

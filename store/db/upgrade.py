@@ -6,11 +6,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
 from store.db.schema import REVISION
 from store.errors import StoreError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_SUFFIX = "-upgrade"
@@ -31,6 +35,16 @@ def is_current(path: Path) -> bool:
     return found == [(REVISION,)]
 
 
+def alembic_config() -> "Config":
+    """Return what Alembic needs to know."""
+    from alembic.config import Config  # noqa: PLC0415 - a process needs it for a moment
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
 def migrate(path: Path, writer: Engine) -> None:
     """Migrate in one write transaction, while no other process does.
 
@@ -39,12 +53,9 @@ def migrate(path: Path, writer: Engine) -> None:
     """
     # Imported here: a process needs it for a moment, and its memory for ever.
     import alembic.command  # noqa: PLC0415 - as above
-    from alembic.config import Config  # noqa: PLC0415 - as above
     from alembic.util import CommandError  # noqa: PLC0415 - as above
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
+    config = alembic_config()
     with _alone(path):
         if is_current(path):
             return

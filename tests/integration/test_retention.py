@@ -32,10 +32,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from support import role
 from support.node import runtime
-from dicom_node.storage.retention import apply_retention
+from dicom_node.storage.retention import RetentionSweep
 folder = Path(sys.argv[1])
 role.arm(sys.argv[2], folder / "died")
-apply_retention(runtime(folder, clock=lambda: datetime(2027, 1, 1, tzinfo=UTC)))
+RetentionSweep(runtime(folder, clock=lambda: datetime(2027, 1, 1, tzinfo=UTC))).run()
 """
 
 

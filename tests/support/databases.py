@@ -7,12 +7,11 @@ from functools import cache
 from pathlib import Path
 
 import alembic.command
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, event
 
 from store.db.database import Database
-from store.db.upgrade import MIGRATIONS
+from store.db.upgrade import alembic_config
 
 
 @cache
@@ -34,14 +33,6 @@ def upgraded(url: str, **options: float) -> Database:
         database.path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(template(), database.path)
     return database
-
-
-def alembic_config() -> Config:
-    """Return what Alembic needs to know."""
-    made = Config()
-    made.set_main_option("script_location", str(MIGRATIONS))
-    made.set_main_option("path_separator", "os")
-    return made
 
 
 def migrate(path: Path, revision: str) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from dicom_node.storage.retention import apply_retention
+from dicom_node.storage.retention import RetentionSweep
 from store.audit import audit_log
 from store.audit.chain import Chain
 from store.db.database import Database
@@ -184,7 +184,7 @@ def kill_migrating(node: NodeHarness, victims: Mapping[str, Victim]) -> int:
     for victim in victims.values():
         victim.kill()
     with TABLES:
-        apply_retention(node.runtime)  # what was begun is ended: the last version knows no such thing
+        RetentionSweep(node.runtime).run()  # what was begun is ended: the last version knows no such thing
         node.database.close()
         migrate(node.database.path, FORMER_REVISION)
         victims["work"].live(MIGRATION_MOMENTS)

@@ -14,7 +14,7 @@ from dicom_node.receive.recovery import adopt_orphans
 from dicom_node.roles.worker import work_once
 from dicom_node.runtime import Runtime
 from dicom_node.settings.sections import Destination, JobSettings, RetentionSettings, StudySettings
-from dicom_node.storage.retention import apply_retention
+from dicom_node.storage.retention import RetentionSweep
 from dicom_node.study.completion import complete_studies
 from dicom_node.study.pipeline import Pipeline
 from store.db.database import Database
@@ -107,7 +107,7 @@ class NodeSteps:
         """Remove files by these rules; return how many."""
         retention = RetentionSettings(days=days, **policy)
         settings = self.runtime.settings.model_copy(update={"retention": retention})
-        return apply_retention(replace(self.runtime, settings=settings))
+        return RetentionSweep(replace(self.runtime, settings=settings)).run()
 
     def add_result(self, number: int, *, study: int = 1, kind: str = "tid5200") -> str:
         """Put an object of a study into the outbox of every destination; return its UID."""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from signal import Signals
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from dicom_node.errors import AnalyzerError
 from dicom_node.process.clock import steady_s
@@ -127,6 +127,54 @@ class LoadedProcess:
             return how_it_ended(self._popen.wait(GRACE_S))
         except subprocess.TimeoutExpired:
             return "stopped answering"
+
+
+Process = TypeVar("Process", bound=LoadedProcess)
+
+
+class Replaceable(Generic[Process]):
+    """A process that is started anew after it has ended; it must load the networks of before.
+
+    Args:
+        start: starts it.
+    """
+
+    def __init__(self, start: Callable[[], Process]) -> None:
+        self._start = start
+        self._process: Process | None = None
+        self._model: ModelIdentity | None = None
+
+    def begin(self) -> Process:
+        """Return the process; start it, which loads meanwhile, if there is none."""
+        if self._process is None:
+            self._process = self._start()
+        return self._process
+
+    def has_loaded(self, within_s: float) -> bool:
+        """Tell whether `model` need not wait."""
+        return self._process is None or self._process.has_loaded(within_s)
+
+    def model(self) -> ModelIdentity:
+        """Return the identity of the networks; wait until they are loaded.
+
+        Raises:
+            AnalyzerError: they cannot be loaded, or the weights have changed since the worker started.
+        """
+        try:
+            model = self.begin().model()
+        except AnalyzerError:
+            self.end()
+            raise
+        if model != (self._model or model):
+            raise AnalyzerError("the weights are no longer those that the worker began with")
+        self._model = model
+        return model
+
+    def end(self) -> None:
+        """End the process; the next question starts another one."""
+        if self._process is not None:
+            self._process.kill()
+        self._process = None
 
 
 def how_it_ended(exit_code: int) -> str:

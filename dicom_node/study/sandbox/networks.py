@@ -1,15 +1,16 @@
 """The worker's side of the process that runs the networks."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
-from dicom_node.errors import AnalysisFailed, AnalysisStopped, AnalyzerError
+from dicom_node.errors import AnalysisFailed, AnalysisStopped
 from dicom_node.settings import Settings
 from dicom_node.study.image_analyzer import LoadNetworks
-from dicom_node.study.sandbox.loaded_process import LoadedProcess, ProcessEnded
+from dicom_node.study.sandbox.loaded_process import LoadedProcess, ProcessEnded, Replaceable
 from dicom_node.study.sandbox.messages import Decoded, Failure, Measured, encode
-from inference.types import ModelIdentity, StripResult
+from inference.types import StripResult
 
 log = structlog.get_logger()
 
@@ -27,40 +28,12 @@ class NetworksProcess(LoadedProcess):
         return found
 
 
-class SandboxedNetworks:
+class SandboxedNetworks(Replaceable[NetworksProcess]):
     """The networks in a process of their own, which is replaced when it fails."""
 
     def __init__(self, settings: Settings, load_networks: LoadNetworks) -> None:
-        self._settings, self._load = settings, load_networks
-        self._process: NetworksProcess | None = None
-        self._model: ModelIdentity | None = None
-
-    def begin(self) -> None:
-        """Start the process, which loads the networks meanwhile."""
-        if self._process is None:
-            self._process = NetworksProcess(self._settings, self._load)
-
-    def has_loaded(self, within_s: float) -> bool:
-        """Tell whether `model` need not wait."""
-        return self._process is None or self._process.has_loaded(within_s)
-
-    def model(self) -> ModelIdentity:
-        """Return the identity of the networks.
-
-        Raises:
-            AnalyzerError: they cannot be loaded, or the weights have changed since the worker started.
-        """
-        self.begin()
-        assert self._process is not None  # noqa: S101 - begun
-        try:
-            model = self._process.model()
-        except AnalyzerError:
-            self.end()
-            raise
-        if model != (self._model or model):
-            raise AnalyzerError("the weights are no longer those that the worker began with")
-        self._model = model
-        return model
+        super().__init__(partial(NetworksProcess, settings, load_networks))
+        self._limit_s = settings.job.image_timeout_s
 
     def measure(self, decoded: Decoded, memory: int) -> Sequence[StripResult]:
         """Return the results of one image, whose strips are in the memory.
@@ -70,14 +43,12 @@ class SandboxedNetworks:
             AnalysisFailed: it raised an unexpected exception.
             AnalyzerError: the networks cannot be loaded.
         """
-        limit_s = self._settings.job.image_timeout_s
         for _ in range(TRIES):
             self.model()
-            assert self._process is not None  # noqa: S101 - begun
             try:
-                return _strips(self._process.measure(decoded, memory, limit_s))
+                return _strips(self.begin().measure(decoded, memory, self._limit_s))
             except TimeoutError as error:
-                self.replace(why := f"was stopped after {limit_s:g} s")
+                self.replace(why := f"was stopped after {self._limit_s:g} s")
                 raise AnalysisStopped(f"the analysis {why}") from error
             except ProcessEnded as error:
                 self.replace(why := str(error))
@@ -87,12 +58,6 @@ class SandboxedNetworks:
         """End the process; the next question starts another one."""
         log.warning("sandbox.stopped", because=f"the analysis {why}")
         self.end()
-
-    def end(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            self._process.kill()
-        self._process = None
 
 
 def _strips(found: object) -> Sequence[StripResult]:

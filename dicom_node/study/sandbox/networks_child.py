@@ -8,16 +8,13 @@ Started by `networks.NetworksProcess`: python -m …sandbox.networks_child FD.
 import os
 import socket
 import sys
-from importlib import import_module
 
-from dicom_node.errors import NodeError, place_of
-from dicom_node.process import logs
-from dicom_node.settings import Settings
+from dicom_node.errors import place_of
 from dicom_node.study.image_analyzer import Networks
 from dicom_node.study.sandbox.answering import is_shortage
 from dicom_node.study.sandbox.channel import Channel
-from dicom_node.study.sandbox.child import ignore_stop_signals, watch_stdin
-from dicom_node.study.sandbox.confinement import PR_SET_NO_NEW_PRIVS, confine, die_with_the_parent, prctl
+from dicom_node.study.sandbox.confinement import PR_SET_NO_NEW_PRIVS, confine, prctl
+from dicom_node.study.sandbox.loading import begin
 from dicom_node.study.sandbox.messages import (
     MAX_REQUEST_BYTES,
     Decoded,
@@ -25,30 +22,21 @@ from dicom_node.study.sandbox.messages import (
     Measured,
     OutOfMemory,
     Ready,
-    Refusal,
-    Start,
     decode,
     encode,
 )
 from dicom_node.study.sandbox.pixels import get
 from dicom_node.study.sandbox.preload import preload
-from inference.errors import InferenceError
 
 
 def main(worker: Channel) -> None:
     """Load the networks, then measure what the worker hands over until it closes the connection."""
-    ignore_stop_signals()
-    die_with_the_parent()
-    watch_stdin()
-    logs.configure()
-    start = decode(worker.receive(limit_bytes=MAX_REQUEST_BYTES), Start, Start)
-    start_settings = Settings(**start.settings)
-    networks = load(start.analyzer, start_settings, worker)
-    if networks is None:
+    loaded = begin(worker, prepare)
+    if loaded is None:
         return
+    networks, settings = loaded
     if networks.on_cpu:
-        preload()
-        job = start_settings.job
+        job = settings.job
         confine(memory_bytes=job.image_memory_mb << 20, image_timeout_s=job.image_timeout_s)
     elif sys.platform == "linux":
         prctl(PR_SET_NO_NEW_PRIVS, 1)
@@ -61,18 +49,10 @@ def main(worker: Channel) -> None:
             os.close(descriptor)
 
 
-def load(name: str, settings: Settings, worker: Channel) -> Networks | None:
-    """Return the networks; if they cannot be loaded, tell the worker why and return None."""
-    module, _, function = name.partition(":")
-    try:
-        networks: Networks = getattr(import_module(module), function)(settings)
-    except (InferenceError, NodeError) as error:
-        worker.send(encode(Refusal(sentence=str(error))))
-    except Exception as error:  # noqa: BLE001 - the worker raises it as AnalyzerError
-        worker.send(encode(Failure(place=place_of(error))))
-    else:
-        return networks
-    return None
+def prepare(networks: Networks) -> None:
+    """Import what measuring may need, where no file can be opened afterwards."""
+    if networks.on_cpu:
+        preload()
 
 
 def measured(networks: Networks, decoded: Decoded, descriptor: int) -> Measured | OutOfMemory | Failure:

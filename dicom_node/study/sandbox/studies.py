@@ -1,64 +1,36 @@
 """The analysis processes of a worker: one at a time, a new one for every study."""
 
+from functools import partial
+
 import structlog
 
 from dicom_node.errors import AnalyzerError
 from dicom_node.settings import Settings
 from dicom_node.study.image_analyzer import LoadAnalyzer
-from dicom_node.study.sandbox.loaded_process import ProcessEnded
+from dicom_node.study.sandbox.loaded_process import ProcessEnded, Replaceable
 from dicom_node.study.sandbox.messages import Confined
 from dicom_node.study.sandbox.template import AnalysisProcess, Template
-from inference.types import ModelIdentity
 
 log = structlog.get_logger()
 
 TRIES = 2
 
 
-class StudyProcesses:
+class StudyProcesses(Replaceable[Template]):
     """The template and the analysis process of the present study."""
 
     def __init__(self, settings: Settings, load_analyzer: LoadAnalyzer) -> None:
-        self._settings, self._load_analyzer = settings, load_analyzer
-        self._template: Template | None = None
-        self._model: ModelIdentity | None = None
+        super().__init__(partial(Template, settings, load_analyzer))
+        self._settings = settings
         self._study_uid: str | None = None
         self.process: AnalysisProcess | None = None
         self.confined: Confined | None = None
         """What the last one that was started has given up."""
 
-    def begin(self) -> Template:
-        """Start the template, which loads meanwhile."""
-        self._template = Template(self._settings, self._load_analyzer)
-        return self._template
-
     def end(self) -> None:
         """End all processes."""
         self.stop()
-        if self._template is not None:
-            self._template.kill()
-        self._template = None
-
-    def has_loaded(self, within_s: float) -> bool:
-        """Tell whether `model` need not wait."""
-        return self._template is None or self._template.has_loaded(within_s)
-
-    def model(self) -> ModelIdentity:
-        """Return the networks of the template; wait until they are loaded.
-
-        Raises:
-            AnalyzerError: they cannot be loaded, or the weights have changed since the worker started.
-        """
-        template = self._template or self.begin()
-        try:
-            model = template.model()
-        except AnalyzerError:
-            self.end()
-            raise
-        if model != (self._model or model):
-            raise AnalyzerError("the weights are no longer those that the worker began with")
-        self._model = model
-        return model
+        super().end()
 
     def of(self, study_uid: str | None) -> AnalysisProcess:
         """Return the process of a study: a new one where the last one has seen another study.
@@ -87,9 +59,8 @@ class StudyProcesses:
     def _started(self) -> AnalysisProcess:
         for _ in range(TRIES):
             self.model()
-            assert self._template is not None  # noqa: S101 - it has just named its model
             try:
-                process = self._template.fork()
+                process = self.begin().fork()
             except ProcessEnded as error:
                 why = str(error)
                 self.end()

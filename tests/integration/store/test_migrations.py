@@ -10,12 +10,13 @@ from pathlib import Path
 import alembic.command
 import pytest
 from alembic.script import ScriptDirectory
-from support.databases import alembic_config, migrate
+from support.databases import migrate
 from support.raw_rows import without_triggers
 
 from store.audit import audit_log
 from store.audit.verification import verify
 from store.db.database import Database
+from store.db.upgrade import alembic_config
 from store.errors import StoreError
 
 AT = "2026-11-22T20:20:00.000000Z"

@@ -21,8 +21,9 @@ from pydicom.uid import (
 )
 from support import builders, lossless_jpeg
 
-from inference.analyse import analyse_region
+from inference.analyse import measure_region
 from inference.errors import NoPixelData, PixelDataError
+from inference.image.decoded import decoded_region
 from inference.image.pixels import frame_rgb, readable_strips, strip
 from inference.image.reading import read_image
 from inference.image.regions import mmode_regions
@@ -293,7 +294,7 @@ def test_a_clip_without_a_good_frame_is_refused() -> None:
     ds = coded(FRAMES, [b"\0\0"] * 8, JPEGLosslessSV1)
     (region,) = mmode_regions(ds)
 
-    result = analyse_region(ds, region, None, UNKNOWN_PATIENT)  # type: ignore[arg-type] # no model is needed
+    result = measure_region(decoded_region(ds, region), None, UNKNOWN_PATIENT)  # type: ignore[arg-type] # no model is needed
 
     assert (result.status, result.reason) == ("not_measured", "undecodable")
     assert [each.frame for each in result.refused_frames] == list(range(8))
@@ -304,7 +305,7 @@ def test_a_still_that_cannot_be_decoded_names_no_frame() -> None:
     ds = coded(GRAY, [b"\0\0"], JPEGLosslessSV1)
     (region,) = mmode_regions(ds)
 
-    result = analyse_region(ds, region, None, UNKNOWN_PATIENT)  # type: ignore[arg-type] # no model is needed
+    result = measure_region(decoded_region(ds, region), None, UNKNOWN_PATIENT)  # type: ignore[arg-type] # no model is needed
 
     assert (result.reason, result.refused_frames) == ("undecodable", ())
 
