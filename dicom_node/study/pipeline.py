@@ -17,6 +17,7 @@ from dicom_node.report.refusals import refusal_of
 from dicom_node.runtime import Runtime
 from dicom_node.study.image_report import ImageReport, record_corrections
 from dicom_node.study.image_result import ImageResult
+from dicom_node.study.kept_results import keep
 from dicom_node.study.predecessors import predecessors_of
 from inference.types import ModelIdentity
 from store.audit import audit_log
@@ -153,8 +154,8 @@ def report(image_result: ImageResult, job: Job, pipeline: Pipeline) -> ImageRepo
         record_refusal(image, job, pipeline, why=str(error))
         return ImageReport(image=image, results=[])
     corrections = objects[0].corrections if objects else ()
-    results = [keep(each, image, job, pipeline) for each in objects]
-    return ImageReport(image=image, results=results, corrections=corrections)
+    new_results = keep(objects, image, job, pipeline.runtime)
+    return ImageReport(image=image, results=new_results, corrections=corrections)
 
 
 def report_context(image: Instance, job: Job, pipeline: Pipeline) -> ReportContext:
@@ -183,25 +184,6 @@ def record_refusal(image: Instance, job: Job, pipeline: Pipeline, *, why: str) -
             sop_instance_uid=image.sop_instance_uid,
             detail={"revision": job.revision, "because": why},
         )
-
-
-def keep(new: ReportObject, image: Instance, job: Job, pipeline: Pipeline) -> NewResult:
-    """Store the file of one object; return the row to be written."""
-    kept = pipeline.runtime.files.keep_result(
-        new.data, study_uid=job.study_uid, sop_instance_uid=new.sop_instance_uid
-    )
-    if kept.outcome == "adopted":
-        log.warning("result.adopted", study=job.study_uid, object=new.sop_instance_uid, path=kept.path)
-    return NewResult(
-        kind=new.kind,
-        study_uid=job.study_uid,
-        revision=job.revision,
-        source_sop_instance_uid=image.sop_instance_uid,
-        sop_instance_uid=new.sop_instance_uid,
-        sop_class_uid=new.sop_class_uid,
-        path=kept.path,
-        sha256=kept.sha256,
-    )
 
 
 def record_outcomes(

@@ -2,7 +2,7 @@
 
 Times are ISO 8601 UTC text of fixed width, so that they sort as text and an admin can read them.
 No column holds a patient name, id or birth date. Triggers (migration 0007) keep `row_counts`, `study_files`
-and `deliveries.is_next`.
+and `deliveries.is_next`. The tables of the audit log are in `audit_schema`, those of files in `file_schema`.
 """
 
 from enum import StrEnum
@@ -26,7 +26,7 @@ from store.db.audit_schema import metadata
 from store.db.states import DeliveryState, InstanceState, JobState, ReportState, RequestState, StudyState
 from store.db.utc_text import UtcText
 
-REVISION = "0007"
+REVISION = "0008"
 """Of the newest migration."""
 
 
@@ -202,45 +202,11 @@ scheduled_job_table = Table(
     Column("next_run_at", UtcText),
 )
 
-# Below: what the database keeps up itself, or remembers for whoever goes on after a crash.
+# Kept up by triggers.
 row_count_table = Table(
     "row_counts",
     metadata,
     Column("what", String(32), primary_key=True),
     Column("state", String(16), primary_key=True),
     Column("number", Integer, nullable=False),
-)
-
-
-def _file_kind() -> Enum:
-    return Enum("instance", "result", native_enum=False, create_constraint=True, name="file_kind")
-
-
-# Studies whose files exist. Retention moves `last_event_at`, which begins with the first file, forward.
-study_file_table = Table(
-    "study_files",
-    metadata,
-    Column("kind", _file_kind(), primary_key=True),
-    Column("study_uid", String(64), primary_key=True),
-    Column("last_event_at", UtcText, nullable=False),
-    Index("study_files_by_age", "kind", "last_event_at", "study_uid"),
-)
-
-# Files whose rows say that they are gone, until they are.
-file_removal_table = Table(
-    "file_removals",
-    metadata,
-    Column("path", String(255), primary_key=True),
-    Column("kind", _file_kind(), nullable=False),
-    Column("study_uid", String(64), nullable=False),
-    Column("because", String(16), nullable=False),
-)
-
-# Requests to look for files without a row: after a restore, and once with new tables.
-file_scan_table = Table(
-    "file_scans",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("because", String(64), nullable=False),
-    Column("finished_at", UtcText),
 )

@@ -58,6 +58,14 @@ class FileStore(Incoming):
                 kept = replace(self._placing.place(received, aside), outcome="conflict")
         return kept
 
+    def result_path(self, *, study_uid: str, sop_instance_uid: str) -> str:
+        """Return the relative path at which `keep_result` keeps a result.
+
+        Raises:
+            InvalidUID: one of the UIDs is invalid.
+        """
+        return self._relative(layout.existing_or_new(self._root, "results", study_uid, sop_instance_uid))
+
     def keep_result(self, data: bytes, *, study_uid: str, sop_instance_uid: str) -> KeptFile:
         """Write a result object to results/; equal bytes a second time are a "duplicate".
 
@@ -71,7 +79,7 @@ class FileStore(Incoming):
             StoreError: `data`, or the existing file, is not a DICOM file.
         """
         target = layout.existing_or_new(self._root, "results", study_uid, sop_instance_uid)
-        temporary = target.with_suffix(".part")
+        temporary = layout.temporary(target)
         self.require_room()
         with disk_errors():
             self._placing.make_durable(target.parent)
@@ -121,7 +129,7 @@ class FileStore(Incoming):
             return [self._relative(path) for path in layout.versions(self._root, study_uid, sop_instance_uid)]
 
     def remove(self, paths: Iterable[str]) -> int:
-        """Delete files, given by relative path; missing ones are not an error.
+        """Delete files, given by relative path, also half-written ones; missing ones are not an error.
 
         Returns:
             The bytes freed.
@@ -131,7 +139,8 @@ class FileStore(Incoming):
         """
         freed, folders = 0, set()
         with disk_errors():
-            for path in map(self.absolute, paths):
+            whole = [self.absolute(path) for path in paths]
+            for path in (*whole, *map(layout.temporary, whole)):
                 if path.exists():
                     freed += path.stat().st_size
                     path.unlink()

@@ -34,6 +34,11 @@ def existing_or_new(
     return former if former.exists() else root / kind / spread(study) / study / name
 
 
+def temporary(path: Path) -> Path:
+    """Return where a result is written before it gets its name."""
+    return path.with_suffix(".part")
+
+
 def version(root: Path, study_uid: str, sop_instance_uid: str, sha256: str) -> Path:
     """Return where a corrected version of an instance belongs, beside the one it corrects.
 

@@ -1,4 +1,4 @@
-"""Files that retention removes: their own rows say that they are gone, these that they are not yet.
+"""Files that are being removed: their own rows, if they have any, say that they are gone; these, not yet.
 
 Removing a file takes the disk's time, which no other writer should wait for. So the decision is one
 transaction, the removal none, and its end another transaction. After a crash in between the paths are here.
@@ -11,7 +11,7 @@ from typing import Literal
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from store.db.schema import file_removal_table as table
+from store.db.file_schema import file_removal_table as table
 
 Kind = Literal["instance", "result"]
 
@@ -25,12 +25,13 @@ class FileRemoval:
     kind: Kind
     study_uid: str
     because: str
-    """See `storage.retention.removal_reason`."""
+    """See `storage.retention.removal_reason` and `announced_results`."""
 
 
 def add(session: Session, removals: Sequence[FileRemoval]) -> None:
     """Record files that are to be removed."""
-    session.execute(insert(table), [vars(each) for each in removals])
+    if removals:
+        session.execute(insert(table), [vars(each) for each in removals])
 
 
 def first(session: Session, *, limit: int) -> list[FileRemoval]:

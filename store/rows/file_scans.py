@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import exists, insert, select, update
 from sqlalchemy.orm import Session
 
-from store.db.schema import file_scan_table
+from store.db.file_schema import file_scan_table
 
 OPEN = file_scan_table.c.finished_at.is_(None)
 

@@ -3,6 +3,7 @@
 `finish`, `supersede`, `release`, `postpone`, `retry` and `fail` raise NotFound for a job without a row, and
 IllegalTransition when the job was claimed again or is not RUNNING. A study follows its job unless a late
 image has started the study's next revision.
+`finish`, `supersede` and `fail` end a job: files that it announced and did not record are to be removed.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from store.audit import audit_log
 from store.db.schema import job_table
 from store.db.states import JobState, StudyState, check_transition
 from store.errors import IllegalTransition
+from store.rows import announced_results
 from store.rows.queries import in_state, only_row
 from store.rows.study_transitions import study_row, transition_study
 
@@ -75,14 +77,14 @@ def claim(session: Session, *, now: datetime) -> Job | None:
 
 def finish(session: Session, job: Job, *, now: datetime) -> None:
     """RUNNING to DONE; its study becomes DONE."""
-    done = _transition(session, job, JobState.DONE, {})
+    done = _end(session, job, JobState.DONE, {})
     _record(session, "job.done", done, now)
     _transition_study_of(session, job, StudyState.PROCESSING, StudyState.DONE, now)
 
 
 def supersede(session: Session, job: Job, *, by: int, now: datetime) -> None:
     """RUNNING to DONE without a result: a late image has started revision `by`, whose job analyses all."""
-    done = _transition(session, job, JobState.DONE, {"error": f"superseded by revision {by}"})
+    done = _end(session, job, JobState.DONE, {"error": f"superseded by revision {by}"})
     _record(session, "job.superseded", done, now)
 
 
@@ -111,7 +113,7 @@ def retry(session: Session, job: Job, *, error: str, not_before: datetime, now: 
 
 def fail(session: Session, job: Job, *, error: str, now: datetime) -> None:
     """RUNNING to DEAD after the last attempt; its study becomes FAILED."""
-    dead = _transition(session, job, JobState.DEAD, {"error": error})
+    dead = _end(session, job, JobState.DEAD, {"error": error})
     _record(session, "job.dead", dead, now, "failure")
     _transition_study_of(session, job, StudyState.PROCESSING, StudyState.FAILED, now)
 
@@ -147,6 +149,12 @@ def _requeue(session: Session, job: Job, now: datetime) -> Job:
     _record(session, "job.requeued", queued, now)
     _transition_study_of(session, job, StudyState.PROCESSING, StudyState.READY, now)
     return queued
+
+
+def _end(session: Session, job: Job, new: JobState, changes: _Changes) -> Job:
+    ended = _transition(session, job, new, changes)
+    announced_results.conclude(session, job_id=job.id, study_uid=job.study_uid)
+    return ended
 
 
 def _transition(session: Session, job: Job, new: JobState, changes: _Changes) -> Job:

@@ -20,12 +20,12 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from store.audit import audit_log
+from store.db.file_schema import study_file_table
 from store.db.schema import (
     delivery_table,
     instance_table,
     job_table,
     result_table,
-    study_file_table,
     study_table,
 )
 from store.db.states import StudyState

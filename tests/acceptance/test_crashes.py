@@ -14,9 +14,16 @@ from support.kill_moments import ADOPTING, RECEIVER_MOMENTS, WORKER_MOMENTS
 from support.node import PATIENCE_S, NodeHarness, children_of, kill, process_node, wait_for
 from support.pacs import Pacs
 
+from dicom_node.storage.retention import RetentionSweep
 from store.db.states import InstanceState
 
 RESULTS_PER_IMAGE = 2
+UNRECORDED_MOMENTS = [
+    "store.files.placing:Placing.place",
+    "dicom_node.study.kept_results:_keep:after",
+    "dicom_node.study.pipeline:record_outcomes",
+]
+"""Something is on disk that the database does not have on record."""
 
 
 @pytest.fixture
@@ -65,6 +72,26 @@ def test_worker_killed_at_named_moments(node: NodeHarness, pacs: Pacs) -> None:
 
     assert_complete(node, pacs, images)
     assert len(set(pacs.uids)) == RESULTS_PER_IMAGE * len(images)
+
+
+def test_files_of_an_overtaken_job_are_removed(node: NodeHarness) -> None:
+    """A late image overtakes a job whose worker has died: what that wrote and never recorded goes."""
+    for number, moment in enumerate(UNRECORDED_MOMENTS):
+        node.receive(image(1, study=number))
+        victim = node.start_role("work", DIE_AT=moment, DIED_ONCE=str(node.folder / f"died {number}"))
+        assert victim.wait(timeout=PATIENCE_S) == -signal.SIGKILL, moment
+        assert node.files_on_disk() - node.files_of_rows(), moment
+        node.receive(image(2, study=number))
+
+    node.start_role("work")
+    delivered = 2 * RESULTS_PER_IMAGE * len(UNRECORDED_MOMENTS)
+    wait_for(lambda: node.delivered() == delivered, "all results are delivered")
+
+    RetentionSweep(node.runtime).run()
+    assert node.files_on_disk() == node.files_of_rows()
+    because = {event.detail["because"] for event in node.events("result.file_removed")}
+    assert because == {"never recorded"}
+    assert node.events("job.superseded")
 
 
 def test_receiver_killed_at_named_moments(node: NodeHarness) -> None:

@@ -41,6 +41,7 @@ from store.rows import (
 FEW, MANY = 1000, 4000
 LIMIT = 1.2
 SMALL = {
+    "announced_results",
     "audit_exports",
     "audit_unindexed_segments",
     "file_removals",

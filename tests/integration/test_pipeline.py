@@ -244,28 +244,34 @@ def test_an_image_that_comes_during_the_job_waits_for_the_next(node: NodeHarness
     assert {each.source_sop_instance_uid for each in node.results(STUDY)[2:]} == {early, *late}
 
 
-def test_a_repeated_job_makes_the_same_bytes(node: NodeHarness) -> None:
+def test_a_repeated_job_makes_the_same_bytes(node: NodeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that dies between files and rows and runs again an hour later keeps the very same objects."""
     receive(node)
     node.complete()
     database, away = node.data_dir / "echonode.db", node.data_dir / "away.db"
+    keep_result = node.runtime.files.keep_result
 
-    def build_and_pull_the_plug(*args: Any, **options: Any) -> Any:
-        made = fake_analyzer.build_results(*args, **options)
-        database.rename(away)
-        return made
+    def keep_and_pull_the_plug(data: bytes, **options: Any) -> Any:
+        kept = keep_result(data, **options)
+        if database.exists():
+            database.rename(away)
+        return kept
+
+    monkeypatch.setattr(node.runtime.files, "keep_result", keep_and_pull_the_plug)
 
     with node.database.transaction() as session:
         job = jobs.claim(session, now=node.now)
     assert job is not None
     with pytest.raises(StoreUnavailable):
-        run_job(job, with_analyzer(node, build_results=build_and_pull_the_plug))
+        run_job(job, node.pipeline)
+    monkeypatch.undo()
     before = {path: path.read_bytes() for path in node.data_dir.glob("results/*/*/*.dcm")}
     away.rename(database)
     node.now += timedelta(hours=1)
 
     run_job(job, node.pipeline)
 
+    assert before
     assert {path: path.read_bytes() for path in node.data_dir.glob("results/*/*/*.dcm")} == before
     assert len(node.results(STUDY)) == len(before) == 2
 

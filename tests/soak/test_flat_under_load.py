@@ -53,7 +53,6 @@ def grown(before: Footprint, now: Footprint) -> list[str]:
     most = {
         "rss_kb": before.rss_kb * FLAT,
         "handles": before.handles,
-        # SQLite closes a file only when this process holds no lock on it: one more for a sixth reader stays.
         "database_handles": max(DATABASE_HANDLES, before.database_handles),
         "threads": before.threads + WORKER_TIMED_JOB_THREADS,
     }

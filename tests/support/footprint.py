@@ -7,10 +7,11 @@ TIMED_JOB_THREADS = 3
 """A receiver's scheduler starts up to so many threads, each when it is first needed."""
 WORKER_TIMED_JOB_THREADS = 16
 """The same of a worker with two destinations."""
-DATABASE_HANDLES = 2 * (1 + 5) + 1
-"""What a database keeps open in the end: file and log of its writer and five readers, and shared memory.
+DATABASE_HANDLES = 2 * (1 + 5) + 1 + 20
+"""The most that a database keeps open: file and log of its writer and five readers, shared memory, overflow.
 
-One more reader is opened when more threads than ever before read at the same moment.
+A reader in excess of five is closed, but SQLite keeps its file open until this process holds no lock on it,
+for the next such reader. So one more stays open when more threads than ever before read at the same moment.
 """
 
 

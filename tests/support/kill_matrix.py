@@ -7,6 +7,7 @@ and now and then the tables are those of the last version, so that the next proc
 
 import random
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from store.audit import audit_log
 from store.audit.chain import Chain
 from store.db.database import Database
 from store.db.states import InstanceState
+from store.rows import announced_results, jobs
 from support.databases import migrate
 from support.fork_server import ForkedProcess
 from support.kill_moments import (
@@ -46,7 +48,7 @@ MOMENTS = {
     "work": WORKER_MOMENTS + ASKING_MOMENTS + RETENTION_MOMENTS + CHECKPOINT_MOMENTS,
 }
 FORMER_REVISION = "0006"
-"""Of the tables that a migrating process finds."""
+"""Of the tables that a migrating process finds: it has most to do from there."""
 TABLES = threading.Lock()
 """Held while the tables are not those of this version."""
 SECTIONS = {
@@ -143,9 +145,9 @@ def survive(folder: Path, rounds: int) -> None:
             scanner = Pusher(node.port, folder / "scanner")
             named = kill_again_and_again(node, scanner, rounds)
             assert_nothing_lost(node, pacs, scanner)
-            removed = assert_every_image_has_a_row(node)
+            removed = assert_every_file_has_a_row(node)
     print(f"{rounds} rounds, {named} at named moments, {len(scanner.acknowledged)} images acknowledged")
-    print(f"lost 0, twice 0, images without a row 0 ({removed} removed), chain verified {rounds + 1} times")
+    print(f"lost 0, twice 0, files without a row 0 ({removed} removed), chain verified {rounds + 1} times")
     assert named > rounds / 5, "hardly any process reached its named moment"
 
 
@@ -184,13 +186,21 @@ def kill_migrating(node: NodeHarness, victims: Mapping[str, Victim]) -> int:
     for victim in victims.values():
         victim.kill()
     with TABLES:
-        RetentionSweep(node.runtime).run()  # what was begun is ended: the last version knows no such thing
+        end_what_was_begun(node)
         node.database.close()
         migrate(node.database.path, FORMER_REVISION)
         victims["work"].live(MIGRATION_MOMENTS)
         died = victims["work"].end()
         node.database.upgrade()
     return died
+
+
+def end_what_was_begun(node: NodeHarness) -> None:
+    """Have no file announced or about to be removed: the last version knows no such thing."""
+    with node.database.transaction() as session:
+        for job in jobs.requeue_running(session, now=node.clock(), max_attempts=sys.maxsize):
+            announced_results.conclude(session, job_id=job.id, study_uid=job.study_uid)
+    RetentionSweep(node.runtime).run()
 
 
 def assert_nothing_lost(node: NodeHarness, destinations: list[Pacs], scanner: Pusher) -> None:
@@ -213,8 +223,8 @@ def assert_nothing_lost(node: NodeHarness, destinations: list[Pacs], scanner: Pu
     assert node.broken_audit_rows() == []
 
 
-def assert_every_image_has_a_row(node: NodeHarness) -> int:
-    """Compare rows of images with files, once retention has ended what it began; return how many are gone."""
+def assert_every_file_has_a_row(node: NodeHarness) -> int:
+    """Compare rows with files, once retention has ended what it began; return how many are gone."""
     with suppress(AssertionError):  # says below which do not
         wait_for(
             lambda: node.files_on_disk() == node.files_of_rows(), "every file has a row, and the reverse"

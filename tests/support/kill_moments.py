@@ -3,7 +3,9 @@
 WORKER_MOMENTS = [
     "store.rows.studies:mark_ready:after",  # study complete, not committed
     "dicom_node.roles.worker:run_job",  # job claimed, nothing done
-    "dicom_node.study.pipeline:keep:after",  # first result file on disk, the second not
+    "dicom_node.study.kept_results:_keep",  # files are announced, none is written
+    "store.files.placing:Placing.place",  # the first result is written, but has not got its name
+    "dicom_node.study.kept_results:_keep:after",  # first result file on disk, the second not
     "dicom_node.study.pipeline:record_outcomes",  # all files on disk, no row
     "store.rows.jobs:finish:after",  # all rows written, not committed
     "dicom_node.roles.worker:run_job:after",  # committed

@@ -22,6 +22,8 @@ from support.node_runtime import AdjustableClock
 from support.wait import wait_for
 
 YEAR = timedelta(days=365)
+KINDS = ("instances", "results")
+"""Tables with files, and the folders of these."""
 
 
 class NodeRows:
@@ -117,12 +119,13 @@ class NodeRows:
         )
 
     def files_on_disk(self) -> set[str]:
-        """Return the files of images, relative to the data folder."""
-        found = (self.data_dir / "instances").rglob("*.dcm")
+        """Return the files of images and results, relative to the data folder."""
+        found = (path for top in KINDS for path in (self.data_dir / top).rglob("*") if path.is_file())
         return {str(path.relative_to(self.data_dir)) for path in found}
 
     def files_of_rows(self, *, gone: bool = False) -> set[str]:
-        """Return the files of images that rows name as kept, or as gone."""
+        """Return the files of images and results that rows name as kept, or as gone."""
         where = "file_gone_at IS NOT NULL" if gone else "file_gone_at IS NULL"
+        query = " UNION ".join(f"SELECT path FROM {table} WHERE {where}" for table in KINDS)  # noqa: S608 - from here
         with self.database.read() as session:
-            return set(session.scalars(text(f"SELECT path FROM instances WHERE {where}")))  # noqa: S608 - from above
+            return set(session.scalars(text(query)))
