@@ -48,6 +48,8 @@ class LabelledStrip:
     walls_px: NDArray[np.float32] | None = None
     """(4, width) depth at each column of septum outer, septum inner, posterior wall inner, outer; NaN
     where unknown. None when only the landmarks of the cycles are known."""
+    manners: tuple[str, ...] = ()
+    """In which a phantom hides its borders, see `inference.phantom.manners`."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """Further facts, such as source and licence."""
 

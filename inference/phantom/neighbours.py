@@ -2,10 +2,15 @@
 
 import numpy as np
 
+from inference.phantom.broad_pericardium import slope
+from inference.phantom.dark_septum import dark_septum
+from inference.phantom.dropout import sunken, window
+from inference.phantom.false_borders import chordal_lines, rv_lines
+from inference.phantom.manners import BROAD_PERICARDIUM, CHORDAL_LINES, DARK_SEPTUM, DROPOUT, RV_LINES
 from inference.phantom.motion import Curve
 from inference.phantom.muscle import LEAST_STEP_dB, outlined, posterior_layers, septal_layers
 from inference.phantom.parameters import Draw
-from inference.phantom.scene import Layer, brightest_dB
+from inference.phantom.scene import Layer, Line, brightest_dB
 from inference.phantom.texture import smooth_noise
 from inference.phantom.walls import Walls
 
@@ -18,27 +23,55 @@ LEAST_RV_CM = 0.3
 """Of blood between the walls: two walls that touch are one."""
 
 
-def around(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> list[Layer]:
-    """All layers from the skin to the far field."""
+def around(draw: Draw, walls: Walls, above: dict[str, float], size: float) -> tuple[list[Layer], list[Line]]:
+    """All layers from the skin to the far field, and the lines that belong to the manners of drawing."""
     cavity = draw("cavity_dB")
-    septum = septal_layers(draw, walls, size, septum_dB=max(draw("septum_dB"), cavity + 18), cavity_dB=cavity)
+    septum_dB = max(draw("septum_dB"), cavity + 18)
+    septum, lines = septum_of(draw, walls, size, septum_dB=septum_dB, cavity_dB=cavity)
     right_blood_dB = min(draw("RV_dB"), septum[0].level_dB - LEAST_STEP_dB)
     septum[0] = outlined(septum[0], right_blood_dB)
     posterior = posterior_layers(draw, walls, size, cavity)
     blood = Layer(
         top_cm=walls.septum_inner,
         level_dB=cavity,
-        edge_dB=draw("edge_dB"),
+        edge_dB=draw("edge_dB") * (DARK_SEPTUM not in draw.manners),
         edge_cm=size * draw.between(0.04, 0.12),
         gain_dB=clicks(draw, walls) if draw.chance(CLICKS) else None,
     )
-    return [
+    if CHORDAL_LINES in draw.manners:
+        lines += chordal_lines(draw, walls, size)
+    if RV_LINES in draw.manners:
+        lines += rv_lines(draw, walls, size, rv_cm=above["rv"], septum_dB=septum_dB)
+    wall_dB = max(brightest_dB(layer) for layer in posterior)
+    if DROPOUT in draw.manners:
+        septum, posterior = one_sunken(draw, walls, septum, posterior, cavity_dB=cavity)
+    layers = [
         *front(draw, walls, above, size, blood_dB=right_blood_dB, septum_dB=septum[0].level_dB),
         *septum,
         blood,
         *posterior,
-        *behind(draw, walls, size, cavity_dB=cavity, wall_dB=max(brightest_dB(layer) for layer in posterior)),
+        *behind(draw, walls, size, cavity_dB=cavity, wall_dB=wall_dB),
     ]
+    return layers, lines
+
+
+def septum_of(
+    draw: Draw, walls: Walls, size: float, *, septum_dB: float, cavity_dB: float
+) -> tuple[list[Layer], list[Line]]:
+    """The septum's layers and lines."""
+    if DARK_SEPTUM in draw.manners:
+        return dark_septum(draw, walls, size, septum_dB=septum_dB, cavity_dB=cavity_dB)
+    return septal_layers(draw, walls, size, septum_dB=septum_dB, cavity_dB=cavity_dB), []
+
+
+def one_sunken(
+    draw: Draw, walls: Walls, septum: list[Layer], posterior: list[Layer], *, cavity_dB: float
+) -> tuple[list[Layer], list[Layer]]:
+    """Septum and posterior wall, one of which sinks into the blood for a part of each beat."""
+    gone, depth_dB = window(draw, walls), draw.between(8, 30)
+    if draw.chance(0.5):
+        return sunken(septum, gone, depth_dB=depth_dB, cavity_dB=cavity_dB), posterior
+    return septum, sunken(posterior, gone, depth_dB=depth_dB, cavity_dB=cavity_dB)
 
 
 def front(
@@ -97,6 +130,11 @@ def behind(draw: Draw, walls: Walls, size: float, *, cavity_dB: float, wall_dB: 
     bright = draw("pericardium_dB") - (draw.between(4, 16) if draw.chance(0.25) else 0.0)
     bright = max(bright, LEAST_PERICARDIUM_dB, wall_dB + LEAST_STEP_dB)
     thick = draw("pericardium_cm") * max(size, 0.6)
+    if BROAD_PERICARDIUM in draw.manners:
+        bright, thick = bright + draw.between(0, 10), thick + size * draw.between(0.0, 0.5)
+        layers = layers or slope(draw, walls, size, wall_dB=wall_dB, bright_dB=bright)
+    if layers:
+        outer = np.maximum(outer, layers[-1].top_cm)
     return [
         *layers,
         Layer(top_cm=outer, level_dB=bright, edge_dB=draw.between(0, 4)),

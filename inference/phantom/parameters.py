@@ -83,9 +83,11 @@ LOGARITHMIC = frozenset({"width_px", "seconds", "rate_bpm", "height_px"})
 
 @dataclass(frozen=True)
 class Draw:
-    """Draws numbers from `RANGES` with one random generator."""
+    """Draws numbers from `RANGES` with one random generator, and knows in which manners to draw."""
 
     rng: np.random.Generator
+    manners: frozenset[str] = frozenset()
+    """In which to draw, see `manners`."""
 
     def __call__(self, name: str) -> float:
         """One number from the range called `name`."""

@@ -1,11 +1,13 @@
 """From a scene to gray pixels: speckle that moves with the tissue, log compression, machine settings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from inference.phantom.manners import GREY_MAP, SPECULAR
 from inference.phantom.parameters import Draw
 from inference.phantom.scene import Layer, Line, Scene, Timeline, borders, brightest_dB, dimmest_dB
 from inference.phantom.texture import (
@@ -23,7 +25,9 @@ from inference.phantom.texture import (
 Index = NDArray[np.int64]
 LEAST_SHOWN, MOST_SHOWN = 0.18, 0.88
 """Gray, 0 black to 1 white, of the dimmest and of the brightest wall of the ventricle before its speckle."""
-NOISE_MARGIN_dB = 7.0
+LEAST_FRAGMENT = 0.08
+"""The same of the fragments of a border."""
+NOISE_MARGIN_dB, FRAGMENT_MARGIN_dB = 7.0, 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,22 +53,40 @@ def render(draw: Draw, scene: Scene, time: Timeline, height: int) -> NDArray[np.
     level += texture_dB(draw, scene, tissue)
     level += draw("tgc_dB") * smooth_noise(draw.rng, height, height / 6)[0].astype(np.float32)[:, None]
     muscle = [layer for layer in scene.layers if layer.muscle]
-    power = np.exp2(level * np.float32(0.3322)) + background(draw, level.shape, muscle)
-    shown = exposed(draw, np.float32(3.0103) * np.log2(power), muscle)
+    dimmest = dimmest_border_dB(scene.lines)
+    power = np.exp2(level * np.float32(0.3322)) + background(draw, level.shape, muscle, dimmest)
+    shown = exposed(draw, np.float32(3.0103) * np.log2(power), muscle, dimmest)
     shown = np.clip(shown, 0, 1) ** np.float32(draw("gamma"))
+    if GREY_MAP in draw.manners:
+        shown = mapped(draw, shown)
     shown = gaussian_filter(shown, (draw("blur_axial_px"), draw("blur_lateral_px")), truncate=3.0)
     return np.asarray(255 * shown, dtype=np.uint8)
 
 
-def exposed(draw: Draw, power_dB: FloatImage, muscle: list[Layer]) -> FloatImage:
+def dimmest_border_dB(lines: Sequence[Line]) -> float:
+    """The least level of a border of which only fragments are seen; infinite without one."""
+    return min((float(np.nanmedian(line.level_dB)) for line in lines if line.border), default=np.inf)
+
+
+def exposed(draw: Draw, power_dB: FloatImage, muscle: list[Layer], border_dB: float) -> FloatImage:
     """Log compression to 0 black … 1 white, at a gain that shows the walls neither black nor white."""
     gain, dynamic_range = draw("gain_dB"), draw("dynamic_range_dB")
     if muscle:
         gain = min(gain, -(1 - MOST_SHOWN) * dynamic_range - max(brightest_dB(layer) for layer in muscle))
         gain = max(gain, -(1 - LEAST_SHOWN) * dynamic_range - min(dimmest_dB(layer) for layer in muscle))
+        gain = max(gain, -(1 - LEAST_FRAGMENT) * dynamic_range - border_dB)
     brightest = float(np.percentile(power_dB[::4, ::4], 98))
     gain = max(gain, -0.45 * dynamic_range - brightest)
     return np.asarray(1 + (power_dB + np.float32(gain)) / np.float32(dynamic_range), dtype=np.float32)
+
+
+def mapped(draw: Draw, shown: FloatImage) -> FloatImage:
+    """Grays 0…1 by a map of the machine: dim tissue rejected, bright tissue saturated, the rest steeper."""
+    black, white = draw.between(0.0, 0.14), draw.between(0.72, 1.0)
+    steeper = np.clip((shown - np.float32(black)) / np.float32(white - black), 0, 1)
+    bent = steeper * steeper * (3 - 2 * steeper)
+    share = np.float32(draw.between(0, 0.7))
+    return np.asarray((1 - share) * steeper + share * bent, dtype=np.float32)
 
 
 def locate(scene: Scene, time: Timeline, height: int) -> Tissue:
@@ -94,6 +116,9 @@ def echo_dB(draw: Draw, scene: Scene, tissue: Tissue) -> FloatImage:
         flat = np.zeros(len(columns))
         gains = np.stack([flat if layer.gain_dB is None else layer.gain_dB for layer in scene.layers])
         level += gains.astype(np.float32)[tissue.layer, columns]
+    for number, layer in enumerate(scene.layers):
+        if layer.fading_dB is not None:
+            level += np.where(tissue.layer == number, layer.fading_dB.astype(np.float32), np.float32(0))
     return np.asarray(level, dtype=np.float32)
 
 
@@ -121,6 +146,8 @@ def edge_modulation(draw: Draw, tissue: Tissue) -> FloatImage:
     layers, columns = tissue.slope.shape
     flicker = smooth_noise(draw.rng, columns, columns / draw.between(12, 120), layers)
     fade = draw("edge_fade_dB") * np.clip(tissue.slope / 12.0, 0, 1)
+    if SPECULAR in draw.manners:
+        fade += draw.between(10, 26) * np.clip(tissue.slope / draw.between(2, 7), 0, 1) - draw.between(0, 6)
     return np.asarray(draw("edge_flutter_dB") * flicker - fade, dtype=np.float32)
 
 
@@ -142,13 +169,14 @@ def texture_dB(draw: Draw, scene: Scene, tissue: Tissue) -> FloatImage:
     return np.asarray(mixed + np.float32(draw("dropout_dB")) * uneven, dtype=np.float32)
 
 
-def background(draw: Draw, shape: tuple[int, int], muscle: list[Layer]) -> FloatImage:
+def background(draw: Draw, shape: tuple[int, int], muscle: list[Layer], border_dB: float) -> FloatImage:
     """Power that no tissue sends: receiver noise that rises with depth, and still reverberation.
 
     Both stay below the walls: where they drown, there is nothing to measure.
     """
     rows, columns = np.arange(shape[0])[:, None], np.arange(shape[1])[None]
     most_dB = min((dimmest_dB(layer) for layer in muscle), default=np.inf) - NOISE_MARGIN_dB
+    most_dB = min(most_dB, border_dB - FRAGMENT_MARGIN_dB)
     shift = draw.rng.integers(SIDE, size=2)
     noise = speckle(GRAIN[0], 1)[at(rows * 2 + shift[0], columns * 2 + shift[1])]
     level = draw("noise_dB") + draw("noise_rise_dB") * np.linspace(0, 1, shape[0])[:, None]

@@ -22,6 +22,8 @@ class Layer:
     """True for what does not speckle with the beat: near-field bands, reverberation."""
     gain_dB: Curve | None = None
     """Level of this layer at each column, added to `level_dB`: drop-out, flow, opening and closing."""
+    fading_dB: Curve | None = None
+    """Added like `gain_dB`; hides the layer for a while, which the rendering does not make up for."""
     muscle: bool = False
     """True for the ventricle's own walls, which the rendering keeps visible."""
 
@@ -33,6 +35,8 @@ class Line:
     y_cm: Curve
     level_dB: Curve
     sigma_cm: float
+    border: bool = False
+    """True for the fragments of a wall's border, which the rendering keeps visible."""
 
 
 @dataclass(frozen=True, kw_only=True)

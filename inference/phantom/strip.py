@@ -1,5 +1,6 @@
 """One phantom strip from one seed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from inference.labelled import CycleTruth, LabelledStrip
 from inference.phantom.lookalikes import LOOKALIKES, WEIGHTS
+from inference.phantom.manners import some_manners
 from inference.phantom.parameters import Draw
 from inference.phantom.render import render
 from inference.phantom.scene import Beat, Scene, Timeline
@@ -27,12 +29,13 @@ class Phantom(LabelledStrip):
     seed: int
 
 
-def make_phantom(seed: int, kind: str | None = None) -> Phantom:
+def make_phantom(seed: int, kind: str | None = None, manners: Collection[str] = ()) -> Phantom:
     """The phantom that belongs to `seed`: always the same pixels and truth for the same seed and kind.
 
-    `kind` is "LV", one of `LOOKALIKES`, or None for a mix of six left ventricles in ten.
+    `kind` is "LV", one of `LOOKALIKES`, or None for a mix of six left ventricles in ten; `manners` are some
+    of `manners.MANNERS`.
     """
-    draw = Draw(np.random.default_rng(seed))
+    draw = Draw(np.random.default_rng(seed), frozenset(manners))
     kind = kind or some_kind(draw)
     time = timeline(draw)
     scene = left_ventricle(draw, time) if kind == "LV" else LOOKALIKES[kind](draw, time)
@@ -49,7 +52,13 @@ def make_phantom(seed: int, kind: str | None = None) -> Phantom:
         calibration=Calibration(cm_per_px_y=cm_per_px, s_per_px_x=time.s_per_px),
         cycles=tuple(truth(beat, cm_per_px, height) for beat in scene.beats),
         walls_px=walls,
+        manners=tuple(sorted(manners)),
     )
+
+
+def make_phantom_in_some_manners(seed: int, kind: str | None = None) -> Phantom:
+    """The phantom of `make_phantom` in the manners that training draws for its seed."""
+    return make_phantom(seed, kind, some_manners(seed))
 
 
 def some_kind(draw: Draw) -> str:

@@ -22,11 +22,13 @@ def left_ventricle(draw: Draw, time: Timeline) -> Scene:
     """A left ventricle with everything around it and its measurable beats."""
     size = draw("child_scale") if draw.chance(CHILDREN) else 1.0
     walls, above = moving_walls(draw, time, size)
+    depth_cm = depth_past(draw, float(walls.posterior_outer.max()), size)
+    layers, lines = around(draw, walls, above, size)
     return Scene(
         kind="LV",
-        depth_cm=depth_past(draw, float(walls.posterior_outer.max()), size),
-        layers=around(draw, walls, above, size),
-        lines=chordae(draw, walls, above, size),
+        depth_cm=depth_cm,
+        layers=layers,
+        lines=[*chordae(draw, walls, above, size), *lines],
         beats=measurable_beats(walls, time),
         walls_cm=walls.stacked,
     )

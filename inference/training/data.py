@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.labelled import CycleTruth, LabelledStrip
-from inference.phantom.strip import Phantom, make_phantom
+from inference.phantom.strip import Phantom, make_phantom_in_some_manners
 from inference.training.datasets.read import read_dataset
 from inference.types import Landmarks
 
@@ -20,10 +20,10 @@ TEST_SEEDS = 3_000_000
 
 
 def phantoms(first_seed: int, count: int, *, kind: str | None = None, workers: int = 2) -> list[Phantom]:
-    """Phantoms of consecutive seeds, drawn by `workers` processes, in order of seed."""
+    """Phantoms of consecutive seeds in some manners, drawn by `workers` processes, in order of seed."""
     seeds = range(first_seed, first_seed + count)
     with ProcessPoolExecutor(workers) as pool:
-        rendered = pool.map(partial(make_phantom, kind=kind), seeds, chunksize=16)
+        rendered = pool.map(partial(make_phantom_in_some_manners, kind=kind), seeds, chunksize=16)
         return list(rendered)
 
 

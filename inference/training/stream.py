@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from inference.labelled import LabelledStrip
-from inference.phantom.strip import make_phantom
+from inference.phantom.strip import make_phantom_in_some_manners
 from inference.training.data import TRAINING_SEEDS
 
 Example = TypeVar("Example")
@@ -83,7 +83,7 @@ def rendered(mix: Mix, *, first: int, stride: int) -> Iterator[LabelledStrip]:
     number = first
     while True:
         among = number % mix.phantoms if mix.phantoms else number
-        yield make_phantom(TRAINING_SEEDS + mix.first_phantom + among)
+        yield make_phantom_in_some_manners(TRAINING_SEEDS + mix.first_phantom + among)
         number += stride
 
 

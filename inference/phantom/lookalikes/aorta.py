@@ -50,7 +50,7 @@ def aorta(draw: Draw, time: Timeline) -> Scene:
         posterior_inner=root.atrial_wall,
         posterior_outer=end,
     )
-    layers = around(draw, stand_in, above, size)
+    layers, beside = around(draw, stand_in, above, size)
     between = [wall(draw, root.back_inner), blood(draw, root.back, walls.contraction)]
     layers = put_in(layers, between, float(root.atrial_wall.mean()))
     layers = lit_by_the_beat(draw, layers, walls.contraction)
@@ -63,6 +63,7 @@ def aorta(draw: Draw, time: Timeline) -> Scene:
             *cusps(draw, root, ejection(draw, walls.beats, time.t_s)),
             *wall_echoes(draw, root, size),
             *nearby(draw, stand_in, above, size),
+            *beside,
         ],
     )
 

@@ -88,11 +88,13 @@ def mitral(draw: Draw, time: Timeline) -> Scene:
     valve = leaflets(draw, form, walls, time.t_s)
     lines = leaflet_lines(draw, valve, size * draw.between(*form.sigma_cm))
     rest = chordae if draw.chance(0.5) else nearby
+    depth_cm = depth_past(draw, float(walls.posterior_outer.max()), size)
+    layers, beside = around(draw, walls, above, size)
     return Scene(
         kind="mitral",
-        depth_cm=depth_past(draw, float(walls.posterior_outer.max()), size),
-        layers=around(draw, walls, above, size),
-        lines=[*rest(draw, walls, above, size), *lines],
+        depth_cm=depth_cm,
+        layers=layers,
+        lines=[*rest(draw, walls, above, size), *beside, *lines],
     )
 
 

@@ -14,6 +14,6 @@ def no_posterior_wall(draw: Draw, time: Timeline) -> Scene:
     walls, above = moving_walls(draw, time, size)
     shallow, deep = float(walls.septum_inner.min()), float(walls.posterior_inner.min())
     depth = shallow + draw.between(0.35, 0.95) * (deep - shallow)
-    layers = within(around(draw, walls, above, size), depth)
-    lines = chordae(draw, walls, above, size)
+    layers, lines = around(draw, walls, above, size)
+    layers, lines = within(layers, depth), [*chordae(draw, walls, above, size), *lines]
     return Scene(kind="no_posterior_wall", depth_cm=depth, layers=layers, lines=lines)
