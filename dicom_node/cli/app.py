@@ -164,6 +164,9 @@ def evaluate(
     hearts: Annotated[
         Literal["clinical", "full"], typer.Option("--range", help="Left ventricles of clinical size, or all.")
     ] = "clinical",
+    by: Annotated[
+        Literal["manner"] | None, typer.Option(help="Draw equally many of each manner that hides borders.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Data set (COCO) to judge instead of phantoms.")] = None,
     against: Annotated[
         Literal["printed"] | None, typer.Option(help="Score real pictures against what is printed on them.")
@@ -180,7 +183,7 @@ def evaluate(
     from inference.evaluation.sample import Plan, Range
     from inference.evaluation.scored_strips import EvalRuntime
 
-    plan = Plan(count=count, lookalikes=lookalikes, seed=seed, range=Range(hearts))
+    plan = Plan(count=count, lookalikes=lookalikes, seed=seed, range=Range(hearts), by_manner=by == "manner")
     runtime = EvalRuntime(weights=weights, device=device, workers=workers)
     options = Options(data=data, pictures=real if against else None, out=out, as_json=as_json)
     raise typer.Exit(run_evaluate(plan, runtime, options))

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from inference.evaluation.agreement import NOMINAL, Agreement, Rate
+from inference.evaluation.by_manner import MannerFigures
 from inference.evaluation.evaluate import Evaluation
 from inference.evaluation.figures import Figures
 from inference.evaluation.printed import PictureScore
@@ -24,6 +25,7 @@ def as_document(evaluation: Evaluation, scores: Sequence[PictureScore] = ()) -> 
             "probability_reliability": [asdict(one) for one in figures.probability_reliability],
         },
         "left_ventricles": lv_entry(figures),
+        "by_manner": {name: manner_entry(one) for name, one in evaluation.by_manner.items()},
         "others": {
             "measured": rate_entry(figures.false_measures),
             "by_kind": {kind: rate_entry(rate) for kind, rate in figures.false_measures_by_kind.items()},
@@ -46,6 +48,12 @@ def lv_entry(figures: Figures) -> Mapping[str, Any]:
         "values": {name: agreement_entry(one) for name, one in figures.agreement.items()},
         "interval_reliability": {"nominal": list(NOMINAL), "observed": dict(figures.interval_reliability)},
     }
+
+
+def manner_entry(one: MannerFigures) -> Mapping[str, Any]:
+    """Coverage and errors on the left ventricles of one manner."""
+    values = {name: agreement_entry(each) for name, each in one.agreement.items()}
+    return {"measured": rate_entry(one.coverage), "values": values}
 
 
 def rate_entry(rate: Rate) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """The evaluation of a model: measure strips, compute figures, compare with the targets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from inference.analyse import load_model
+from inference.evaluation.by_manner import MannerFigures, by_manner
 from inference.evaluation.figures import MOST_TIMED, Figures, Timing, figures, time_strips
 from inference.evaluation.sample import RULES, Plan, Range, dataset_sources, lookalike_sources, lv_sources
 from inference.evaluation.scored_strips import EvalRuntime, ScoredStrip, score_all, worker_pool
@@ -28,6 +29,8 @@ class Evaluation:
     figures: Figures
     timing: Timing | None
     targets: tuple[Target, ...]
+    by_manner: Mapping[str, MannerFigures]
+    """Figures of each manner in which left ventricles were drawn."""
 
 
 def evaluate(plan: Plan, runtime: EvalRuntime) -> Evaluation:
@@ -35,7 +38,7 @@ def evaluate(plan: Plan, runtime: EvalRuntime) -> Evaluation:
     total = plan.count + plan.lookalikes
     with worker_pool(runtime) as pool:
         scored = list(_watched(_phantoms(plan, runtime, pool), total))
-    words = f"phantoms of {plan.range} range, test seeds from {plan.seed}"
+    words = f"phantoms of {plan.range} range{' by manner' * plan.by_manner}, test seeds from {plan.seed}"
     return _evaluation(words, scored, runtime, plan.range)
 
 
@@ -52,10 +55,12 @@ def evaluate_dataset(folder: Path, runtime: EvalRuntime) -> Evaluation:
 
 
 def _phantoms(plan: Plan, runtime: EvalRuntime, pool: Executor) -> Iterator[ScoredStrip]:
-    """The first `plan.count` left ventricles within the range, then the look-alikes."""
-    lv_strips = score_all(lv_sources(plan), runtime, pool, accepts=RULES[plan.range])
-    others = score_all(lookalike_sources(plan), runtime, pool)
-    return chain(islice(lv_strips, plan.count), others)
+    """The first left ventricles of each manner within the range, then the look-alikes."""
+    lv_strips = (
+        islice(score_all(lv_sources(plan, manner), runtime, pool, accepts=RULES[plan.range]), count)
+        for manner, count in plan.groups.items()
+    )
+    return chain(*lv_strips, score_all(lookalike_sources(plan), runtime, pool))
 
 
 def _watched(scored: Iterator[ScoredStrip], total: int) -> Iterator[ScoredStrip]:
@@ -77,4 +82,5 @@ def _evaluation(strips: str, scored: list[ScoredStrip], runtime: EvalRuntime, ra
         figures=found,
         timing=timing,
         targets=tuple(targets(found, timing, range_)),
+        by_manner=by_manner(scored),
     )

@@ -9,13 +9,16 @@ from pathlib import Path
 from inference.evaluation.scored_strips import Rule, Source
 from inference.labelled import LEFT_VENTRICLE, LabelledStrip, mean_values
 from inference.phantom.lookalikes import LOOKALIKES
-from inference.phantom.strip import make_phantom
+from inference.phantom.manners import MANNERS
+from inference.phantom.strip import make_phantom, make_phantom_in_some_manners
 from inference.training.data import TEST_SEEDS
 from inference.training.datasets.read import read_dataset
 
 CLINICAL_DEPTH_CM = (8.0, 18.0)
 CLINICAL_HEIGHT_PX = 250
 CLINICAL_LVIDd_CM = (3.0, 7.5)
+APART = 50_000
+"""Seeds from one manner's strips to the next one's: no heart is shown twice."""
 MOST_TRIES_PER_STRIP = 50
 """Phantoms drawn per requested left ventricle before the search for the range ends."""
 
@@ -40,6 +43,17 @@ class Plan:
     seed: int = 0
     """Offset into the test seeds."""
     range: Range = Range.CLINICAL
+    by_manner: bool = False
+    """Equally many left ventricles without a manner and of each (see `inference.phantom.manners`), and the
+    look-alikes in some; else all are drawn without."""
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """Number of left ventricles of each manner; "" for those without."""
+        names = ("", *MANNERS) if self.by_manner else ("",)
+        return {
+            name: self.count // len(names) + (i < self.count % len(names)) for i, name in enumerate(names)
+        }
 
 
 def in_clinical_range(strip: LabelledStrip) -> bool:
@@ -62,18 +76,20 @@ def has_cycle(strip: LabelledStrip) -> bool:
 RULES: dict[Range, Rule] = {Range.CLINICAL: in_clinical_range, Range.FULL: has_cycle}
 
 
-def lv_sources(plan: Plan) -> Iterator[Source]:
-    """Left ventricles of consecutive test seeds, enough for the range's rule to pick `plan.count`."""
-    first = TEST_SEEDS + plan.seed
-    for seed in range(first, first + MOST_TRIES_PER_STRIP * plan.count):
-        yield partial(make_phantom, seed, kind=LEFT_VENTRICLE)
+def lv_sources(plan: Plan, manner: str = "") -> Iterator[Source]:
+    """Left ventricles of consecutive test seeds, enough for the range's rule to pick those of a manner."""
+    manners = (manner,) if manner else ()
+    first = TEST_SEEDS + plan.seed + APART * list(plan.groups).index(manner)
+    for seed in range(first, first + MOST_TRIES_PER_STRIP * plan.groups[manner]):
+        yield partial(make_phantom, seed, kind=LEFT_VENTRICLE, manners=manners)
 
 
 def lookalike_sources(plan: Plan) -> Iterator[Source]:
     """Strips of every other kind in turn, of consecutive test seeds."""
     kinds, first = list(LOOKALIKES), TEST_SEEDS + plan.seed
+    make = make_phantom_in_some_manners if plan.by_manner else make_phantom
     for number in range(plan.lookalikes):
-        yield partial(make_phantom, first + number // len(kinds), kind=kinds[number % len(kinds)])
+        yield partial(make, first + number // len(kinds), kind=kinds[number % len(kinds)])
 
 
 def dataset_sources(folder: Path) -> list[Source]:

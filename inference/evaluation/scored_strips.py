@@ -40,6 +40,8 @@ class ScoredStrip:
     boxes: tuple[CycleBox, ...]
     """Boxes of the detector before any threshold, most probable first."""
     source: Source
+    manners: tuple[str, ...] = ()
+    """In which a phantom was drawn."""
 
     @property
     def is_lv(self) -> bool:
@@ -69,6 +71,7 @@ def score_strip(strip: LabelledStrip, source: Source, model: Model) -> ScoredStr
         result=measure_boxes(strip.strip, boxes, model),
         boxes=tuple(boxes),
         source=source,
+        manners=strip.manners,
     )
 
 

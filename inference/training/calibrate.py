@@ -15,9 +15,10 @@ from inference.measure.intervals import means
 from inference.networks.preprocessing import CROP_INPUT, DETECTOR_INPUT
 from inference.networks.weights import WeightsRecord, load_weights, write_record
 from inference.phantom.lookalikes import LOOKALIKES
+from inference.phantom.manners import MANNERS, some_manners
 from inference.training.candidates import Candidate, PhantomId, candidates_of
 from inference.training.data import VALIDATION_SEEDS
-from inference.training.residuals import ValidationStrip, fit_residuals
+from inference.training.residuals import ValidationStrip, fit_residuals, left_out_coverage
 from inference.training.thresholds import Thresholds, choose, least_certainty, measured_share
 
 FIRST_SEED = VALIDATION_SEEDS + 500_000
@@ -58,7 +59,7 @@ def calibrate(folder: Path, plan: CalibrationPlan) -> tuple[WeightsRecord, Weigh
         folder,
         "landmarks",
         basis,
-        measured=errors(measured),
+        measured={**errors(measured), **left_out_coverage(measured)},
         heart_threshold=chosen.lv_probability,
         certainty_threshold=certainty,
         residuals=fit_residuals(measured),
@@ -69,13 +70,17 @@ def calibrate(folder: Path, plan: CalibrationPlan) -> tuple[WeightsRecord, Weigh
 
 
 def phantom_ids(plan: CalibrationPlan) -> list[PhantomId]:
-    """Left ventricles, then every other kind in turn, of consecutive seeds."""
+    """Left ventricles in every manner in turn, then every other kind, of consecutive seeds."""
     kinds = list(LOOKALIKES)
-    lv_strips = [(FIRST_SEED + number, LEFT_VENTRICLE) for number in range(plan.strips)]
-    others = [
-        (FIRST_SEED + number // len(kinds), kinds[number % len(kinds)]) for number in range(plan.lookalikes)
+    manners = [(), *((name,) for name in MANNERS)]
+    lv_strips: list[PhantomId] = [
+        (FIRST_SEED + number, LEFT_VENTRICLE, manners[number % len(manners)]) for number in range(plan.strips)
     ]
-    return lv_strips + others
+    seeds = [FIRST_SEED + number // len(kinds) for number in range(plan.lookalikes)]
+    return lv_strips + [
+        (seed, kinds[number % len(kinds)], tuple(sorted(some_manners(seed))))
+        for number, seed in enumerate(seeds)
+    ]
 
 
 def validation_strips(
@@ -83,11 +88,15 @@ def validation_strips(
 ) -> list[ValidationStrip]:
     """The left ventricles that are measured at the chosen thresholds."""
     found = [
-        (one.measured(chosen.detector, chosen.lv_probability, certainty), one.truth)
+        (one.measured(chosen.detector, chosen.lv_probability, certainty), one)
         for one in candidates
         if one.truth
     ]
-    return [ValidationStrip(cycles=cycles, truth=truth) for cycles, truth in found if cycles]
+    return [
+        ValidationStrip(cycles=cycles, truth=one.truth, manners=one.manners)
+        for cycles, one in found
+        if cycles
+    ]
 
 
 def acceptance_figures(

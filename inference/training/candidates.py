@@ -41,6 +41,8 @@ class Candidate:
     cycles: tuple[CandidateCycle, ...]
     truth: Mapping[str, float]
     """True values, mean over the true cycles; empty where there is nothing to measure."""
+    manners: tuple[str, ...] = ()
+    """In which a phantom was drawn."""
 
     @property
     def is_lv(self) -> bool:
@@ -90,11 +92,11 @@ def candidate_of(strip: LabelledStrip, model: Model) -> Candidate:
                 measurement=measurement,
             )
         )
-    return Candidate(kind=strip.kind, cycles=tuple(cycles), truth=mean_values(strip))
+    return Candidate(kind=strip.kind, cycles=tuple(cycles), truth=mean_values(strip), manners=strip.manners)
 
 
-PhantomId = tuple[int, str]
-"""Seed and kind."""
+PhantomId = tuple[int, str, tuple[str, ...]]
+"""Seed, kind and manners."""
 
 
 def candidates_of(folder: Path, phantoms: Sequence[PhantomId], workers: int) -> list[Candidate]:
@@ -108,8 +110,7 @@ def candidates_of(folder: Path, phantoms: Sequence[PhantomId], workers: int) -> 
 
 
 def _candidate_in_worker(folder: Path, phantoms: PhantomId) -> Candidate:
-    seed, kind = phantoms
-    return candidate_of(make_phantom(seed, kind), _worker_model(folder))
+    return candidate_of(make_phantom(*phantoms), _worker_model(folder))
 
 
 @cache

@@ -9,9 +9,10 @@ from support.measured_strips import cycle
 
 from inference.measure.formulas import derived
 from inference.measure.intervals import QUANTITIES, with_intervals
+from inference.phantom.manners import MANNERS
 from inference.training.calibrate import CalibrationPlan, acceptance_figures, errors, phantom_ids
 from inference.training.candidates import Candidate, CandidateCycle
-from inference.training.residuals import ValidationStrip, fit_residuals
+from inference.training.residuals import ValidationStrip, fit_residuals, left_out_coverage
 from inference.training.thresholds import (
     MOST_COVERAGE_LOST,
     MOST_FALSE,
@@ -192,8 +193,32 @@ def test_root_mean_square_errors() -> None:
 
 
 def test_a_plan_is_always_the_same_phantoms() -> None:
-    """Ventricles of consecutive seeds, then every other kind in turn."""
-    named = phantom_ids(CalibrationPlan(strips=3, lookalikes=40))
+    """Ventricles of consecutive seeds in every manner in turn, then every other kind in turn."""
+    named = phantom_ids(CalibrationPlan(strips=10, lookalikes=40))
 
-    assert [kind for _, kind in named[:4]] == ["LV", "LV", "LV", "mitral"]
-    assert len(named) == len(set(named)) == 43
+    assert [kind for _, kind, _ in named[8:12]] == ["LV", "LV", "mitral", "aorta"]
+    assert [manners for *_, manners in named[:8]] == [(), *((name,) for name in MANNERS)]
+    assert len(named) == len(set(named)) == 50
+    assert named == phantom_ids(CalibrationPlan(strips=10, lookalikes=40))
+
+
+def test_intervals_hold_in_every_manner() -> None:
+    """A manner whose errors are three times as large widens the intervals until they hold there too."""
+    strips = [
+        *validation_strips(600, fixed=0.01, slope=0.0, together=0.0),
+        *(
+            replace(one, manners=("dropout",))
+            for one in validation_strips(60, fixed=0.03, slope=0.0, together=0.0, seed=2)
+        ),
+    ]
+    residuals = fit_residuals(strips)
+    unseen = validation_strips(200, fixed=0.03, slope=0.0, together=0.0, seed=3)
+
+    inside = [
+        low <= strip.truth["LVIDd_cm"] <= high
+        for strip in unseen
+        for low, high in [with_intervals(strip.cycles, residuals)["LVIDd_cm"].ci95]
+    ]
+
+    assert np.mean(inside) > 0.85
+    assert left_out_coverage(strips)["inside_when_left_out_dropout"] < 0.8

@@ -17,6 +17,7 @@ from support.scored_strips import boxes, labelled, scored
 
 from inference.evaluation.agreement import NOMINAL, Pairs, Rate, agreement, interval_reliability
 from inference.evaluation.beats import beats_at_rhythm, windows
+from inference.evaluation.by_manner import PLAIN, by_manner
 from inference.evaluation.detection import (
     average_precision,
     best_box_hits,
@@ -36,6 +37,7 @@ from inference.evaluation.scored_strips import ScoredStrip
 from inference.evaluation.targets import targets
 from inference.image.regions import mmode_regions
 from inference.phantom.lookalikes import LOOKALIKES
+from inference.phantom.manners import MANNERS
 from inference.types import Calibration, CycleBox, Value
 
 A, B = (0.0, 0.0, 10.0, 10.0), (20.0, 0.0, 30.0, 10.0)
@@ -189,7 +191,43 @@ def test_a_plan_is_always_the_same_strips() -> None:
     assert kinds == dict.fromkeys(LOOKALIKES, 2)
 
 
+def test_a_plan_by_manner_holds_equally_many_of_each() -> None:
+    """Ventricles without a manner and of each, no seed twice; look-alikes in manners of their own."""
+    plan = Plan(count=2 * (1 + len(MANNERS)), lookalikes=30, by_manner=True)
+    first = {manner: next(lv_sources(plan, manner)) for manner in plan.groups}
+    made = {manner: source() for manner, source in first.items()}
+
+    assert plan.groups == dict.fromkeys(("", *MANNERS), 2)
+    assert {manner: strip.manners for manner, strip in made.items()} == {
+        manner: (manner,) if manner else () for manner in plan.groups
+    }
+    assert len({strip.name for strip in made.values()}) == len(made)
+    assert any(source().manners for source in lookalike_sources(replace(plan, lookalikes=5)))
+
+
 # Figures, document and page
+
+
+def test_manners_are_told_apart() -> None:
+    """Each manner has its own coverage and errors; a strip of two counts in both."""
+    strips = [
+        scored(),
+        replace(scored(labelled(name="LV 2"), refused("no_cycle")), manners=("dropout",)),
+        replace(scored(labelled(name="LV 3")), manners=("dropout", "specular")),
+    ]
+
+    found = by_manner([*strips, scored(labelled(name="IVC 1", kind="IVC", cycles=0), refused())])
+
+    assert list(found) == [PLAIN, "dropout", "specular"]
+    assert {name: (one.coverage.hits, one.coverage.of) for name, one in found.items()} == {
+        PLAIN: (1, 1),
+        "dropout": (1, 2),
+        "specular": (1, 1),
+    }
+    assert found["dropout"].agreement["EF_percent"].count == 1
+    html = page(evaluation([*mixed(), *strips]), [], {}, made=datetime.now(UTC))
+    assert "strips of each manner" in html
+    assert set(as_document(evaluation(strips))["by_manner"]) == set(found)
 
 
 def mixed() -> list[ScoredStrip]:
@@ -218,6 +256,7 @@ def evaluation(strips: list[ScoredStrip]) -> Evaluation:
         figures=found,
         timing=timing,
         targets=lines,
+        by_manner=by_manner(strips),
     )
 
 

@@ -131,7 +131,7 @@ def test_the_gain_shows_both_walls() -> None:
     levels_dB = np.repeat(np.array([-42.0, -14.0], dtype=np.float32), 8)[:, None]
     muscle = [Layer(top_cm=np.zeros(1), level_dB=level, muscle=True) for level in (-42.0, -14.0)]
 
-    shown = np.array([exposed(Draw(np.random.default_rng(n)), levels_dB, muscle) for n in range(200)])
+    shown = np.array([exposed(Draw(np.random.default_rng(n)), levels_dB, muscle, np.inf) for n in range(200)])
 
     assert (shown[:, 0] >= LEAST_SHOWN - 1e-4).all()
     assert (shown[:, -1] <= MOST_SHOWN + 1e-4).all()
@@ -142,7 +142,7 @@ def test_noise_does_not_drown_the_walls() -> None:
     muscle = [Layer(top_cm=np.zeros(1), level_dB=-42.0, muscle=True)]
 
     for seed in range(200):
-        power = background(Draw(np.random.default_rng(seed)), (60, 300), muscle)
+        power = background(Draw(np.random.default_rng(seed)), (60, 300), muscle, np.inf)
 
         assert 10 * np.log10(power.mean(axis=1).max()) < -42.0 - 2
 
