@@ -1,14 +1,17 @@
 # Two commands do everything on a fresh machine with Python >= 3.11: make demo, make test.
 PYTHON ?= python3
 BIN := .venv/bin
-SIDE_BY_SIDE := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+SIDE_BY_SIDE := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist worksteal
+# Every process that a test starts would compile all sources again, and every worker of pytest all tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test soak soak-kills bench-growth lint map advisories install clean
 
 demo: .venv/installed
 	@$(BIN)/echonode demo
 
-# Two at a time: most tests wait for processes. One thread each: those of torch would want the other core, too.
+# Two at a time: most tests wait for processes. One thread each: those of torch would want the other core, too,
+# and where the program takes both, the threads of torch sleep while they wait instead of spinning.
 test: lint
 	$(SIDE_BY_SIDE) tests/unit tests/integration tests/acceptance -m "not alone"
 	$(BIN)/pytest tests/acceptance -m alone

@@ -1,6 +1,7 @@
-"""The commands as a person runs them: real processes, real files."""
+"""The commands as a person runs them: processes of their own, real files; one is started as a person does."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from support.builders import image_2d, save, vendor_sr
+from support.fork_server import SEARCH_PATH
+from support.node_processes import COMMAND, echonode
 from support.pace import slowness
 
 REASONS = {
@@ -23,12 +26,6 @@ REASONS = {
     "low_agreement",
     "not_ultrasound",
 }
-
-
-def echonode(*words: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    """One run of the command."""
-    command = [sys.executable, "-m", "dicom_node.cli.app", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -99,16 +96,17 @@ def test_measured_numbers_are_near_the_truth_beside_the_file(document: dict[str,
 
 @pytest.mark.alone
 def test_measure_starts_quickly(study: Path) -> None:
-    """One image is measured, from start to exit, in a few seconds."""
+    """One image is measured by the real command, from start to exit, in a few seconds."""
+    command = [sys.executable, "-m", COMMAND, "measure", str(study / "2d.dcm"), "--json"]
     started = time.monotonic()
-    assert echonode("measure", study / "2d.dcm", "--json").returncode == 0
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": SEARCH_PATH})
 
     assert time.monotonic() - started < 15 * slowness()
 
 
 def test_the_demo_ends_well() -> None:
     """`echonode demo` is exit 0: SR and overlay arrived and say what they should."""
-    run = echonode("demo", timeout=180)
+    run = echonode("demo", timeout_s=180)
 
     assert run.returncode == 0, run.stdout + run.stderr
     assert "SR at the PACS" in run.stdout

@@ -1,19 +1,16 @@
 """A data folder whose name has every sign that means something in a URL, a format or a shell."""
 
 import json
-import os
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from support.fork_server import SEARCH_PATH
 from support.node import PATIENCE_S, NodeHarness, process_node, wait_for
-from support.node_processes import ECHONODE
+from support.node_processes import echonode
 
 from dicom_node.tools.demo.study import LV_SEED
 from inference.phantom.dicom import as_dataset, phantom_uid
@@ -57,10 +54,8 @@ def test_every_command_in_an_odd_folder(node: NodeHarness) -> None:
     assert serving.wait(timeout=30) == 0
     assert node.run_command("restore", str(copy)).returncode == 0
 
-    command = [*ECHONODE, "measure", str(node.data_dir), "--json"]
-    measured = subprocess.run(
-        command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": SEARCH_PATH}
-    )
+    measured = echonode("measure", node.data_dir, "--json")
+    assert measured.returncode == 0, measured.stderr
     assert "measured" in {each["status"] for each in json.loads(measured.stdout)["images"]}
     with closing(sqlite3.connect(copy)) as database:
         assert database.execute("SELECT count(*) FROM instances").fetchone() == (1,)

@@ -33,10 +33,10 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
 
 @pytest.fixture
 def node(tmp_path: Path, orthanc: Orthanc) -> Iterator[NodeHarness]:
-    """The real supervisor with its real children."""
+    """The supervisor with its children, which measure with the shipped weights."""
     (tmp_path / "node").mkdir()
     with closing(process_node(tmp_path / "node", [orthanc.destination])) as made:
-        made.start_command("serve")
+        made.start_role("serve", networks=True)
         made.wait_until_listening()
         yield made
 

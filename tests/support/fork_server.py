@@ -1,9 +1,9 @@
 """Programs of the node as forks of one process that has imported everything: a start takes milliseconds.
 
-    python -m support.fork_server
+    python -m support.fork_server [MODULE ...]
 
-Each line of standard input is a JSON object, a `Wish`. The answer is the process id of a child that runs
-it. A child that died answers a line "PID STATUS".
+It imports these modules, too. Each line of standard input is a JSON object, a `Wish`. The answer is the
+process id of a child that runs it. A child that died answers a line "PID STATUS".
 """
 
 import atexit
@@ -37,6 +37,17 @@ IMPORTED = (
     "dicom_node.study.sandbox.child",
     "alembic.command",
 )
+NETWORKS_TOO = (
+    "inference.analyse",
+    "dicom_node.study.sandbox.networks_child",
+    "dicom_node.report.build",
+    "dicom_node.monitoring.preflight",
+    "dicom_node.tools.demo.run",
+    "dicom_node.tools.measure",
+)
+"""What is imported besides for programs that run the networks: torch, above all, which takes seconds."""
+LOADED_S = 60.0
+"""Until the first fork: so long may all that take on a busy machine."""
 
 
 class Wish(TypedDict):
@@ -82,11 +93,15 @@ class ForkedProcess:
 
 
 class ForkServer:
-    """The test's end of it."""
+    """The test's end of it.
 
-    def __init__(self) -> None:
+    Args:
+        more: modules that it imports besides.
+    """
+
+    def __init__(self, *more: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.fork_server"],
+            [sys.executable, "-m", "support.fork_server", *more],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -117,7 +132,7 @@ class ForkServer:
         )
         assert self._process.stdin is not None
         print(json.dumps(wish), file=self._process.stdin, flush=True)
-        wait_for(lambda: len(self._started) > known, f"{words[0]} is forked")
+        wait_for(lambda: len(self._started) > known, f"{words[0]} is forked", limit_s=LOADED_S)
         return ForkedProcess(self._started[-1], self._exits)
 
     def run(self, *words: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
@@ -150,7 +165,17 @@ class ForkServer:
 @cache
 def fork_server() -> ForkServer:
     """Return the one of this test process, started by the first who asks."""
-    made = ForkServer()
+    return _started()
+
+
+@cache
+def network_fork_server() -> ForkServer:
+    """Return the one for programs that run the networks: it has imported torch, its forks cost more."""
+    return _started(*NETWORKS_TOO)
+
+
+def _started(*more: str) -> ForkServer:
+    made = ForkServer(*more)
     atexit.register(made.close)
     return made
 
@@ -184,7 +209,7 @@ def reap() -> None:
 
 def main() -> None:
     """Fork what standard input asks for, until it ends."""
-    for name in IMPORTED:
+    for name in (*IMPORTED, *sys.argv[1:]):
         importlib.import_module(name)  # so that the children need not
 
     unfinished: Any = b""

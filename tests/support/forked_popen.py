@@ -17,14 +17,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO, NoReturn
 
-from dicom_node.roles import children
-from dicom_node.study.sandbox import loaded_process
 from support.wait import wait_for
 
 REAL_STARTS = "REAL_STARTS"
 """With this in its environment, a program is started anew, and starts its children as the product does."""
-STARTERS = (children, loaded_process)
-"""Modules that start processes of the product."""
+STARTERS = (
+    "dicom_node.roles.children",
+    "dicom_node.study.sandbox.loaded_process",
+    "dicom_node.tools.demo.node",
+)
+"""Modules that start processes of the product; one that is not imported yet will start them anew."""
 
 
 class ForkedPopen:
@@ -35,15 +37,21 @@ class ForkedPopen:
         command: Sequence[str],
         *,
         stdin: int | None = None,
+        stdout: BinaryIO | None = None,
+        stderr: BinaryIO | None = None,
         pass_fds: Sequence[int] = (),
         env: Mapping[str, str] | None = None,
     ) -> None:
-        assert stdin == subprocess.PIPE
+        assert stdin in (None, subprocess.PIPE)
         self.returncode: int | None = None
         theirs, ours = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            os.dup2(theirs, 0)
+            if stdin is not None:
+                os.dup2(theirs, 0)
+            for number, stream in ((1, stdout), (2, stderr)):
+                if stream is not None:
+                    os.dup2(stream.fileno(), number)
             run(command[2:], os.environ if env is None else env, keep_open=pass_fds)
         os.close(theirs)
         self.stdin: BinaryIO = os.fdopen(ours, "wb")
@@ -68,10 +76,14 @@ class ForkedPopen:
             raise subprocess.TimeoutExpired(str(self.pid), timeout)
         return self.returncode
 
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
     def kill(self) -> None:
         """Send SIGKILL, unless it has ended."""
-        if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
 
 FORKING = SimpleNamespace(Popen=ForkedPopen, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired)
@@ -94,8 +106,9 @@ def run(words: Sequence[str], environment: Mapping[str, str], *, keep_open: Sequ
         os.environ.clear()
         os.environ.update(needed)
         sys.argv = [*words]
-        for module in STARTERS:
-            module.subprocess = FORKING  # type: ignore[attr-defined]
+        for name in STARTERS:
+            if name in sys.modules:
+                sys.modules[name].subprocess = FORKING  # type: ignore[attr-defined]
         warnings.simplefilter("ignore")  # that the module is there already
         runpy.run_module(words[0], run_name="__main__", alter_sys=True)
         code = 0

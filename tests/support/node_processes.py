@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,16 @@ from dicom_node.network.scu import Outgoing, send_objects
 from dicom_node.settings import Settings
 from dicom_node.settings.sections import Destination
 from support import builders
-from support.fork_server import SEARCH_PATH, ForkedProcess, fork_server
+from support.fork_server import SEARCH_PATH, ForkedProcess, fork_server, network_fork_server
 from support.wait import listening, wait_for
 
 Started = subprocess.Popen[bytes] | ForkedProcess
 """A process of the node."""
 
-ECHONODE = (sys.executable, "-m", "dicom_node.cli.app")
-"""The command `echonode`, from this source tree."""
+COMMAND = "dicom_node.cli.app"
+"""The module that is the command `echonode`."""
+NEEDS_NETWORKS = frozenset({"check", "demo", "measure"})
+"""Commands that load them; `serve` does, too."""
 
 
 class NodeProcesses:
@@ -64,19 +66,28 @@ class NodeProcesses:
         self.processes.append(process)
         return process
 
-    def start_role(self, name: str, **environment: str) -> ForkedProcess:
-        """Start a role with the fake analyzer (see role.py) as a process of its own."""
+    def start_role(self, name: str, *, networks: bool = False, **environment: str) -> ForkedProcess:
+        """Start a role as a process of its own, with the real networks or the fake analyzer (see role.py)."""
         words = ["support.role", name, str(self.config)]
-        process = fork_server().start(words, stderr=self.log, environment=environment)
+        return self._forked(words, networks, environment | ({"WITH_NETWORKS": "1"} if networks else {}))
+
+    def start_command(self, *words: str) -> ForkedProcess:
+        """Start the command with the node's settings, in a fork of a process that has imported it.
+
+        A supervisor that is to start a child again must be the role (see role.py), or a real start.
+        """
+        return self._forked([COMMAND, *words, "--config", str(self.config)], networks=True)
+
+    def _forked(
+        self, words: Sequence[str], networks: bool, environment: Mapping[str, str] | None = None
+    ) -> ForkedProcess:
+        server = network_fork_server() if networks else fork_server()
+        process = server.start(words, stderr=self.log, environment=environment)
         self.processes.append(process)
         return process
 
-    def start_command(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start the real command with the node's settings."""
-        return self.start(*ECHONODE[1:], *words, "--config", str(self.config))
-
     def run_command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run the real command about the node, to its end."""
+        """Run the command about the node, to its end."""
         return echonode(*words, "--config", str(self.config))
 
     def end_processes(self) -> None:
@@ -105,8 +116,9 @@ class NodeProcesses:
 
 
 def echonode(*words: str | Path, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
-    """Run the real command to its end, in a fork of a process that has imported it."""
-    return fork_server().run("dicom_node.cli.app", *map(str, words), timeout_s=timeout_s)
+    """Run the command to its end, in a fork of a process that has imported it."""
+    server = network_fork_server() if words[0] in NEEDS_NETWORKS else fork_server()
+    return server.run(COMMAND, *map(str, words), timeout_s=timeout_s)
 
 
 def toml(settings: Settings) -> str:

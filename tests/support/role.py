@@ -1,10 +1,11 @@
-"""Run a role of the node with the fake analyzer, and die by SIGKILL at a named moment.
+"""Run a role of the node, and die by SIGKILL at a named moment.
 
     python -m support.role receive|work|serve CONFIG [--watch-stdin]
 
 DIE_AT="module:name" kills the process when that function is called, "module:name:after" when it has
 returned. It happens once: the file named by DIED_ONCE is made first, and its presence prevents it.
-ROLE_LOG_LEVEL is the lowest level that is logged.
+ROLE_LOG_LEVEL is the lowest level that is logged. WITH_NETWORKS lets the worker measure with the real
+networks; without it the analyzer is the fake one.
 """
 
 import importlib
@@ -87,9 +88,11 @@ def main() -> int:
 
         return run_receiver(settings, watch_stdin=bool(options))
     from dicom_node.roles.worker import run_worker  # noqa: PLC0415 - of this role alone
+    from dicom_node.study.image_analyzer import load_decoder  # noqa: PLC0415 - as above
     from support import fake_analyzer  # noqa: PLC0415 - as above
 
-    return run_worker(settings, watch_stdin=bool(options), load_analyzer=fake_analyzer.fake_analyzer)
+    load = load_decoder if "WITH_NETWORKS" in os.environ else fake_analyzer.fake_analyzer
+    return run_worker(settings, watch_stdin=bool(options), load_analyzer=load)
 
 
 if __name__ == "__main__":

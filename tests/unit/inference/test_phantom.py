@@ -1,5 +1,7 @@
 """Phantoms: always the same for a seed, and true."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -50,9 +52,13 @@ def test_the_truth_is_a_possible_heart_inside_the_strip(seed: int) -> None:
         )
 
 
+kept = cache(make_phantom)
+"""Phantoms that several tests look at; drawing one takes a tenth of a second."""
+
+
 def contrast(seed: int) -> list[float]:
     """Mean gray of the true septum less that of the true cavity at each end diastole of a phantom."""
-    phantom = make_phantom(seed, "LV")
+    phantom = kept(seed, "LV")
     differences = []
     for cycle in phantom.cycles:
         (x, outer), (_, inner), (_, opposite), _ = cycle.landmarks_px.diastole
@@ -164,7 +170,7 @@ def test_muscle_swells_into_the_cavity(seed: int) -> None:
 
 def profiles(seed: int, border: int) -> list[np.ndarray]:
     """Gray from 12 px above to 12 px below one true border at each end diastole of a phantom."""
-    phantom = make_phantom(seed, "LV")
+    phantom = kept(seed, "LV")
     height = phantom.pixels.shape[0]
     around = [
         (round(c.landmarks_px.diastole[border][0]), c.landmarks_px.diastole[border][1])
