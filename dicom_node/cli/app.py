@@ -138,20 +138,28 @@ def phantom(
     kind: Annotated[
         str | None, typer.Option(help="LV, or a look-alike such as mitral, aorta, TAPSE.")
     ] = None,
+    manner: Annotated[
+        list[str] | None, typer.Option(help="One that hides borders, such as dark_septum; may be repeated.")
+    ] = None,
     as_dataset: Annotated[
         bool, typer.Option("--as-dataset", help="A training data set instead of DICOM files.")
     ] = False,
 ) -> None:
     """Write phantom images (DICOM) with their truth beside them (JSON)."""
+    from inference.phantom.manners import MANNERS
+
+    manners = manner or ()
+    if unknown := set(manners) - set(MANNERS):
+        raise typer.BadParameter(f"no manner {', '.join(sorted(unknown))}; there are {', '.join(MANNERS)}")
     if as_dataset:
         from dicom_node.tools.datasets import phantoms_as_dataset
 
         with invalid_is_exit_one():
-            phantoms_as_dataset(out, count=count, seed=seed, kind=kind)
+            phantoms_as_dataset(out, count=count, seed=seed, kind=kind, manners=manners)
         return
     from dicom_node.tools.phantoms import write_phantoms
 
-    for path in write_phantoms(out, count=count, seed=seed, kind=kind):
+    for path in write_phantoms(out, count=count, seed=seed, kind=kind, manners=manners):
         typer.echo(str(path))
 
 

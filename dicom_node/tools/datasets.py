@@ -1,7 +1,7 @@
 """`echonode dataset …`: import of labels of other tools, and check of data sets."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -69,9 +69,11 @@ def check(folder: Path, sheet: Path | None, max_drawn: int) -> None:
         _console().print(f"{sheet}: look at it")
 
 
-def phantoms_as_dataset(out: Path, *, count: int, seed: int, kind: str | None) -> None:
+def phantoms_as_dataset(
+    out: Path, *, count: int, seed: int, kind: str | None, manners: Collection[str] = ()
+) -> None:
     """Write phantoms of consecutive seeds as a data set; `kind` None: of all kinds."""
-    _import(out, (make_phantom(each, kind) for each in range(seed, seed + count)))
+    _import(out, (make_phantom(each, kind, manners) for each in range(seed, seed + count)))
 
 
 def _import(out: Path, imported: Iterable[Imported]) -> None:

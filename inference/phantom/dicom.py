@@ -89,6 +89,7 @@ def truth_document(phantom: Phantom) -> Mapping[str, Any]:
     return {
         "kind": phantom.kind,
         "seed": phantom.seed,
+        "manners": list(phantom.manners),
         "cm_per_px": phantom.calibration.cm_per_px_y,
         "s_per_px": phantom.calibration.s_per_px_x,
         "cycles": [
