@@ -11,15 +11,16 @@ demo: .venv/installed
 	@$(BIN)/echonode demo
 
 # Two at a time: most tests wait for processes. One thread each: those of torch would want the other core, too,
-# and where the program takes both, the threads of torch sleep while they wait instead of spinning.
+# and where the program takes both, the threads of torch sleep while they wait instead of spinning. Of what has to
+# run alone only the files are given: to collect the others takes longer than to run it.
 test: lint
 	$(SIDE_BY_SIDE) tests/unit tests/integration tests/acceptance -m "not alone"
-	$(BIN)/pytest tests/acceptance -m alone
+	$(BIN)/pytest $$(grep -rl --include='*.py' mark.alone tests/acceptance) -m alone
 
 # What takes minutes: the kill matrix, thousands of hostile files and PDUs, the weights against their thresholds.
 soak: .venv/installed-dev
 	$(SIDE_BY_SIDE) tests/soak -m "not alone"
-	$(BIN)/pytest tests/soak -m alone
+	$(BIN)/pytest $$(grep -rl --include='*.py' mark.alone tests/soak) -m alone
 
 # KILLS=2000 make soak-kills
 soak-kills: .venv/installed-dev

@@ -95,9 +95,10 @@ def test_measured_numbers_are_near_the_truth_beside_the_file(document: dict[str,
 
 
 @pytest.mark.alone
-def test_measure_starts_quickly(study: Path) -> None:
+def test_measure_starts_quickly(tmp_path: Path) -> None:
     """One image is measured by the real command, from start to exit, in a few seconds."""
-    command = [sys.executable, "-m", COMMAND, "measure", str(study / "2d.dcm"), "--json"]
+    path = save(image_2d(), tmp_path / "2d.dcm")
+    command = [sys.executable, "-m", COMMAND, "measure", str(path), "--json"]
     started = time.monotonic()
     subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": SEARCH_PATH})
 

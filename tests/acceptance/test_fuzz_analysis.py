@@ -8,7 +8,7 @@ from support import fuzz_analysis
 
 from dicom_node.study.sandbox.analyzer import SandboxedAnalyzer
 
-FILES, REPORTS, MUTATED = 150, 60, 500
+FILES, REPORTS, MUTATED = 100, 40, 500
 
 
 @pytest.fixture(scope="module")

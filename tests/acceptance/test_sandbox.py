@@ -157,11 +157,15 @@ def test_an_analysis_killed_from_outside_is_repeated(node: NodeHarness) -> None:
 
 
 @pytest.mark.parametrize(
-    "signals", [[signal.SIGKILL], [signal.SIGTERM, signal.SIGTERM]], ids=["killed", "told twice"]
+    ("signals", "start"),
+    [([signal.SIGKILL], {"REAL_STARTS": "1"}), ([signal.SIGTERM, signal.SIGTERM], {})],
+    ids=["killed", "told twice"],
 )
-def test_no_analysis_survives_its_worker(node: NodeHarness, signals: list[signal.Signals]) -> None:
+def test_no_analysis_survives_its_worker(
+    node: NodeHarness, signals: list[signal.Signals], start: dict[str, str]
+) -> None:
     """However a worker ends, an analysis that hangs deep in C ends with it."""
-    process = worker(node, limit_s=60, REAL_STARTS="1")
+    process = worker(node, limit_s=60, **start)
     take_in(node, "hang")
     wait_for(lambda: hangs(node), "the analysis has begun")
     analyzer = analyzer_pid(process)
@@ -309,16 +313,22 @@ def test_a_hostile_child_reaches_nothing(node: NodeHarness) -> None:
     assert len(node.events("node.started")) == 1
 
 
-def test_a_study_is_beyond_what_became_of_the_one_before(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def analyzer() -> Iterator[SandboxedAnalyzer]:
+    """Start the processes of the analysis as a worker does, with the fake analyzer."""
+    with SandboxedAnalyzer(Settings(), fake_analyzer.fake_analyzer) as started:
+        yield started
+
+
+def test_a_study_is_beyond_what_became_of_the_one_before(analyzer: SandboxedAnalyzer, tmp_path: Path) -> None:
     """Every study has a process of its own, so an image that takes one over has only its own study."""
     first, second = (builders.image_2d(StudyInstanceUID=uid) for uid in ("1.2.3.1", "1.2.3.2"))
     path = builders.save(first, tmp_path / "image.dcm")
     pids = []
 
-    with SandboxedAnalyzer(Settings(), fake_analyzer.fake_analyzer) as analyzer:
-        for each in (first, first, second):
-            analyzer.examine(row_of(each), path)
-            pids.append(analyzer.pid)
+    for each in (first, first, second):
+        analyzer.examine(row_of(each), path)
+        pids.append(analyzer.pid)
 
     assert pids[0] == pids[1] != pids[2]
 
@@ -338,10 +348,9 @@ def test_a_machine_that_cannot_confine(policy: str, monkeypatch: pytest.MonkeyPa
             assert analyzer.confined
 
 
-def test_this_machine_holds_every_promise() -> None:
+def test_this_machine_holds_every_promise(analyzer: SandboxedAnalyzer) -> None:
     """Nothing is reachable here; a kernel without Landlock keeps the promises by seccomp alone."""
-    with SandboxedAnalyzer(Settings(), fake_analyzer.fake_analyzer) as analyzer:
-        confined = analyzer.confined
+    confined = analyzer.confined
 
     assert confined.open == ()
     assert "seccomp" in confined.by

@@ -132,9 +132,10 @@ def hits(path: Path) -> Iterator[str]:
     text, place = path.read_text(encoding="utf-8"), path.relative_to(ROOT)
     for word, instead in in_text(str(place.with_suffix(""))):
         yield f"{place}: file name `{word}`, say {instead}"
-    for number, line in enumerate(text.splitlines(), start=1):
-        for word, instead in in_text(OF_OTHERS.sub("", line)):
-            yield f"{place}:{number}: `{word}`, say {instead}"
+    if next(in_text(OF_OTHERS.sub("", text)), None):
+        for number, line in enumerate(text.splitlines(), start=1):
+            for word, instead in in_text(OF_OTHERS.sub("", line)):
+                yield f"{place}:{number}: `{word}`, say {instead}"
     if path.suffix == ".py":
         if path.stem in MODULES:
             yield f"{place}: module `{path.stem}`, say {MODULES[path.stem]}"
