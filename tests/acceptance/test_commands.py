@@ -112,3 +112,14 @@ def test_the_demo_ends_well() -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     assert "SR at the PACS" in run.stdout
     assert "delivery.delivered" in run.stdout
+
+
+def test_a_phantom_in_a_manner(tmp_path: Path) -> None:
+    """The manner goes with the truth; one that there is not is refused with those that there are."""
+    made = echonode("phantom", "--out", tmp_path, "--kind", "LV", "--manner", "dark_septum")
+    refused = echonode("phantom", "--out", tmp_path, "--manner", "invisible")
+
+    assert made.returncode == 0, made.stderr
+    assert json.loads((tmp_path / "LV_0.json").read_text())["manners"] == ["dark_septum"]
+    assert refused.returncode == 2
+    assert "dark_septum" in refused.stderr
