@@ -138,8 +138,9 @@ def phantom(
     kind: Annotated[
         str | None, typer.Option(help="LV, or a look-alike such as mitral, aorta, TAPSE.")
     ] = None,
-    manner: Annotated[
-        list[str] | None, typer.Option(help="One that hides borders, such as dark_septum; may be repeated.")
+    manners: Annotated[
+        list[str] | None,
+        typer.Option("--manner", help="One that hides borders, such as dark_septum; may be repeated."),
     ] = None,
     as_dataset: Annotated[
         bool, typer.Option("--as-dataset", help="A training data set instead of DICOM files.")
@@ -148,7 +149,7 @@ def phantom(
     """Write phantom images (DICOM) with their truth beside them (JSON)."""
     from inference.phantom.manners import MANNERS
 
-    manners = manner or ()
+    manners = manners or []
     if unknown := set(manners) - set(MANNERS):
         raise typer.BadParameter(f"no manner {', '.join(sorted(unknown))}; there are {', '.join(MANNERS)}")
     if as_dataset:

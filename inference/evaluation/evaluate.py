@@ -57,8 +57,8 @@ def evaluate_dataset(folder: Path, runtime: EvalRuntime) -> Evaluation:
 def _phantoms(plan: Plan, runtime: EvalRuntime, pool: Executor) -> Iterator[ScoredStrip]:
     """The first left ventricles of each manner within the range, then the look-alikes."""
     lv_strips = (
-        islice(score_all(lv_sources(plan, manner), runtime, pool, accepts=RULES[plan.range]), count)
-        for manner, count in plan.groups.items()
+        islice(score_all(lv_sources(plan, name), runtime, pool, accepts=RULES[plan.range]), count)
+        for name, count in plan.groups.items()
     )
     return chain(*lv_strips, score_all(lookalike_sources(plan), runtime, pool))
 

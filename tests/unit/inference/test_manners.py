@@ -57,11 +57,11 @@ def test_without_a_manner_nothing_changes() -> None:
     assert np.array_equal(make_phantom(3, "LV").pixels, make_phantom(3, "LV", ()).pixels)
 
 
-@pytest.mark.parametrize("manner", MANNERS)
-def test_each_manner_shows(manner: str) -> None:
+@pytest.mark.parametrize("name", MANNERS)
+def test_each_manner_shows(name: str) -> None:
     """It changes the picture."""
     for seed in SEEDS[:4]:
-        plain, drawn = make_phantom(seed, "LV"), make_phantom(seed, "LV", (manner,))
+        plain, drawn = make_phantom(seed, "LV"), make_phantom(seed, "LV", (name,))
         assert plain.pixels.shape != drawn.pixels.shape or not np.array_equal(plain.pixels, drawn.pixels)
 
 
@@ -86,8 +86,8 @@ def test_the_left_border_of_a_dark_septum_is_seen_in_places() -> None:
 
 
 def test_a_broad_pericardium_smears_its_border() -> None:
-    """The gray rises over more rows before the white than it does elsewhere."""
-    assert mean_step((BROAD_PERICARDIUM,), 3) < 0.8 * mean_step((), 3)
+    """The gray rises over more rows before the white than it does elsewhere: its step is less."""
+    assert mean_step((BROAD_PERICARDIUM,), 3) < 0.93 * mean_step((), 3)
 
 
 def test_a_wall_drops_out_for_a_part_of_the_beat() -> None:
@@ -101,11 +101,11 @@ def test_a_wall_drops_out_for_a_part_of_the_beat() -> None:
     assert most > 0.8 * usual_most
 
 
-@pytest.mark.parametrize("manner", [CHORDAL_LINES, RV_LINES, SPECULAR, GREY_MAP])
-def test_the_truth_is_a_possible_heart(manner: str) -> None:
+@pytest.mark.parametrize("name", [CHORDAL_LINES, RV_LINES, SPECULAR, GREY_MAP])
+def test_the_truth_is_a_possible_heart(name: str) -> None:
     """Borders in their order at every column, inside the strip, cycles in it."""
     for seed in SEEDS[:6]:
-        strip = make_phantom(seed, "LV", (manner,))
+        strip = make_phantom(seed, "LV", (name,))
         assert strip.walls_px is not None
         assert (np.diff(strip.walls_px, axis=0) > 0).all()
         assert strip.walls_px.max() < strip.pixels.shape[0]
@@ -135,8 +135,8 @@ def test_training_mixes_the_manners() -> None:
     """By seed: a quarter without any, the others in the stated shares, together at times."""
     drawn = [some_manners(seed) for seed in range(2000)]
 
-    for manner, share in SHARES.items():
-        found = np.mean([manner in each for each in drawn])
-        assert found == pytest.approx((1 - PLAIN) * share, abs=0.04), manner
+    for name, share in SHARES.items():
+        found = np.mean([name in each for each in drawn])
+        assert found == pytest.approx((1 - PLAIN) * share, abs=0.04), name
     assert any(len(each) > 2 for each in drawn)
     assert make_phantom_in_some_manners(11).manners == tuple(sorted(some_manners(11)))
