@@ -13,7 +13,7 @@ from rich.table import Table
 from dicom_node.process.clock import utc_now
 from dicom_node.report.overlay import draw_overlay
 from inference.errors import WeightsMismatch
-from inference.evaluation.by_manner import MannerFigures
+from inference.evaluation.by_manner import COLUMNS, MannerFigures, error_text
 from inference.evaluation.document import as_document
 from inference.evaluation.drawing import png, rows_png
 from inference.evaluation.evaluate import Evaluation, evaluate, evaluate_dataset
@@ -23,7 +23,7 @@ from inference.evaluation.sample import Plan
 from inference.evaluation.scored_strips import EvalRuntime, single_threaded
 from inference.evaluation.units import shown
 from inference.training.datasets.errors import InvalidDataset
-from inference.types import LENGTHS, ModelIdentity
+from inference.types import ModelIdentity
 
 VERDICTS: Mapping[bool | None, str] = {True: "[green]met", False: "[red]not met", None: "—"}
 
@@ -106,22 +106,11 @@ def print_summary(evaluation: Evaluation) -> None:
 
 def manner_table(found: Mapping[str, MannerFigures]) -> Table:
     """Return errors and share of truths inside their intervals of each manner, as a table."""
-    columns = [
-        name for name in (*LENGTHS, "EF_percent") if any(name in one.agreement for one in found.values())
-    ]
-    labels = [" ".join(filter(None, shown(name)[:2])) for name in columns]
+    labels = [" ".join(shown(name)[:2]) for name in COLUMNS]
     table = Table(
         "manner", "measured", *labels, caption="mean absolute error (truths inside the 95 % interval)"
     )
     for name, one in found.items():
-        cells = [manner_cell(column, one) for column in columns]
+        cells = [error_text(column, one) for column in COLUMNS]
         table.add_row(name.replace("_", " "), f"{one.coverage.hits}/{one.coverage.of}", *cells)
     return table
-
-
-def manner_cell(column: str, one: MannerFigures) -> str:
-    """Return one quantity's error and share inside."""
-    agreement = one.agreement.get(column)
-    if agreement is None:
-        return "—"
-    return f"{shown(column)[2] * agreement.mae:.2f} ({100 * (agreement.inside_ci95.share or 0):.0f} %)"

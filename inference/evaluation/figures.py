@@ -66,7 +66,6 @@ def figures(scored: Sequence[ScoredStrip]) -> Figures:
     others = [one for one in scored if not one.is_lv]
     boxes = matched_boxes(scored)
     compared = {name: pairs(lv_strips, name) for name in QUANTITIES}
-    agreements = {name: agreement(one) for name, one in compared.items()}
     return Figures(
         average_precision=average_precision(boxes),
         best_box=Rate(hits=sum(map(best_box_hits, lv_strips)), of=len(lv_strips)),
@@ -78,10 +77,16 @@ def figures(scored: Sequence[ScoredStrip]) -> Figures:
             for kind in dict.fromkeys(one.kind for one in others)
         },
         compared=compared,
-        agreement={name: one for name, one in agreements.items() if one is not None},
+        agreement=agreements(compared),
         interval_reliability=interval_reliability(compared),
         probability_reliability=probability_reliability(boxes),
     )
+
+
+def agreements(compared: Mapping[str, Pairs]) -> dict[str, Agreement]:
+    """Errors of every quantity of which there are pairs."""
+    found = {name: agreement(one) for name, one in compared.items()}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def measured_rate(scored: Sequence[ScoredStrip]) -> Rate:

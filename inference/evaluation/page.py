@@ -9,18 +9,15 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from inference.evaluation.agreement import QUANTITIES, Agreement, Rate
-from inference.evaluation.by_manner import MannerFigures
+from inference.evaluation.by_manner import COLUMNS, MannerFigures, error_text, manner_sheet
 from inference.evaluation.cases import HEADINGS, falsely_measured, missed, worst_measured
-from inference.evaluation.contact_sheet import contact_sheet
 from inference.evaluation.evaluate import Evaluation
 from inference.evaluation.figures import Figures
 from inference.evaluation.plots import bland_altman_png, reliability_png
 from inference.evaluation.printed import PictureScore
 from inference.evaluation.units import POINTS, shown
-from inference.types import LENGTHS
 
 TEMPLATE = "report.html"
-MANNER_COLUMNS = (*LENGTHS, "EF_percent")
 
 
 def page(
@@ -42,7 +39,7 @@ def page(
         made=made,
         values=[value_row(name, one) for name, one in evaluation.figures.agreement.items()],
         manners=[manner_row(name, one) for name, one in evaluation.by_manner.items()],
-        sheet=contact_sheet(evaluation.scored),
+        sheet=manner_sheet(evaluation.scored),
         plots=plots(evaluation.figures),
         headings=HEADINGS,
         worst=worst_measured(evaluation.scored),
@@ -88,13 +85,8 @@ def value_row(name: str, one: Agreement) -> Mapping[str, str]:
 
 
 def manner_row(name: str, one: MannerFigures) -> Mapping[str, Any]:
-    """One row of the table of manners: mean absolute error and share of truths inside, by quantity."""
-    cells = []
-    for quantity in MANNER_COLUMNS:
-        found = one.agreement.get(quantity)
-        _, _, factor = shown(quantity)
-        inside = found and found.inside_ci95.share
-        cells.append(f"{factor * found.mae:.2f} ({100 * (inside or 0):.0f} %)" if found else "—")
+    """One row of the table of manners."""
+    cells = [error_text(quantity, one) for quantity in COLUMNS]
     return {"name": name.replace("_", " "), "measured": percent(one.coverage), "cells": cells}
 
 

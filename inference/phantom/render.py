@@ -112,13 +112,11 @@ def echo_dB(draw: Draw, scene: Scene, tissue: Tissue) -> FloatImage:
     body, edge, owner = profiles(draw, scene, tissue.rest_cm, depth)
     shine = edge_modulation(draw, tissue)
     level = np.maximum(body[tissue.rows], edge[tissue.rows] + shine[owner[tissue.rows], columns])
-    if any(layer.gain_dB is not None for layer in scene.layers):
-        flat = np.zeros(len(columns))
-        gains = np.stack([flat if layer.gain_dB is None else layer.gain_dB for layer in scene.layers])
-        level += gains.astype(np.float32)[tissue.layer, columns]
-    for number, layer in enumerate(scene.layers):
-        if layer.fading_dB is not None:
-            level += np.where(tissue.layer == number, layer.fading_dB.astype(np.float32), np.float32(0))
+    for changes in ([layer.gain_dB for layer in scene.layers], [layer.fading_dB for layer in scene.layers]):
+        if any(change is not None for change in changes):
+            flat = np.zeros(len(columns))
+            stacked = np.stack([flat if change is None else change for change in changes])
+            level += stacked.astype(np.float32)[tissue.layer, columns]
     return np.asarray(level, dtype=np.float32)
 
 

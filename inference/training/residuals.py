@@ -101,7 +101,7 @@ def factors(strips: Sequence[ValidationStrip], residuals: Residuals) -> dict[str
         of_manners = [
             _conformal(of_all[group], INSIDE_MANNER) for group in groups if sum(group) >= LEAST_STRIPS
         ]
-        found[name] = max(_conformal(of_all, INSIDE), *of_manners, 0.0)
+        found[name] = max([_conformal(of_all, INSIDE), *of_manners])
     return found
 
 

@@ -22,7 +22,8 @@ BECAUSE = "never recorded"
 def announce(session: Session, paths: Sequence[str], *, job_id: int) -> None:
     """Record files, by path relative to the data folder, before a job writes them."""
     rows = [{"path": path, "job_id": job_id} for path in paths]
-    session.execute(insert(table).on_conflict_do_nothing(), rows)
+    if rows:
+        session.execute(insert(table).on_conflict_do_nothing(), rows)
 
 
 def conclude(session: Session, *, job_id: int, study_uid: str) -> None:
