@@ -244,6 +244,20 @@ def test_an_image_that_comes_during_the_job_waits_for_the_next(node: NodeHarness
     assert {each.source_sop_instance_uid for each in node.results(STUDY)[2:]} == {early, *late}
 
 
+def test_an_image_of_which_no_object_is_built_ends_its_job(node: NodeHarness) -> None:
+    """Nothing is announced, nothing written, and the study is done."""
+    receive(node)
+    node.complete()
+    with node.database.transaction() as session:
+        job = jobs.claim(session, now=node.now)
+    assert job is not None
+
+    run_job(job, with_analyzer(node, build_results=lambda *_, **__: []))
+
+    assert node.events("job.done")
+    assert node.files_on_disk() == node.files_of_rows()
+
+
 def test_a_repeated_job_makes_the_same_bytes(node: NodeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that dies between files and rows and runs again an hour later keeps the very same objects."""
     receive(node)
