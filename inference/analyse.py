@@ -15,6 +15,7 @@ from inference.measure.acceptance import Located, confident, left_ventricles, pl
 from inference.measure.clinical_limits import limits_for
 from inference.measure.intervals import Residuals, with_intervals
 from inference.measure.plausibility import agreeing, check_rate, crosses_gap
+from inference.measure.withholding import too_doubtful
 from inference.networks.detector import detect, load_detector
 from inference.networks.device import pick_device, use_all_cores
 from inference.networks.landmarks import build_landmark_net, locate
@@ -123,6 +124,8 @@ def measure_boxes(
         cycles = plausible(strip, confident(lv_cycles, model.certainty_threshold), limits)
         check_rate(cycles, patient.heart_rate_bpm, limits)
         used = agreeing(cycles, limits)
+        values = with_intervals([cycles[i] for i in used], model.residuals)
+        withheld = too_doubtful(values, limits)
     except InferenceError as error:
         return refusal(error, strip.region, strip.frame)
     return StripResult(
@@ -132,7 +135,8 @@ def measure_boxes(
         cycles=tuple(cycles),
         chosen=max(used, key=lambda i: cycles[i].box.probability),
         used=used,
-        measurements=with_intervals([cycles[i] for i in used], model.residuals),
+        measurements={name: value for name, value in values.items() if name not in withheld},
+        withheld=withheld,
     )
 
 

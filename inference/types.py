@@ -132,6 +132,8 @@ class LandmarkSamples:
     certainty: NDArray[np.float64]
     """(crops,) share of the predicted distribution near the chosen position, at the least certain of the
     eight landmarks, 0…1."""
+    doubt_px: NDArray[np.float64]
+    """(crops, 8) mean distance of the predicted distribution from each landmark along y, in pixels."""
 
     @property
     def mean(self) -> Landmarks:
@@ -167,6 +169,9 @@ class CycleMeasurement:
     """Keys: LENGTHS, EDV_ml, ESV_ml, SV_ml, EF_percent, FS_percent, LVmass_g, RWT, HR_bpm, CO_l_min."""
     spread: Mapping[str, float]
     """Standard deviation of each value over the test-time crops, same keys."""
+    doubt: Mapping[str, float] = field(default_factory=dict)
+    """By how much the network's own distributions leave each of the LENGTHS open, in cm; without a key: not
+    at all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +203,8 @@ class StripResult:
     chosen: int = 0
     used: tuple[int, ...] = ()
     measurements: Mapping[str, Value] = field(default_factory=dict)
+    withheld: tuple[str, ...] = ()
+    """Keys that `measurements` lacks because a border is too doubtful to report them."""
     refused_frames: tuple[RefusedFrame, ...] = ()
     """Frames of the clip that cost only themselves, in ascending order."""
 

@@ -6,6 +6,7 @@ import numpy as np
 from highdicom.sr import (
     AlgorithmIdentification,
     CodeContentItem,
+    CodedConcept,
     ContainerContentItem,
     ContentItem,
     DeviceObserverIdentifyingAttributes,
@@ -77,11 +78,19 @@ def patient_characteristics(patient: Patient) -> list[ContentItem]:
 
 
 def number(reported: ReportedValue, concept: Code, children: Sequence[ContentItem]) -> NumContentItem:
-    """Return one NUM item, rounded to the reported precision."""
+    """Return one NUM item, rounded to the reported precision, or with the reason why it has no value."""
     quantity = reported.quantity
-    item = _number(concept, quantity.rounded(reported.value), quantity.unit)
+    item = _number(concept, quantity.rounded(reported.value or 0.0), quantity.unit)
     item.ContentSequence = list(children)
+    if reported.value is None:
+        withhold(item)
     return item
+
+
+def withhold(item: NumContentItem) -> None:
+    """Replace the value of a NUM by the reason of its absence (PS3.3 C.18.1, PS3.16 CID 42)."""
+    item.MeasuredValueSequence = []
+    item.NumericValueQualifierCodeSequence = [CodedConcept.from_code(codes.INDETERMINATE)]
 
 
 def method(quantity: Quantity) -> list[ContentItem]:

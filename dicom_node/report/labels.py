@@ -1,22 +1,27 @@
 """The labels of the calipers: names and lengths, written in the cavity beside them."""
 
+from collections.abc import Collection
+
 from dicom_node.report.beats import Column, Style, columns
 from dicom_node.report.canvas import Canvas, line_height, text_width
 from dicom_node.report.layout import Box
-from dicom_node.report.quantities import BY_KEY, PHASES
+from dicom_node.report.quantities import PHASES, label_text
 from inference.types import CycleMeasurement
 
 
-def draw_labels(canvas: Canvas, cycle: CycleMeasurement, style: Style) -> list[Box]:
+def draw_labels(
+    canvas: Canvas, cycle: CycleMeasurement, style: Style, withheld: Collection[str] = ()
+) -> list[Box]:
     """Write the six lengths of a beat, each phase in its colour; return the boxes that were written on.
 
-    A phase for which there is no free place gets no labels; the result table has all numbers.
+    A phase for which there is no free place gets no labels; the result table has all numbers. Of the
+    lengths `withheld` only the names are written.
     """
     phases = columns(cycle)
     taken = [Box(column.x, column.rows[0], column.x, column.rows[3]).grown(style.bar) for column in phases]
     written = []
     for column in phases:
-        texts = [f"{BY_KEY[key].label} {BY_KEY[key].text(cycle.values[key])}" for key in PHASES[column.phase]]
+        texts = [label_text(key, cycle, withheld) for key in PHASES[column.phase]]
         for box in _places(phases, column, texts, style):
             if box.within(canvas.area) and not any(box.meets(other) for other in taken):
                 _write(canvas, box, texts, column, style)

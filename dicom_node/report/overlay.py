@@ -55,7 +55,7 @@ def _draw_beats(canvas: Canvas, cost: Cost, result: StripResult, style: Style) -
             draw_other(canvas, result.cycles[index], style)
         cost.add(edges(result.cycles[index]), USED_BEAT_COST)
     draw_chosen(canvas, chosen, style)
-    for box in (edges(chosen), *draw_labels(canvas, chosen, style)):
+    for box in (edges(chosen), *draw_labels(canvas, chosen, style, result.withheld)):
         cost.forbid(box)
     if result.region is not None:
         x0, y0, x1, y1 = result.region.xyxy_px

@@ -7,7 +7,7 @@ from typing import Final
 from dicom_node.report.beats import DIASTOLE, SYSTOLE
 from dicom_node.report.canvas import WHITE
 from dicom_node.report.quantities import BY_KEY, known
-from dicom_node.report.refusals import Refusal, refused_frames
+from dicom_node.report.refusals import Refusal, gaps
 from dicom_node.report.table import GRAY, Block, Panel
 from inference.types import ModelIdentity, StripResult
 
@@ -21,11 +21,11 @@ def panels(result: StripResult, model: ModelIdentity, text_px: int) -> list[Pane
     lengths, derived = _lengths(result, text_px), _derived(result, text_px)
     interval, beats, probability = _interval(result), _beats(result), _probability(result)
     made_by, disclaimer = _made_by(model), " ".join(DISCLAIMER)
-    gaps = _gaps(result)
+    missing = _gaps(result)
     small, gap = _small(text_px), text_px // 2
-    tall = _notes([interval, beats, probability, *gaps, made_by, *DISCLAIMER], small)
-    wide = _notes([f"{interval}, {beats}", f"{probability}, {made_by}", *gaps, disclaimer], small)
-    compact = _notes([interval, f"{beats}, {probability}", *gaps, made_by, disclaimer], small)
+    tall = _notes([interval, beats, probability, *missing, made_by, *DISCLAIMER], small)
+    wide = _notes([f"{interval}, {beats}", f"{probability}, {made_by}", *missing, disclaimer], small)
+    compact = _notes([interval, f"{beats}, {probability}", *missing, made_by, disclaimer], small)
     return [
         Panel(lines=[[lengths], [derived], [tall]], gap=gap),
         Panel(lines=[[lengths, derived], [wide]], gap=gap),
@@ -49,7 +49,7 @@ def summary(result: StripResult, model: ModelIdentity) -> list[str]:
 
 
 def _gaps(result: StripResult) -> list[str]:
-    return [line for sentence in refused_frames(result) for line in wrap(sentence, REFUSAL_COLUMNS)]
+    return [line for sentence in gaps(result) for line in wrap(sentence, REFUSAL_COLUMNS)]
 
 
 def _made_by(model: ModelIdentity) -> str:

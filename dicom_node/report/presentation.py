@@ -16,7 +16,7 @@ from dicom_node.report.beats import Column, columns
 from dicom_node.report.context import ReportContext
 from dicom_node.report.header import reference, result_header
 from dicom_node.report.panel import DISCLAIMER, summary
-from dicom_node.report.quantities import BY_KEY, PHASES
+from dicom_node.report.quantities import BY_KEY, PHASES, label_text
 from inference.types import CycleMeasurement, StripResult
 
 SERIES_NUMBER: Final = 9005
@@ -92,7 +92,7 @@ def _annotations(
             for index in strip.used
             for line in _lines(strip.cycles[index], phase, source)
         ]
-        texts = [text for strip in strips for text in _labels(strip.cycles[strip.chosen], phase)]
+        texts = [text for strip in strips for text in _labels(strip, phase)]
         yield _annotation(source, frame, layer, lines, texts)
     text = "\r\n".join(line for strip in strips for line in summary(strip, context.model))
     box = TextObject(text, "DISPLAY", bounding_box=SUMMARY_BOX, text_justification="LEFT")
@@ -131,12 +131,12 @@ def _line(points: Sequence[tuple[float, float]]) -> GraphicObject:
     return GraphicObject("POLYLINE", np.array(points), "PIXEL")
 
 
-def _labels(cycle: CycleMeasurement, phase: str) -> Iterator[TextObject]:
-    """Yield a label for each length of a phase, beside the middle of its caliper."""
+def _labels(strip: StripResult, phase: str) -> Iterator[TextObject]:
+    """Yield a label for each length of a phase of the chosen beat, beside the middle of its caliper."""
+    cycle = strip.cycles[strip.chosen]
     column = _column(cycle, phase)
     for key, upper, lower in zip(PHASES[phase], column.rows[:-1], column.rows[1:], strict=True):
-        quantity = BY_KEY[key]
-        text = f"{quantity.label} {quantity.text(cycle.values[key])} {quantity.unit_label}"
+        text = f"{label_text(key, cycle, strip.withheld)} {BY_KEY[key].unit_label}"
         anchor = (column.x + BAR_PX, (upper + lower) / 2)
         yield TextObject(text, "PIXEL", anchor_point=anchor, anchor_point_visible=False)
 

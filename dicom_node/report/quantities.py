@@ -1,14 +1,14 @@
 """The reported quantities: name, code, unit and precision, for SR and overlay alike."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from pydicom.sr.coding import Code
 
 from dicom_node.report import codes
-from inference.types import Landmarks, Point, StripResult
+from inference.types import CycleMeasurement, Landmarks, Point, StripResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +97,12 @@ def known(result: StripResult, quantity: Quantity) -> float | None:
     """Return the value to report; None if it is missing or not finite."""
     found = result.measurements.get(quantity.key)
     return found.value if found is not None and math.isfinite(found.value) else None
+
+
+def label_text(key: str, cycle: CycleMeasurement, withheld: Collection[str]) -> str:
+    """Return name and length of a caliper of one beat, without unit; a question mark if it is withheld."""
+    quantity = BY_KEY[key]
+    return f"{quantity.label} {'?' if key in withheld else quantity.text(cycle.values[key])}"
 
 
 def calipers(landmarks: Landmarks) -> dict[str, tuple[Point, Point]]:

@@ -1,4 +1,4 @@
-"""Strips without a measurement, and frames that could not be decoded: what reports say of them."""
+"""What reports say of strips that were not measured, values withheld, and frames that cannot be decoded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ from typing import Final
 from pydicom.sr.coding import Code
 
 from dicom_node.report import codes
+from dicom_node.report.quantities import BY_KEY
 from inference.errors import Implausible, LowAgreement, NoCycle
-from inference.types import StripResult
+from inference.types import LENGTHS, StripResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,17 @@ LO_LENGTH: Final = 64
 def refusal_of(result: StripResult) -> Refusal | None:
     """Return the refusal of a strip that was analysed; None if it was measured or not analysed."""
     return None if result.region is None else REFUSALS.get(result.reason or "")
+
+
+def gaps(*results: StripResult) -> list[str]:
+    """Return a sentence each on the frames that could not be decoded and on the values withheld, if any."""
+    return [*refused_frames(*results), *withheld_lengths(*results)]
+
+
+def withheld_lengths(*results: StripResult) -> list[str]:
+    """Return the sentence that names the lengths whose borders are too doubtful; nothing without any."""
+    names = [BY_KEY[key].label for key in LENGTHS if any(key in result.withheld for result in results)]
+    return [f"Border too doubtful for {', '.join(names)}."] if names else []
 
 
 def refused_frames(*results: StripResult) -> list[str]:

@@ -13,7 +13,7 @@ from dicom_node.report.context import ReportContext
 from dicom_node.report.header import reference, result_header
 from dicom_node.report.objects import Predecessor
 from dicom_node.report.quantities import QUANTITIES, known
-from dicom_node.report.refusals import refused_frames
+from dicom_node.report.refusals import gaps
 from dicom_node.report.snomed import use_retired_codes
 from dicom_node.report.source_attributes import FILLER_NUMBER, ORDER_COMMENTS
 from dicom_node.report.tid1500 import measurement_report
@@ -90,8 +90,8 @@ def _state(
 ) -> None:
     """Set the SR Document General module: flags, request, evidence, predecessor (PS3.3 C.17.2)."""
     ds.CompletionFlag = "COMPLETE" if _complete(results) else "PARTIAL"
-    if gaps := refused_frames(*results):
-        ds.CompletionFlagDescription = gaps[0]
+    if missing := gaps(*results):
+        ds.CompletionFlagDescription = missing[0]
     ds.PreliminaryFlag, ds.VerificationFlag = "PRELIMINARY", "UNVERIFIED"
     ds.ReferencedPerformedProcedureStepSequence = []
     ds.PerformedProcedureCodeSequence = []

@@ -21,7 +21,7 @@ from pydicom.dataset import Dataset
 from dicom_node.identity import derived_uid
 from dicom_node.report import codes, items
 from dicom_node.report.context import ReportContext
-from dicom_node.report.refusals import refusal_of, refused_frames
+from dicom_node.report.refusals import gaps, refusal_of
 from dicom_node.report.reported import ReportedValue, reported_values
 from inference.image.patient import patient_of
 from inference.types import StripResult
@@ -57,7 +57,7 @@ def _group(
         finding_type=codes.LEFT_VENTRICLE,
         finding_sites=[FindingSite(codes.LEFT_VENTRICLE)],
         algorithm_id=items.algorithm(
-            context.model, INTERVAL, *refused_frames(result), family=codes.ARTIFICIAL_INTELLIGENCE
+            context.model, INTERVAL, *gaps(result), family=codes.ARTIFICIAL_INTELLIGENCE
         ),
         measurements=[_measurement(source, result, each) for each in numbers],
         qualitative_evaluations=evaluations,
@@ -77,7 +77,7 @@ def _measurement(source: Dataset, result: StripResult, each: ReportedValue) -> M
     """Return TID 300 of one value, with image mode and interval, which highdicom does not add."""
     measurement = Measurement(
         name=each.quantity.concept,
-        value=each.quantity.rounded(each.value),
+        value=each.quantity.rounded(each.value or 0.0),
         unit=each.quantity.unit,
         tracking_identifier=_tracking(source, result, each.quantity.label),
         derivation=codes.MEAN if each.is_mean else None,
@@ -86,6 +86,8 @@ def _measurement(source: Dataset, result: StripResult, each: ReportedValue) -> M
     mode = CodeContentItem(codes.IMAGE_MODE, codes.M_MODE, items.MODIFIER)
     children: list[ContentItem] = [mode, *_interval(each), *items.sources(source, result.frame, each)]
     measurement[0].ContentSequence.extend(children)
+    if each.value is None:
+        items.withhold(measurement[0])
     return measurement
 
 
@@ -94,7 +96,7 @@ def _interval(each: ReportedValue) -> list[NumContentItem]:
 
     Not TID 311, which describes a population and not one measurement.
     """
-    if each.ci95 is None:
+    if each.value is None or each.ci95 is None:
         return []
     shown, unit = each.quantity.rounded(each.value), each.quantity.unit
     ranges = {

@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 
 from dicom_node.report import codes, items
 from dicom_node.report.context import ReportContext
-from dicom_node.report.refusals import refused_frames
+from dicom_node.report.refusals import gaps
 from dicom_node.report.reported import ReportedValue, reported_values, values_of_each_beat
 from inference.image.patient import patient_of
 from inference.types import StripResult
@@ -38,7 +38,7 @@ def _measurement_group(source: Dataset, result: StripResult, context: ReportCont
         codes.MEASUREMENT_GROUP,
         [
             CodeContentItem(codes.IMAGE_MODE, codes.M_MODE, items.MODIFIER),
-            *items.algorithm(context.model, *refused_frames(result)),
+            *items.algorithm(context.model, *gaps(result)),
             *(_measurement(source, result.frame, each) for each in numbers),
         ],
     )

@@ -90,8 +90,8 @@ def _numbers(source: Dataset, results: Sequence[StripResult]) -> Iterator[_Numbe
     seen: set[str] = set()
     for result in results:
         for each in reported_values(result, patient_of(source)) if result.measured else []:
-            first = each.quantity.key not in seen
-            seen.add(each.quantity.key)
+            first = each.value is not None and each.quantity.key not in seen
+            seen |= {each.quantity.key} if first else set()
             yield _Number(reported=each, frame=result.frame, may_be_chosen=first)
 
 

@@ -80,4 +80,5 @@ def _audited(strip: StripResult) -> Mapping[str, object]:
         return {**frames, "reason": strip.reason, "detail": strip.detail}
     numbers = {key: round(strip.measurements[key].value, 2) for key in _AUDITED if key in strip.measurements}
     probability = round(strip.cycles[strip.chosen].box.probability, 3) if strip.cycles else None
-    return {**frames, "cycles": len(strip.used), "probability": probability, **numbers}
+    withheld = {"withheld": list(strip.withheld)} if strip.withheld else {}
+    return {**frames, "cycles": len(strip.used), "probability": probability, **numbers, **withheld}

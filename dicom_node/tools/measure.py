@@ -17,6 +17,9 @@ from inference.image.reading import UNREADABLE, read_image
 from inference.types import LENGTHS, CycleMeasurement, Landmarks, ModelIdentity, StripResult
 
 MAGIC = b"DICM"
+SHOWN = {**dict.fromkeys(LENGTHS, 2), "EF_percent": 0, "HR_bpm": 0}
+"""The columns of the table, with their decimals."""
+CAPTION = "lengths in cm; ?: a border is too doubtful; --json gives every number with its 95 % interval"
 
 
 def run_measure(
@@ -91,18 +94,20 @@ def image_entry(path: Path, dataset: Dataset, result: StripResult) -> Mapping[st
             name: {"value": value.value, "ci95": list(value.ci95)}
             for name, value in result.measurements.items()
         }
+    if result.withheld:
+        entry["withheld"] = list(result.withheld)
     return entry
 
 
 def cycle_entry(cycle: CycleMeasurement, index: int, result: StripResult) -> Mapping[str, Any]:
-    """Return the entry of one cycle: its box, landmarks and lengths."""
+    """Return the entry of one cycle: its box, landmarks and those lengths that are not withheld."""
     return {
         "box_px": list(cycle.box.xyxy),
         "probability": cycle.box.probability,
         "most_probable": index == result.chosen,
         "averaged": index in result.used,
         "landmarks_px": points(cycle.landmarks),
-        **{name: cycle.values[name] for name in (*LENGTHS, "EF_percent", "HR_bpm")},
+        **{name: cycle.values[name] for name in SHOWN if name not in result.withheld},
     }
 
 
@@ -129,13 +134,12 @@ def write_overlay(
 def print_table(images: Sequence[Mapping[str, Any]]) -> None:
     """Print the results, entries of `images`, as a table."""
     headings = ("file", "status", *(name.removesuffix("_cm") for name in LENGTHS), "EF %", "HR")
-    table = Table(*headings, caption="lengths in cm; --json gives every number with its 95 % interval")
+    table = Table(*headings, caption=CAPTION)
     for image in images:
         if image["status"] != "measured":
             table.add_row(Path(image["file"]).name, image["reason"])
             continue
         values = {name: each["value"] for name, each in image["measurements"].items()}
-        lengths = [f"{values[name]:.2f}" for name in LENGTHS]
-        numbers = [*lengths, f"{values['EF_percent']:.0f}", f"{values['HR_bpm']:.0f}"]
+        numbers = [f"{values[name]:.{SHOWN[name]}f}" if name in values else "?" for name in SHOWN]
         table.add_row(Path(image["file"]).name, "measured", *numbers)
     Console().print(table)

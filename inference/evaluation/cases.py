@@ -28,7 +28,7 @@ class Case:
 
 def worst_measured(scored: Sequence[ScoredStrip]) -> list[Case]:
     """Left ventricles with the largest EF errors."""
-    measured = [one for one in scored if one.is_lv and one.result.measured]
+    measured = [one for one in scored if one.is_lv and "EF_percent" in one.result.measurements]
     worst = sorted(measured, key=lambda one: -abs(EF_error(one)))[:MOST_WORST]
     return [case(one, note=f"EF off by {EF_error(one):+z.1f} points") for one in worst]
 
@@ -66,5 +66,5 @@ def highest_probability(one: ScoredStrip) -> float:
 
 
 def cells(values: Mapping[str, float]) -> list[str]:
-    """EF in percent and the six lengths in mm."""
-    return [f"{shown(name)[2] * values[name]:.1f}" for name in TOLD]
+    """EF in percent and the six lengths in mm; empty where there is none."""
+    return [f"{shown(name)[2] * values[name]:.1f}" if name in values else "" for name in TOLD]

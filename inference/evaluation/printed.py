@@ -1,6 +1,6 @@
 """Results on real pictures against the values their devices printed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def score_picture(picture: RealPicture, model: Model) -> PictureScore:
     return PictureScore(
         picture=picture,
         result=result,
-        compared=compare(free, picture.printed),
+        compared=compare(free, picture.printed, result.withheld),
         beats_compared=len(free),
         counted=counted,
     )
@@ -89,14 +89,16 @@ def beats_without_calipers(result: StripResult, columns_px: Sequence[float]) -> 
     ]
 
 
-def compare(beats: Sequence[CycleMeasurement], printed: Mapping[str, float]) -> dict[str, Compared]:
-    """Mean over the cycles beside each printed value that is measured too."""
+def compare(
+    beats: Sequence[CycleMeasurement], printed: Mapping[str, float], withheld: Collection[str] = ()
+) -> dict[str, Compared]:
+    """Mean over the cycles beside each printed value that is measured too, and not withheld."""
     if not beats:
         return {}
     return {
         name: Compared(found=float(np.mean([beat.values[name] for beat in beats])), printed=value)
         for name, value in printed.items()
-        if name in beats[0].values
+        if name in beats[0].values and name not in withheld
     }
 
 
@@ -111,7 +113,11 @@ def picture_targets(scores: Sequence[PictureScore]) -> list[Target]:
 
 def printed_targets(one: PictureScore) -> list[Target]:
     """Differences of lengths and EF from the printed ones, where both exist."""
-    lines = []
+    lines = [
+        Target(name=f"{one.picture.name}: {name}", required="reported", found="withheld", met=None)
+        for name in one.result.withheld
+        if name in one.picture.printed
+    ]
     for name, most_mm in MOST_OFF_MM.items():
         if (pair := one.compared.get(name)) is not None:
             label = f"{one.picture.name}: {name.removesuffix('_cm')} against printed"

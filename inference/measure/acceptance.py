@@ -7,7 +7,7 @@ import numpy as np
 
 from inference.errors import Implausible, LowAgreement, NoCycle
 from inference.measure.clinical_limits import ANY_HEART, Limits
-from inference.measure.formulas import derived, lengths_cm, measure
+from inference.measure.formulas import derived, doubt_cm, lengths_cm, measure
 from inference.measure.plausibility import check_cycle, check_inside, check_spread
 from inference.types import CycleBox, CycleMeasurement, LandmarkSamples, MModeStrip, as_landmarks
 
@@ -103,7 +103,7 @@ def plausible(
 
 
 def measured_cycle(strip: MModeStrip, one: Located, limits: Limits = ANY_HEART) -> CycleMeasurement:
-    """Values of one cycle from its mean landmarks, and their standard deviation over the crops.
+    """Values of one cycle from its mean landmarks, with their spread and doubt over the crops.
 
     Raises:
         Implausible, LowAgreement: a rule of `plausibility` refuses it.
@@ -117,4 +117,10 @@ def measured_cycle(strip: MModeStrip, one: Located, limits: Limits = ANY_HEART) 
     each = [measure(as_landmarks(points), calibration, rr_s=rr_s) for points in one.samples.points_px]
     spread = {name: float(np.std([crop[name] for crop in each])) for name in values}
     check_spread(spread, lengths, limits)
-    return CycleMeasurement(box=one.box, landmarks=landmarks, values=values, spread=spread)
+    return CycleMeasurement(
+        box=one.box,
+        landmarks=landmarks,
+        values=values,
+        spread=spread,
+        doubt=doubt_cm(one.samples.doubt_px.mean(axis=0), calibration),
+    )

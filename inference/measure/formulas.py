@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.types import Calibration, Landmarks
+from inference.types import LENGTHS, Calibration, Landmarks
 
 Number = TypeVar("Number", float, NDArray[np.float64])
 """One value, or an array of samples of it."""
@@ -42,6 +42,12 @@ def lengths_cm(landmarks: Landmarks, calibration: Calibration) -> dict[str, floa
         for name, upper, lower in (("IVS", 0, 1), ("LVID", 1, 2), ("LVPW", 2, 3)):
             lengths[f"{name}{phase}_cm"] = (y[lower] - y[upper]) * calibration.cm_per_px_y
     return lengths
+
+
+def doubt_cm(borders_px: NDArray[np.float64], calibration: Calibration) -> dict[str, float]:
+    """Doubt of the six `LENGTHS` from that of the eight landmarks along y: both ends of a length add up."""
+    ends = borders_px.reshape(2, 4) * calibration.cm_per_px_y
+    return dict(zip(LENGTHS, np.hypot(ends[:, :-1], ends[:, 1:]).ravel().tolist(), strict=True))
 
 
 def derived(lengths: Mapping[str, Number], *, rr_s: Number) -> dict[str, Number]:

@@ -1,9 +1,10 @@
 """95 % intervals of all values, by sampling an error model fitted on validation strips.
 
 Each of the six lengths and the heart rate has a normal error. Its variance is the sum of a fixed part (the
-deviation is a share of the heart's size or of the rate, since networks err in pixels of a crop) and of a
-part in proportion to the spread seen on this strip. Errors are correlated as on validation strips. All
-other values are computed from the sampled ones. Each interval is scaled by the factor that made 95 % of the
+deviation is a share of the heart's size or of the rate, since networks err in pixels of a crop), of a part in
+proportion to the spread seen on this strip, and of one in proportion to the doubt of the network itself, so
+that a border it hardly sees widens its own lengths. Errors are correlated as on validation strips. All other
+values are computed from the sampled ones. Each interval is scaled by the factor that made 95 % of the
 validation truths fall inside.
 """
 
@@ -43,6 +44,8 @@ class Residuals(BaseModel):
     """Standard deviation of each quantity at zero spread, as a share of its `sizes`."""
     of_spread: Mapping[str, float] = dict.fromkeys(QUANTITIES, 1.0)
     """Standard deviation of each quantity per unit of spread."""
+    of_doubt: Mapping[str, float] = dict.fromkeys(QUANTITIES, 0.0)
+    """Standard deviation of each quantity per unit of doubt."""
     correlation: tuple[tuple[float, ...], ...] = tuple(
         tuple(float(row == column) for column in QUANTITIES) for row in QUANTITIES
     )
@@ -52,8 +55,8 @@ class Residuals(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> "Residuals":
-        if set(self.fixed) != set(QUANTITIES) or set(self.of_spread) != set(QUANTITIES):
-            raise ValueError(f"fixed and of_spread must name {', '.join(QUANTITIES)}")
+        if any(set(part) != set(QUANTITIES) for part in (self.fixed, self.of_spread, self.of_doubt)):
+            raise ValueError(f"fixed, of_spread and of_doubt must name {', '.join(QUANTITIES)}")
         if np.shape(self.correlation) != (len(QUANTITIES), len(QUANTITIES)):
             raise ValueError(f"correlation must be {len(QUANTITIES)} x {len(QUANTITIES)}")
         return self
@@ -94,7 +97,7 @@ def sample(cycles: Sequence[CycleMeasurement], residuals: Residuals) -> dict[str
     values = means(cycles)
     middle = np.array([values[name] for name in QUANTITIES])
     errors = normal_deviates() @ _root(residuals.correlation).T  # (SAMPLES, 7)
-    drawn = middle + errors * deviations(residuals, sizes(values), spreads(cycles))
+    drawn = middle + errors * deviations(residuals, scales(cycles))
     lengths = {name: np.maximum(drawn[:, i], LEAST_CM) for i, name in enumerate(LENGTHS)}
     widest = (1 - LEAST_NARROWING) * lengths["LVIDd_cm"]
     lengths["LVIDs_cm"] = np.minimum(lengths["LVIDs_cm"], widest)
@@ -102,11 +105,16 @@ def sample(cycles: Sequence[CycleMeasurement], residuals: Residuals) -> dict[str
     return {**lengths, **derived(lengths, rr_s=60.0 / rate_bpm)}
 
 
-def deviations(residuals: Residuals, size: Array, spread: Array) -> Array:
-    """(7,) standard deviation of each quantity from its size and spread."""
-    fixed = np.array([residuals.fixed[name] for name in QUANTITIES])
-    of_spread = np.array([residuals.of_spread[name] for name in QUANTITIES])
-    return np.asarray(np.hypot(fixed * size, of_spread * spread))
+def deviations(residuals: Residuals, scale: Array) -> Array:
+    """(7,) standard deviation of each quantity from its `scales`."""
+    parts = (residuals.fixed, residuals.of_spread, residuals.of_doubt)
+    slopes = np.array([[part[name] for name in QUANTITIES] for part in parts])
+    return np.asarray(np.sqrt(((slopes * scale) ** 2).sum(axis=0)))
+
+
+def scales(cycles: Sequence[CycleMeasurement]) -> Array:
+    """(3, 7) what the three parts of each quantity's error are in proportion to: size, spread and doubt."""
+    return np.stack([sizes(means(cycles)), spreads(cycles), doubts(cycles)])
 
 
 def sizes(values: Mapping[str, float]) -> Array:
@@ -129,6 +137,12 @@ def spreads(cycles: Sequence[CycleMeasurement]) -> Array:
     beats = np.array([[cycle.values[name] for name in QUANTITIES] for cycle in cycles])
     between = beats.var(axis=0, ddof=1) / len(cycles) if len(cycles) > 1 else np.zeros(len(QUANTITIES))
     return np.asarray(np.sqrt((within**2).mean(axis=0) + between))
+
+
+def doubts(cycles: Sequence[CycleMeasurement]) -> Array:
+    """(7,) doubt of each quantity: root mean square over the cycles, since all show the same borders."""
+    each = np.array([[cycle.doubt.get(name, 0.0) for name in QUANTITIES] for cycle in cycles])
+    return np.asarray(np.sqrt((each**2).mean(axis=0)))
 
 
 @cache

@@ -34,6 +34,9 @@ class Reading(NamedTuple):
     certainty: Tensor
     """(N,) share of the distribution near the chosen position, at the least certain landmark or phase; 1
     for `RegressionNet`, which predicts no distribution."""
+    doubt: Tensor
+    """(N, 8) mean distance of the predicted distribution from each landmark's depth, in shares of the crop's
+    height; 0 for `RegressionNet`."""
     rows: Tensor | None = None
     """(N, 4, R, C) logits over R rows for each border at each of C columns; None for `RegressionNet`."""
     columns: Tensor | None = None
@@ -93,8 +96,8 @@ class TracingNet(nn.Module):
         profile = self.phase(torch.cat([fine.mean(2), fine.amax(2)], dim=1)).float()
         columns = profile.unflatten(1, (PHASES, 2)).transpose(2, 3).flatten(2)
         pooled = torch.cat([maps[3].mean((2, 3)), maps[3].amax((2, 3))], dim=1)
-        points, certainty = meeting_points(rows, columns)
-        return Reading(points, self.heart(pooled).float()[:, 0], certainty, rows, columns)
+        points, certainty, doubt = meeting_points(rows, columns)
+        return Reading(points, self.heart(pooled).float()[:, 0], certainty, doubt, rows, columns)
 
 
 class RegressionNet(nn.Module):
@@ -112,7 +115,8 @@ class RegressionNet(nn.Module):
         """(N, 1, H, W) whitened crops to a `Reading` without logits of rows and columns."""
         last = self.trunk(crops)[-1]
         points = torch.sigmoid(self.full(last.flatten(1)).float()).view(-1, POINTS, 2)
-        return Reading(points, self.heart(last.mean((2, 3))).float()[:, 0], torch.ones(len(crops)))
+        lv_logit = self.heart(last.mean((2, 3))).float()[:, 0]
+        return Reading(points, lv_logit, torch.ones(len(crops)), torch.zeros(len(crops), POINTS))
 
 
 def peak(logits: Tensor) -> Tensor:
@@ -134,20 +138,28 @@ def far_from_peak(logits: Tensor) -> Tensor:
     return (cells_of(logits) - logits.argmax(-1, keepdim=True)).abs() > NEAR
 
 
+def distance(logits: Tensor, position: Tensor) -> Tensor:
+    """Mean distance 0…1 of the softmax along the last axis from a position 0…1."""
+    cells = (cells_of(logits) + 0.5) / logits.shape[-1]
+    return (logits.softmax(-1) * (cells - position[..., None]).abs()).sum(-1)
+
+
 def cells_of(logits: Tensor) -> Tensor:
     """0, 1, 2 … along the last axis."""
     return torch.arange(logits.shape[-1], device=logits.device, dtype=logits.dtype)
 
 
-def meeting_points(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-    """Borders at end diastole and end systole: points (N, 8, 2) and certainty (N,)."""
+def meeting_points(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Borders at end diastole and end systole: points (N, 8, 2), certainty (N,) and doubt (N, 8)."""
     borders = rows.transpose(2, 3)
     traced = peak(borders)
     when = widest_and_narrowest(traced[:, 2] - traced[:, 1], peak(columns))
     x = when[..., None].expand(-1, -1, BORDERS).flatten(1)
     y = along(traced, when).transpose(1, 2).flatten(1)
     sure = along(concentration(borders), when).amin((1, 2))
-    return torch.stack([x, y], dim=-1), torch.minimum(sure, concentration(columns).amin(1))
+    certainty = torch.minimum(sure, concentration(columns).amin(1))
+    doubt = along(distance(borders, traced), when).transpose(1, 2).flatten(1)
+    return torch.stack([x, y], dim=-1), certainty, doubt
 
 
 def widest_and_narrowest(cavity: Tensor, when: Tensor) -> Tensor:

@@ -2,10 +2,11 @@
 
 Patent CN109620293B [0088-0105, 0160] for cropping and regression, [0112-0115, 0140-0141] for range-extended
 sampling: crops of 0.9 to 1.1 times the cycle whose centre lies in the middle half of its length. The spread
-over the crops is kept for the intervals.
+over the crops, and the width of what each of them predicts, are kept for the intervals.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,14 +20,9 @@ from inference.types import CycleBox, LandmarkSamples, MModeStrip
 
 HEADS = ("tracing", "regression")
 """`TracingNet` or `RegressionNet` of `landmark_network`."""
-TEST_TIME_CROPS = (
-    (0.0, 0.0, 1.0),
-    (-0.08, 0.03, 1.06),
-    (0.08, -0.03, 0.95),
-    (-0.04, -0.05, 1.1),
-    (0.04, 0.05, 0.98),
-)
-"""Crops of each cycle at inference: shift along time and depth in shares of the cycle, and scale."""
+TEST_TIME_CROPS = ((-0.08, 0.03, 1.06), (0.08, -0.03, 0.95))
+"""Crops of each cycle at inference: shift along time and depth in shares of the cycle, and scale. More of
+them take time and change no value: what a single crop shows of doubt, its distributions tell."""
 
 
 CONTEXT = (0.2, 0.1)
@@ -64,31 +60,34 @@ def locate(
         for box in ((c.x0 - corner[0], c.y0 - corner[1], c.x1 - corner[0], c.y1 - corner[1]) for c in cycles)
         for how in TEST_TIME_CROPS
     ]
-    unit, lv_probability, certainty = read(
-        network, np.stack([whiten(crop(strip.pixels, box)) for box in boxes]), device
-    )
-    points = np.stack([from_unit(u, box) + corner for u, box in zip(unit, boxes, strict=True)])
+    crops = read(network, np.stack([whiten(crop(strip.pixels, box)) for box in boxes]), device)
+    points = np.stack([from_unit(u, box) + corner for u, box in zip(crops.points, boxes, strict=True)])
+    doubt = crops.doubt * np.array([[box[3] - box[1]] for box in boxes])
     each = len(TEST_TIME_CROPS)
     return [
         LandmarkSamples(
             points_px=points[i : i + each],
-            lv_probability=lv_probability[i : i + each],
-            certainty=certainty[i : i + each],
+            lv_probability=crops.lv_probability[i : i + each],
+            certainty=crops.certainty[i : i + each],
+            doubt_px=doubt[i : i + each],
         )
         for i in range(0, len(points), each)
     ]
 
 
-def read(
-    network: nn.Module, crops: NDArray[np.float32], device: torch.device
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Whitened crops (N, H, W) to unit points (N, 8, 2), lv_probability (N,) and certainty (N,)."""
+class Crops(NamedTuple):
+    """What the network reads in N crops, see `landmark_network.Reading`."""
+
+    points: NDArray[np.float64]
+    lv_probability: NDArray[np.float64]
+    certainty: NDArray[np.float64]
+    doubt: NDArray[np.float64]
+
+
+def read(network: nn.Module, crops: NDArray[np.float32], device: torch.device) -> Crops:
+    """Whitened crops (N, H, W) to points (N, 8, 2), lv_probability (N,), certainty (N,) and doubt (N, 8)."""
     batch = torch.from_numpy(crops)[:, None].to(device, memory_format=torch.channels_last)
     with torch.inference_mode(), half_precision(device):
         reading = network(batch)
-    points, lv_probability, certainty = reading.points, torch.sigmoid(reading.lv_logit), reading.certainty
-    return (
-        points.double().cpu().numpy(),
-        lv_probability.double().cpu().numpy(),
-        certainty.double().cpu().numpy(),
-    )
+    found = (reading.points, torch.sigmoid(reading.lv_logit), reading.certainty, reading.doubt)
+    return Crops(*(each.double().cpu().numpy() for each in found))

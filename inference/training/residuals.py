@@ -15,8 +15,7 @@ from inference.measure.intervals import (
     means,
     reach,
     sample,
-    sizes,
-    spreads,
+    scales,
 )
 from inference.types import CycleMeasurement
 
@@ -29,7 +28,7 @@ TRIMMED = 0.99
 CLIP = 3.0
 """Standardised errors are clipped to this before they are correlated."""
 STEEPEST = 4.0
-"""Greatest `of_spread`."""
+"""Greatest `of_spread` and `of_doubt`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +42,7 @@ class ValidationStrip:
 
 
 def fit_residuals(strips: Sequence[ValidationStrip]) -> Residuals:
-    """Fixed and proportional part of each deviation, their correlation, and the factor of each value.
+    """Fixed and both proportional parts of each deviation, their correlation, and each value's factor.
 
     Raises:
         ValueError: fewer than `LEAST_STRIPS` strips.
@@ -54,35 +53,37 @@ def fit_residuals(strips: Sequence[ValidationStrip]) -> Residuals:
     off = np.array(
         [[one[q] - strip.truth[q] for q in QUANTITIES] for one, strip in zip(found, strips, strict=True)]
     )
-    size = np.array([sizes(one) for one in found])
-    spread = np.array([spreads(strip.cycles) for strip in strips])  # all three (strips, 7)
-    parts = [two_parts(off[:, i], size[:, i], spread[:, i]) for i in range(len(QUANTITIES))]
-    plain = Residuals(
-        fixed={name: fixed for name, (fixed, _) in zip(QUANTITIES, parts, strict=True)},
-        of_spread={name: slope for name, (_, slope) in zip(QUANTITIES, parts, strict=True)},
-    )
-    correlated = plain.model_copy(update={"correlation": correlation(plain, off, size, spread)})
+    scale = np.array([scales(strip.cycles) for strip in strips])  # (strips, 3, 7)
+    parts = np.array([three_parts(off[:, i], scale[:, :, i]) for i in range(len(QUANTITIES))])
+    fixed, of_spread, of_doubt = (dict(zip(QUANTITIES, part.tolist(), strict=True)) for part in parts.T)
+    plain = Residuals(fixed=fixed, of_spread=of_spread, of_doubt=of_doubt)
+    correlated = plain.model_copy(update={"correlation": correlation(plain, off, scale)})
     return correlated.model_copy(update={"widen": factors(strips, correlated)})
 
 
-def two_parts(off: Array, size: Array, spread: Array) -> tuple[float, float]:
-    """(fixed, of_spread) of maximum likelihood for deviations hypot(fixed x size, of_spread x spread)."""
+def three_parts(off: Array, scale: Array) -> Array:
+    """(3,) slopes of maximum likelihood, for errors `off` (strips,) and their scales (strips, 3).
+
+    The variance of an error is the sum of (slope x scale)². A scale that is 0 throughout has slope 0.
+    """
     most = np.quantile(np.abs(off), TRIMMED)
     squared = np.clip(off, -most, most) ** 2
+    used, steepest = scale.any(axis=0), np.array([np.inf, STEEPEST, STEEPEST])
+
+    def slopes(logs: Array) -> Array:
+        return np.asarray(np.minimum(np.exp(logs), steepest) * used)
 
     def unlikeliness(logs: Array) -> float:
-        fixed, slope = np.exp(logs)
-        variance = (fixed * size) ** 2 + (min(slope, STEEPEST) * spread) ** 2
+        variance = ((slopes(logs) * scale) ** 2).sum(axis=1)
         return float(np.mean(np.log(variance) + squared / variance))
 
-    start = np.log([max(float(np.sqrt(np.mean(squared / size**2))), 1e-4), 0.5])
-    fixed, slope = np.exp(minimize(unlikeliness, start, method="Nelder-Mead").x)
-    return float(fixed), float(min(slope, STEEPEST))
+    start = np.log([max(float(np.sqrt(np.mean(squared / scale[:, 0] ** 2))), 1e-4), 0.5, 0.5])
+    return slopes(minimize(unlikeliness, start, method="Nelder-Mead").x)
 
 
-def correlation(plain: Residuals, off: Array, size: Array, spread: Array) -> tuple[tuple[float, ...], ...]:
+def correlation(plain: Residuals, off: Array, scale: Array) -> tuple[tuple[float, ...], ...]:
     """(7, 7) correlation of the standardised errors."""
-    deviation = np.array([deviations(plain, *each) for each in zip(size, spread, strict=True)])
+    deviation = np.array([deviations(plain, each) for each in scale])
     correlated = np.corrcoef(np.clip(off / deviation, -CLIP, CLIP), rowvar=False)
     return tuple(tuple(round(float(each), 4) for each in row) for row in correlated)
 

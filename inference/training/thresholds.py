@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from scipy.stats import beta
 
 from inference.training.candidates import Candidate
 
@@ -14,9 +15,10 @@ LV_STEPS = (0.0, *np.arange(0.05, 0.96, 0.05).round(2).tolist(), 0.97, 0.98, 0.9
 CERTAINTY_STEPS = np.arange(0.0, 0.98, 0.02).round(2).tolist()
 MOST_COVERAGE_LOST = 0.005
 """Share of the left ventricles that the certainty threshold may refuse."""
-MOST_FALSE = 0.0025
-"""Allowed share of measured look-alikes: half of the target, since chosen thresholds do better on the
-strips they were chosen by than on others."""
+MOST_FALSE = 0.01
+"""The share of look-alikes that would be measured must lie below this with `SURE` probability: thresholds do
+better on the strips they were chosen by than on others."""
+SURE = 0.95
 SAME_COVERAGE = 0.002
 """Coverages that differ by less are equal."""
 
@@ -48,11 +50,18 @@ def choose(candidates: Sequence[Candidate]) -> Thresholds:
     if not lv_strips or not others:
         raise ValueError("thresholds need left ventricles and look-alikes")
     pairs = [thresholds_with_shares(lv_strips, others, *pair) for pair in product(DETECTOR_STEPS, LV_STEPS)]
-    most = max(MOST_FALSE, min(pair.false_measures for pair in pairs))
+    most = max(most_allowed(len(others)), min(pair.false_measures for pair in pairs))
     allowed = [pair for pair in pairs if pair.false_measures <= most]
     best = max(pair.coverage for pair in allowed)
     equal = [pair for pair in allowed if pair.coverage >= best - SAME_COVERAGE]
     return max(equal, key=lambda pair: pair.margin)
+
+
+def most_allowed(others: int) -> float:
+    """The greatest share of `others` look-alikes whose upper bound (Clopper and Pearson) is `MOST_FALSE`."""
+    counts = np.arange(others)
+    bounds = beta.ppf(SURE, counts + 1, others - counts)
+    return max(int((bounds <= MOST_FALSE).sum()) - 1, 0) / others
 
 
 def least_certainty(candidates: Sequence[Candidate], chosen: Thresholds) -> float:

@@ -133,6 +133,8 @@ def test_results_that_no_analysis_comes_to() -> None:
         replace(strip, status="not_measured", reason="because"),
         replace(strip, frame=-1),
         replace(strip, detail="x" * 1001),
+        replace(strip, withheld=("LVIDd_cm",)),
+        replace(strip, withheld=("PatientName",)),
     ]
 
     check_result(RESULT, RESULT.image)

@@ -27,6 +27,7 @@ from dicom_node.report.uids import result_uid, series_uid
 from dicom_node.study.image_result import ImageResult
 from dicom_node.study.sandbox.channel import BadReply
 from inference.errors import InferenceError
+from inference.measure.withholding import FOLLOWS_FROM
 from inference.types import StripResult
 from store.rows.instances import Instance
 
@@ -67,6 +68,7 @@ def _is_possible(strip: StripResult) -> bool:
         strip.status in ("measured", "not_measured")
         and (strip.reason is None) == strip.measured
         and bool(strip.measurements) == strip.measured
+        and set(strip.withheld) <= FOLLOWS_FROM.keys() - strip.measurements.keys()
         and strip.frame >= 0
         and all(0 <= index < len(strip.cycles) for index in strip.used)
         and 0 <= strip.chosen < max(len(strip.cycles), 1)
@@ -84,7 +86,7 @@ def _numbers(strip: StripResult) -> Iterator[float]:
     for each in strip.measurements.values():
         yield from (each.value, *each.ci95)
     for cycle in strip.cycles:
-        yield from (*cycle.values.values(), *cycle.spread.values())
+        yield from (*cycle.values.values(), *cycle.spread.values(), *cycle.doubt.values())
 
 
 def check_objects(objects: Sequence[ReportObject], result: ImageResult, context: ReportContext) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 from support.measured_strips import cycle
 
 from inference.measure.formulas import derived
@@ -16,8 +17,10 @@ from inference.training.residuals import ValidationStrip, fit_residuals, left_ou
 from inference.training.thresholds import (
     MOST_COVERAGE_LOST,
     MOST_FALSE,
+    SURE,
     choose,
     least_certainty,
+    most_allowed,
     thresholds_with_shares,
 )
 from inference.types import LENGTHS, CycleMeasurement
@@ -86,6 +89,14 @@ def test_false_measures_come_before_coverage() -> None:
     assert chosen.coverage == 0.5
 
 
+@pytest.mark.parametrize(("others", "allowed"), [(40, 0), (298, 0), (473, 1), (1000, 4), (2000, 12)])
+def test_so_many_look_alikes_may_be_measured(others: int, allowed: int) -> None:
+    """With one more, a true share of 1 % would no longer be unlikely: the binomial sum itself says so."""
+    assert most_allowed(others) == allowed / others
+    assert binom.cdf(allowed + 1, others, MOST_FALSE) > 1 - SURE
+    assert allowed == 0 or binom.cdf(allowed, others, MOST_FALSE) <= 1 - SURE
+
+
 @pytest.mark.parametrize(
     "strips", [[candidate("LV", (1, 1))], [candidate("aorta")], []], ids=["LV", "aorta", "none"]
 )
@@ -129,29 +140,34 @@ def test_figures_name_every_kind() -> None:
 
 
 def validation_strips(
-    count: int, *, fixed: float, slope: float, together: float, seed: int = 1
+    count: int, *, fixed: float, slope: float, together: float, of_doubt: float = 0.0, seed: int = 1
 ) -> list[ValidationStrip]:
-    """Strips whose errors are known: a fixed share of the heart, a part per spread, both diameters alike."""
+    """Strips whose errors are known: parts by heart, spread and doubt, alike in both diameters."""
     rng = np.random.default_rng(seed)
     made = []
     for _ in range(count):
         spread = {name: float(rng.uniform(0.01, 0.25)) for name in LENGTHS} | {"HR_bpm": 0.0}
+        doubt = {name: float(rng.uniform(0.05, 0.5)) for name in LENGTHS} if of_doubt else {}
         heart_cm = 6.4
         noise = {name: float(rng.normal()) for name in QUANTITIES}
         noise["LVIDs_cm"] = together * noise["LVIDd_cm"] + np.sqrt(1 - together**2) * noise["LVIDs_cm"]
         lengths = {
-            name: BEAT.values[name] + noise[name] * np.hypot(fixed * heart_cm, slope * spread[name])
+            name: BEAT.values[name]
+            + noise[name]
+            * float(np.linalg.norm([fixed * heart_cm, slope * spread[name], of_doubt * doubt.get(name, 0)]))
             for name in LENGTHS
         }
         rate = BEAT.values["HR_bpm"] * (1 + fixed * noise["HR_bpm"])
-        made.append(ValidationStrip(cycles=[measured(lengths, rate, spread)], truth=BEAT.values))
+        made.append(ValidationStrip(cycles=[measured(lengths, rate, spread, doubt)], truth=BEAT.values))
     return made
 
 
-def measured(lengths: Mapping[str, float], rate: float, spread: Mapping[str, float]) -> CycleMeasurement:
+def measured(
+    lengths: Mapping[str, float], rate: float, spread: Mapping[str, float], doubt: Mapping[str, float]
+) -> CycleMeasurement:
     """One beat of these lengths."""
     values = {**lengths, **derived(dict(lengths), rr_s=60.0 / rate)}
-    return replace(BEAT, values=values, spread={name: spread.get(name, 0.0) for name in values})
+    return replace(BEAT, values=values, spread={name: spread.get(name, 0.0) for name in values}, doubt=doubt)
 
 
 def test_the_error_model_is_found_again() -> None:
@@ -165,6 +181,15 @@ def test_the_error_model_is_found_again() -> None:
     assert found.correlation[d][s] == pytest.approx(0.6, abs=0.08)
     assert found.correlation[d][0] == pytest.approx(0.0, abs=0.08)
     assert found.widen["LVIDd_cm"] == pytest.approx(1.0, abs=0.12)
+
+
+def test_the_part_of_doubt_is_found_again() -> None:
+    """Errors of half the network's doubt, beside a small fixed part and none of the spread."""
+    found = fit_residuals(validation_strips(1000, fixed=0.005, slope=0.0, together=0.0, of_doubt=0.5))
+
+    assert found.of_doubt["IVSd_cm"] == pytest.approx(0.5, rel=0.15)
+    assert found.of_spread["IVSd_cm"] < 0.6
+    assert found.of_doubt["HR_bpm"] == 0.0
 
 
 def test_95_percent_of_unseen_truths_lie_inside() -> None:

@@ -13,6 +13,7 @@ from inference.measure.intervals import (
     QUANTITIES,
     Residuals,
     deviations,
+    doubts,
     interval,
     normal_deviates,
     sample,
@@ -26,8 +27,8 @@ BEATS = [cycle(40.0 + 165 * number, length_px=160 + 2 * number) for number in ra
 
 
 def surely(beat: CycleMeasurement) -> CycleMeasurement:
-    """The same beat, as if all crops agreed to the last digit."""
-    return replace(beat, spread=dict.fromkeys(beat.spread, 0.0))
+    """The same beat, as if all crops agreed to the last digit and saw every border sharply."""
+    return replace(beat, spread=dict.fromkeys(beat.spread, 0.0), doubt={})
 
 
 def half_widths(cycles: list[CycleMeasurement], residuals: Residuals) -> dict[str, float]:
@@ -121,12 +122,28 @@ def test_samples_are_balanced() -> None:
     assert normal_deviates().std(axis=0) == pytest.approx(1.0, abs=0.05)
 
 
-def test_deviations_join_both_parts() -> None:
-    """sqrt((0.03 x 6.4)² + (2 x 0.1)²), as the docstring says."""
-    residuals = Residuals(fixed=dict.fromkeys(QUANTITIES, 0.03), of_spread=dict.fromkeys(QUANTITIES, 2.0))
-    found = deviations(residuals, np.full(7, 6.4), np.full(7, 0.1))
+def test_deviations_join_three_parts() -> None:
+    """sqrt((0.03 x 6.4)² + (2 x 0.1)² + (0.5 x 0.3)²), as the docstring says."""
+    residuals = Residuals(
+        fixed=dict.fromkeys(QUANTITIES, 0.03),
+        of_spread=dict.fromkeys(QUANTITIES, 2.0),
+        of_doubt=dict.fromkeys(QUANTITIES, 0.5),
+    )
+    found = deviations(residuals, np.stack([np.full(7, 6.4), np.full(7, 0.1), np.full(7, 0.3)]))
 
-    assert found == pytest.approx(np.hypot(0.03 * 6.4, 0.2))
+    assert found == pytest.approx(np.sqrt((0.03 * 6.4) ** 2 + 0.2**2 + 0.15**2))
+
+
+def test_a_hidden_border_widens_its_own_lengths_only() -> None:
+    """Where the septum's right side is hidden IVSd is doubtful, and with it the mass; EF is not."""
+    residuals = Residuals(of_doubt=dict.fromkeys(QUANTITIES, 1.0))
+    hidden = replace(BEATS[0], doubt={"IVSd_cm": 0.5})
+    seen, unseen = half_widths([BEATS[0]], residuals), half_widths([hidden], residuals)
+
+    assert unseen["IVSd_cm"] > 2 * seen["IVSd_cm"]
+    assert unseen["LVmass_g"] > 1.3 * seen["LVmass_g"]
+    assert {name for name, width in unseen.items() if width != seen[name]} == {"IVSd_cm", "LVmass_g"}
+    assert doubts([hidden] * 4)[QUANTITIES.index("IVSd_cm")] == pytest.approx(0.5)
 
 
 def test_spreads_of_crops_stay_and_those_of_beats_shrink() -> None:
@@ -142,7 +159,13 @@ def test_spreads_of_crops_stay_and_those_of_beats_shrink() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"fixed": {"LVIDd_cm": 0.03}}, {"of_spread": {}}, {"correlation": ((1.0,),)}, {"unknown": 1}],
+    [
+        {"fixed": {"LVIDd_cm": 0.03}},
+        {"of_spread": {}},
+        {"of_doubt": {"x": 1.0}},
+        {"correlation": ((1.0,),)},
+        {"unknown": 1},
+    ],
     ids=lambda wrong: next(iter(wrong)),
 )
 def test_an_incomplete_record_is_refused(wrong: dict[str, object]) -> None:
