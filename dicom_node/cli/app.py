@@ -176,6 +176,7 @@ def evaluate(
     by: Annotated[
         Literal["manner"] | None, typer.Option(help="Draw equally many of each manner that hides borders.")
     ] = None,
+    beside: Annotated[str, typer.Option(help="Weights folder to compare with on the same phantoms.")] = "",
     data: Annotated[Path | None, typer.Option(help="Data set (COCO) to judge instead of phantoms.")] = None,
     against: Annotated[
         Literal["printed"] | None, typer.Option(help="Score real pictures against what is printed on them.")
@@ -194,7 +195,8 @@ def evaluate(
 
     plan = Plan(count=count, lookalikes=lookalikes, seed=seed, range=Range(hearts), by_manner=by == "manner")
     runtime = EvalRuntime(weights=weights, device=device, workers=workers)
-    options = Options(data=data, pictures=real if against else None, out=out, as_json=as_json)
+    pictures = real if against else None
+    options = Options(data=data, pictures=pictures, out=out, as_json=as_json, beside=beside)
     raise typer.Exit(run_evaluate(plan, runtime, options))
 
 

@@ -13,10 +13,11 @@ from rich.table import Table
 from dicom_node.process.clock import utc_now
 from dicom_node.report.overlay import draw_overlay
 from inference.errors import WeightsMismatch
+from inference.evaluation.beside import Beside, difference_text
 from inference.evaluation.by_manner import COLUMNS, MannerFigures, error_text
 from inference.evaluation.document import as_document
 from inference.evaluation.drawing import png, rows_png
-from inference.evaluation.evaluate import Evaluation, evaluate, evaluate_dataset
+from inference.evaluation.evaluate import Evaluation, evaluate, evaluate_beside, evaluate_dataset
 from inference.evaluation.page import page
 from inference.evaluation.printed import PictureScore, picture_targets, score_pictures
 from inference.evaluation.sample import Plan
@@ -39,14 +40,14 @@ class Options:
     out: Path | None
     """Folder for report.html, report.json and overlays; None: none are written."""
     as_json: bool
+    beside: str = ""
+    """Weights folder to compare with on the same phantoms; empty: none."""
 
 
 def run_evaluate(plan: Plan, runtime: EvalRuntime, options: Options) -> int:
     """Evaluate, then print or write the figures; return 1 when weights or data set are unusable, else 0."""
     try:
-        evaluation = (
-            evaluate(plan, runtime) if options.data is None else evaluate_dataset(options.data, runtime)
-        )
+        evaluation = evaluated(plan, runtime, options)
         scores = scored(options.pictures, runtime)
     except (WeightsMismatch, InvalidDataset) as error:
         Console(stderr=True).print(str(error), markup=False, soft_wrap=True)
@@ -59,6 +60,15 @@ def run_evaluate(plan: Plan, runtime: EvalRuntime, options: Options) -> int:
     else:
         print_summary(evaluation)
     return 0
+
+
+def evaluated(plan: Plan, runtime: EvalRuntime, options: Options) -> Evaluation:
+    """Return the evaluation of a data set, of phantoms, or of phantoms with two models."""
+    if options.data is not None:
+        return evaluate_dataset(options.data, runtime)
+    if options.beside:
+        return evaluate_beside(plan, runtime, replace(runtime, weights=options.beside))
+    return evaluate(plan, runtime)
 
 
 def scored(folder: Path | None, runtime: EvalRuntime) -> list[PictureScore]:
@@ -102,6 +112,22 @@ def print_summary(evaluation: Evaluation) -> None:
     Console().print(table)
     if len(evaluation.by_manner) > 1:
         Console().print(manner_table(evaluation.by_manner))
+    if evaluation.beside is not None:
+        Console().print(beside_table(evaluation.beside))
+
+
+def beside_table(beside: Beside) -> Table:
+    """Return the differences to other weights of each manner, as a table."""
+    labels = [" ".join(shown(name)[:2]) for name in COLUMNS]
+    rates = [f"{rate.hits}/{rate.of}" for rate in (beside.coverage, beside.false_measures)]
+    caption = (
+        f"absolute error minus that of {beside.model.version} (95 % interval), which measured "
+        f"{rates[0]} left ventricles and {rates[1]} others"
+    )
+    table = Table("manner", *labels, caption=caption)
+    for name, found in beside.differences.items():
+        table.add_row(name.replace("_", " "), *(difference_text(column, found) for column in COLUMNS))
+    return table
 
 
 def manner_table(found: Mapping[str, MannerFigures]) -> Table:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from inference.evaluation.agreement import NOMINAL, Agreement, Rate
+from inference.evaluation.beside import Beside
 from inference.evaluation.by_manner import MannerFigures
 from inference.evaluation.evaluate import Evaluation
 from inference.evaluation.figures import Figures
@@ -26,6 +27,7 @@ def as_document(evaluation: Evaluation, scores: Sequence[PictureScore] = ()) -> 
         },
         "left_ventricles": lv_entry(figures),
         "by_manner": {name: manner_entry(one) for name, one in evaluation.by_manner.items()},
+        "beside": beside_entry(evaluation.beside) if evaluation.beside else None,
         "others": {
             "measured": rate_entry(figures.false_measures),
             "by_kind": {kind: rate_entry(rate) for kind, rate in figures.false_measures_by_kind.items()},
@@ -54,6 +56,19 @@ def manner_entry(one: MannerFigures) -> Mapping[str, Any]:
     """Coverage and errors on the left ventricles of one manner."""
     values = {name: agreement_entry(each) for name, each in one.agreement.items()}
     return {"measured": rate_entry(one.coverage), "values": values}
+
+
+def beside_entry(beside: Beside) -> Mapping[str, Any]:
+    """The other weights, and the absolute errors minus theirs on the same strips."""
+    return {
+        "model": asdict(beside.model),
+        "left_ventricles_measured": rate_entry(beside.coverage),
+        "others_measured": rate_entry(beside.false_measures),
+        "differences": {
+            manner: {name: {**asdict(one), "verdict": one.verdict} for name, one in found.items()}
+            for manner, found in beside.differences.items()
+        },
+    }
 
 
 def rate_entry(rate: Rate) -> Mapping[str, Any]:

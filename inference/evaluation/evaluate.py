@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from inference.analyse import load_model
+from inference.evaluation.beside import Beside, compared
 from inference.evaluation.by_manner import MannerFigures, by_manner
 from inference.evaluation.figures import MOST_TIMED, Figures, Timing, figures, time_strips
 from inference.evaluation.sample import RULES, Plan, Range, dataset_sources, lookalike_sources, lv_sources
@@ -31,15 +32,26 @@ class Evaluation:
     targets: tuple[Target, ...]
     by_manner: Mapping[str, MannerFigures]
     """Figures of each manner in which left ventricles were drawn."""
+    beside: Beside | None = None
+    """The same strips measured with other weights, if that was asked for."""
 
 
 def evaluate(plan: Plan, runtime: EvalRuntime) -> Evaluation:
     """Measure phantoms of the test seeds."""
-    total = plan.count + plan.lookalikes
-    with worker_pool(runtime) as pool:
-        scored = list(_watched(_phantoms(plan, runtime, pool), total))
     words = f"phantoms of {plan.range} range{' by manner' * plan.by_manner}, test seeds from {plan.seed}"
-    return _evaluation(words, scored, runtime, plan.range)
+    return _evaluation(words, _scored(plan, runtime), runtime, plan.range)
+
+
+def evaluate_beside(plan: Plan, runtime: EvalRuntime, other: EvalRuntime) -> Evaluation:
+    """Measure phantoms of the test seeds with two models; the second is what the first is compared with."""
+    evaluation = evaluate(plan, runtime)
+    model = load_model(other.weights, other.device).identity
+    return replace(evaluation, beside=compared(evaluation.scored, _scored(plan, other), model))
+
+
+def _scored(plan: Plan, runtime: EvalRuntime) -> list[ScoredStrip]:
+    with worker_pool(runtime) as pool:
+        return list(_watched(_phantoms(plan, runtime, pool), plan.count + plan.lookalikes))
 
 
 def evaluate_dataset(folder: Path, runtime: EvalRuntime) -> Evaluation:

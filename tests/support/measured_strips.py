@@ -1,6 +1,7 @@
 """Strip results as the measuring side would give them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -61,6 +62,14 @@ def strip_result(
         used=tuple(range(len(cycles))),
         measurements={key: Value(value=v, ci95=(0.9 * v, 1.1 * v)) for key, v in means.items()},
     )
+
+
+def hidden_septum() -> StripResult:
+    """Return a measured strip whose septum is too doubtful to be reported."""
+    whole = strip_result()
+    withheld = ("IVSd_cm", "IVSs_cm", "LVmass_g")
+    known = {key: value for key, value in whole.measurements.items() if key not in withheld}
+    return replace(whole, measurements=known, withheld=withheld)
 
 
 def refused(reason: str = "no_cycle") -> StripResult:

@@ -115,6 +115,7 @@ def every_case(folder: Path) -> dict[str, list[Path]]:
         "clip": (clip(), two_frames()),
         "ordered": (ordered(), strip()),
         "odd": (odd(), beat_and_gaps()),
+        "withheld": (still(), [measured_strips.hidden_septum()]),
         "refused": (still(), [measured_strips.looked_at_in_vain("implausible")]),
     }
     files = {name: written(folder / name, *case) for name, case in cases.items()}

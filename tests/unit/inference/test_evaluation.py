@@ -17,6 +17,7 @@ from support.scored_strips import boxes, labelled, scored
 
 from inference.evaluation.agreement import NOMINAL, Pairs, Rate, agreement, interval_reliability
 from inference.evaluation.beats import beats_at_rhythm, windows
+from inference.evaluation.beside import ALL, compared, difference_text
 from inference.evaluation.by_manner import PLAIN, by_manner
 from inference.evaluation.detection import (
     average_precision,
@@ -228,6 +229,39 @@ def test_manners_are_told_apart() -> None:
     html = page(evaluation([*mixed(), *strips]), [], {}, made=datetime.now(UTC))
     assert "strips of each manner" in html
     assert set(as_document(evaluation(strips))["by_manner"]) == set(found)
+
+
+def off_by(share: float, number: int, **changes: str) -> ScoredStrip:
+    """Return a measured strip whose values are all wrong by a share of themselves."""
+    one = replace(scored(labelled(name=f"LV {number}")), **changes)  # type: ignore[arg-type]
+    found = {name: Value(value=(1 + share) * v, ci95=(0.0, 9.0)) for name, v in one.values.items()}
+    return replace(one, result=replace(one.result, measurements=found))
+
+
+def test_other_weights_are_compared_strip_by_strip() -> None:
+    """Errors of 1 to 3 % instead of 5 to 7 %: better, whichever way they err, and by how much; else equal."""
+    mine = [off_by(share, n) for n, share in enumerate((0.01, -0.02, 0.03))]
+    theirs = [off_by(share, n) for n, share in enumerate((-0.05, 0.06, -0.07))]
+    LVIDd_cm = mine[0].values["LVIDd_cm"]
+
+    beside = compared(mine, theirs, MODEL)
+    found = beside.differences[ALL]["LVIDd_cm"]
+
+    assert (found.count, found.mean, found.verdict) == (3, pytest.approx(-0.04 * LVIDd_cm), "better")
+    assert compared(theirs, mine, MODEL).differences[PLAIN]["LVIDd_cm"].verdict == "worse"
+    assert compared(mine, mine, MODEL).differences[ALL]["EF_percent"].verdict == "equal"
+    assert difference_text("LVIDd_cm", beside.differences[ALL]).endswith(" better")
+    assert set(as_document(replace(evaluation(mine), beside=beside))["beside"]["differences"]) == {ALL, PLAIN}
+
+
+def test_what_one_of_two_models_withholds_is_not_compared() -> None:
+    """Only strips on which both report a quantity count, and a single one tells nothing."""
+    mine, theirs = [off_by(0.01, 1), off_by(0.01, 2)], [off_by(0.05, 1), scored(labelled(), refused())]
+
+    beside = compared(mine, theirs, MODEL)
+
+    assert beside.differences[ALL] == {}
+    assert (beside.coverage.hits, beside.coverage.of) == (1, 2)
 
 
 def mixed() -> list[ScoredStrip]:

@@ -11,9 +11,7 @@ from dicom_node.report.quantities import BY_KEY
 from dicom_node.report.refusals import gaps
 from dicom_node.report.reported import values_of_each_beat
 from dicom_node.tools.measure import image_entry
-from inference.types import StripResult
 
-WITHHELD = ("IVSd_cm", "IVSs_cm", "LVmass_g")
 SAID = "Border too doubtful for IVSd, IVSs."
 CODES = {
     "tid5200": {"18154-5", "18158-6", "18087-7"},
@@ -22,17 +20,13 @@ CODES = {
 }
 
 
-def strip() -> StripResult:
-    """Return a measured strip whose septum is hidden."""
-    whole = measured_strips.strip_result()
-    kept = {name: value for name, value in whole.measurements.items() if name not in WITHHELD}
-    return replace(whole, measurements=kept, withheld=WITHHELD)
+STRIP = measured_strips.hidden_septum()
 
 
 @pytest.mark.parametrize("template", list(CODES))
 def test_reports_hold_a_reason_in_its_place(template: str) -> None:
     """NUM without a value, with "Value indeterminate" of CID 42 (PS3.3 C.18.1); all others as before."""
-    (report,) = read(*built(source(PatientSize="1.7", PatientWeight="70"), [strip()], plan=plan(template)))  # type: ignore[arg-type]
+    (report,) = read(*built(source(PatientSize="1.7", PatientWeight="70"), [STRIP], plan=plan(template)))  # type: ignore[arg-type]
     items = [item for _, item in walk(report) if item.get("ValueType") == "NUM"]
     empty = [item for item in items if not item.MeasuredValueSequence]
     reasons = {code(item, "NumericValueQualifierCodeSequence") for item in empty}
@@ -48,28 +42,28 @@ def test_reports_hold_a_reason_in_its_place(template: str) -> None:
 
 def test_every_beat_withholds_it_too() -> None:
     """The numbers of single beats would be as doubtful as their mean."""
-    keys = {each.quantity.key for each in values_of_each_beat(strip())}
+    keys = {each.quantity.key for each in values_of_each_beat(STRIP)}
 
-    assert keys == set(BY_KEY) - set(WITHHELD)
+    assert keys == set(BY_KEY) - set(STRIP.withheld)
 
 
 @pytest.mark.parametrize("lengths", [("IVSd_cm",), tuple(key for key in BY_KEY if key.endswith("_cm"))[:5]])
 def test_the_sentence_fits(lengths: tuple[str, ...]) -> None:
     """A text for an LO has at most 64 characters, however many lengths it names."""
-    (sentence,) = gaps(replace(strip(), withheld=lengths))
+    (sentence,) = gaps(replace(STRIP, withheld=lengths))
 
     assert len(sentence) <= 64
     assert all(BY_KEY[key].label in sentence for key in lengths)
-    assert gaps(replace(strip(), withheld=())) == []
+    assert gaps(replace(STRIP, withheld=())) == []
 
 
 def test_table_and_graphics_show_no_number() -> None:
     """A dash in the table with the sentence below it; a question mark at the caliper."""
-    for panel in panels(strip(), measured_strips.MODEL, 12):
+    for panel in panels(STRIP, measured_strips.MODEL, 12):
         rows = [[cell for cell, _ in row] for line in panel.lines for block in line for row in block.rows]
         assert ["IVS", "-", "-", "cm"] in rows
         assert SAID in " ".join(cell for row in rows for cell in row)
-    (graphics,) = read(*built(source(), [strip()], plan=plan("presentation_state")))
+    (graphics,) = read(*built(source(), [STRIP], plan=plan("presentation_state")))
     said = [
         text.UnformattedTextValue
         for each in graphics.GraphicAnnotationSequence
@@ -82,9 +76,9 @@ def test_table_and_graphics_show_no_number() -> None:
 
 def test_the_command_names_it() -> None:
     """`measure --json` lists it, and holds its number nowhere."""
-    entry = image_entry("a.dcm", source(), strip())  # type: ignore[arg-type]
+    entry = image_entry("a.dcm", source(), STRIP)  # type: ignore[arg-type]
 
-    assert entry["withheld"] == list(WITHHELD)
+    assert entry["withheld"] == list(STRIP.withheld)
     assert "IVSd_cm" not in entry["measurements"]
     assert not any("IVSd_cm" in cycle for cycle in entry["cycles"])
     assert "withheld" not in image_entry("a.dcm", source(), measured_strips.strip_result())  # type: ignore[arg-type]
