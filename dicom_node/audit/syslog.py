@@ -25,26 +25,31 @@ BATCH = 500
 BATCHES_PER_RUN = 20
 TIMEOUT_S = 10.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 300.0
+MOST_DOUBLINGS = 10
+"""More would only make the number larger than `LONGEST_WAIT_S`."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(kw_only=True)
 class SyslogExporter:
-    """Sends what waits; while the server is away it is tried again after 5 s, doubling up to 5 minutes."""
+    """Sends what waits; while the server is away it is tried again after 5 s, doubling up to 5 minutes.
+
+    The attempts in vain are counted in its row, so that a restart goes on with the longer waits.
+    """
 
     settings: Settings
     database: Database
     steady_s: SteadyClock = steady_s
-    _wait_s: float = 0.0
-    _again_at_s: float = 0.0
+    _again_at_s: float | None = None
+    """When a server that is away may be tried again; None: it is not known to be away."""
 
     def send_waiting(self) -> int:
         """Send the rows that wait; return how many. A dead server costs one timeout, nothing else.
 
         Called before it may try a dead server again, it does nothing.
         """
-        if not self.settings.audit.syslog_host or (self._wait_s and self.steady_s() < self._again_at_s):
+        if not self.settings.audit.syslog_host or self._waits():
             return 0
         sent = 0
         try:
@@ -52,12 +57,20 @@ class SyslogExporter:
                 self._send(batch)
                 sent += len(batch)
         except OSError as error:
-            self._wait_s = min(max(2 * self._wait_s, FIRST_WAIT_S), LONGEST_WAIT_S)
-            self._again_at_s = self.steady_s() + self._wait_s
-            log.error("syslog.unreachable", error=str(error), again_in_s=self._wait_s)  # noqa: TRY400 - one line
+            self._put_off(str(error))
         else:
-            self._wait_s = 0.0
+            self._again_at_s = None
         return sent
+
+    def _waits(self) -> bool:
+        return self._again_at_s is not None and self.steady_s() < self._again_at_s
+
+    def _put_off(self, error: str) -> None:
+        with self.database.transaction() as session:
+            attempts = export_cursor.record_failure(session, NAME, error)
+        wait_s = min(FIRST_WAIT_S * 2 ** min(attempts - 1, MOST_DOUBLINGS), LONGEST_WAIT_S)
+        self._again_at_s = self.steady_s() + wait_s
+        log.error("syslog.unreachable", error=error, attempts=attempts, again_in_s=wait_s)
 
     def _waiting(self) -> list[AuditEvent]:
         with self.database.read() as session:
@@ -81,6 +94,16 @@ def lag_s(database: Database, *, now: datetime) -> float:
     with database.read() as session:
         oldest = export_cursor.oldest_unsent(session, NAME)
     return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+
+
+def attempts_in_vain(database: Database) -> int:
+    """Return how often the syslog server was tried in vain since it last took something.
+
+    Raises:
+        StoreUnavailable: the database cannot be read.
+    """
+    with database.read() as session:
+        return export_cursor.attempts(session, NAME)
 
 
 def send(settings: Settings, frames: Sequence[bytes]) -> None:

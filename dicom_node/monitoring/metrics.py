@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
 from dicom_node import __version__
-from dicom_node.audit.syslog import lag_s
+from dicom_node.audit.syslog import attempts_in_vain, lag_s
 from dicom_node.errors import SettingsError
 from dicom_node.monitoring.certificates import expiries
 from dicom_node.runtime import Runtime
@@ -141,11 +141,14 @@ def about_timed_jobs(database: Database) -> Iterator[Metric]:
 
 
 def about_syslog(database: Database, *, now: datetime) -> Iterator[Metric]:
-    """Return how far the syslog server is behind.
+    """Return how far the syslog server is behind, and how often it was tried in vain.
 
     Raises:
         StoreUnavailable: the database cannot be read.
     """
     yield GaugeMetricFamily(
         "echonode_syslog_lag_seconds", "Age of the oldest audit row not sent.", lag_s(database, now=now)
+    )
+    yield GaugeMetricFamily(
+        "echonode_syslog_attempts", "Attempts in vain since the last success.", attempts_in_vain(database)
     )

@@ -49,6 +49,8 @@ audit_export_table = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("last_id", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("last_error", Text),
 )
 
 # In which segments a study occurs, so that `audit --study` reads no others.

@@ -26,7 +26,7 @@ from store.db.audit_schema import metadata
 from store.db.states import DeliveryState, InstanceState, JobState, ReportState, RequestState, StudyState
 from store.db.utc_text import UtcText
 
-REVISION = "0008"
+REVISION = "0009"
 """Of the newest migration."""
 
 

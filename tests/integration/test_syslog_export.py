@@ -22,7 +22,7 @@ from support.node import free_port, wait_for
 
 from dicom_node.audit.dicom_message import KINDS
 from dicom_node.audit.sealing import seal_old
-from dicom_node.audit.syslog import BATCH, SyslogExporter, lag_s
+from dicom_node.audit.syslog import BATCH, SyslogExporter, attempts_in_vain, lag_s
 from dicom_node.settings import Settings
 from store.audit import audit_log
 from store.db.database import Database
@@ -205,10 +205,25 @@ def test_a_server_that_is_away(
         assert exporter.send_waiting() == 0
     assert capsys.readouterr().out.count("syslog.unreachable") == 4  # at 0, 5, 15 and 35 s
     assert lag_s(database, now=NOW + timedelta(minutes=1)) == 60
+    assert attempts_in_vain(database) == 4
     syslog.start()
     now_s[0] = 120
     assert exporter.send_waiting() == 1
+    assert attempts_in_vain(database) == 0
     assert lag_s(database, now=NOW + timedelta(minutes=2)) == 0
+
+
+def test_a_restart_goes_on_with_longer_waits(
+    settings: Settings, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Attempts are counted in a row: who starts again tries at once, and then as rarely as before."""
+    receive(database, 1)
+    for _ in range(3):
+        SyslogExporter(settings=settings, database=database, steady_s=lambda: 0.0).send_waiting()
+
+    said = capsys.readouterr().out
+    assert [wait in said for wait in ("again_in_s=5.0", "again_in_s=10.0", "again_in_s=20.0")] == [True] * 3
+    assert attempts_in_vain(database) == 3
 
 
 def test_a_stranger_gets_nothing(
