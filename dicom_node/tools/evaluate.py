@@ -134,7 +134,10 @@ def manner_table(found: Mapping[str, MannerFigures]) -> Table:
     """Return errors and share of truths inside their intervals of each manner, as a table."""
     labels = [" ".join(shown(name)[:2]) for name in COLUMNS]
     table = Table(
-        "manner", "measured", *labels, caption="mean absolute error (truths inside the 95 % interval)"
+        "manner",
+        "measured",
+        *labels,
+        caption="mean absolute error (truths inside the 95 % interval; of so many where others withhold it)",
     )
     for name, one in found.items():
         cells = [error_text(column, one) for column in COLUMNS]

@@ -39,11 +39,15 @@ def by_manner(scored: Sequence[ScoredStrip]) -> dict[str, MannerFigures]:
 
 
 def error_text(name: str, one: MannerFigures) -> str:
-    """Return the mean absolute error of a quantity, and in brackets the share of truths inside, as text."""
+    """Return the mean absolute error of a quantity, and in brackets the share of truths inside, as text.
+
+    Where it was withheld on some of the measured strips, the number of the others follows.
+    """
     found = one.agreement.get(name)
     if found is None:
         return "—"
-    return f"{shown(name)[2] * found.mae:.2f} ({100 * (found.inside_ci95.share or 0):.0f} %)"
+    of = f" of {found.count}" if found.count < one.coverage.hits else ""
+    return f"{shown(name)[2] * found.mae:.2f} ({100 * (found.inside_ci95.share or 0):.0f} %{of})"
 
 
 def names_of(one: ScoredStrip) -> tuple[str, ...]:

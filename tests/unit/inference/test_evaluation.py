@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.builders import texture
-from support.measured_strips import MODEL, cycle, refused, strip_result
+from support.measured_strips import MODEL, cycle, hidden_septum, refused, strip_result
 from support.scored_strips import boxes, labelled, scored
 
 from inference.evaluation.agreement import NOMINAL, Pairs, Rate, agreement, interval_reliability
 from inference.evaluation.beats import beats_at_rhythm, windows
 from inference.evaluation.beside import ALL, compared, difference_text
-from inference.evaluation.by_manner import PLAIN, by_manner
+from inference.evaluation.by_manner import PLAIN, by_manner, error_text
 from inference.evaluation.detection import (
     average_precision,
     best_box_hits,
@@ -226,6 +226,9 @@ def test_manners_are_told_apart() -> None:
         "specular": (1, 1),
     }
     assert found["dropout"].agreement["EF_percent"].count == 1
+    assert error_text("EF_percent", found["dropout"]).endswith("%)")
+    some = by_manner([scored(), replace(scored(), result=hidden_septum())])[PLAIN]
+    assert error_text("IVSd_cm", some).endswith("% of 1)")
     html = page(evaluation([*mixed(), *strips]), [], {}, made=datetime.now(UTC))
     assert "strips of each manner" in html
     assert set(as_document(evaluation(strips))["by_manner"]) == set(found)
