@@ -1,7 +1,8 @@
 """Real pictures with what is known of them, as DICOM data sets.
 
 A folder holds the pictures and a `truth.json`: per file name `kind`, `mmode_region_px`, `cm_per_px`,
-`s_per_px`, and, where known, `printed_by_device` and `burned_in_calipers_px`.
+`s_per_px`, and, where known, `printed_by_device` and `burned_in_calipers_px`; `dicom` instead of region and
+scale where the file is an object that has its own.
 """
 
 import json
@@ -18,6 +19,8 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage
 
+from inference.image.pixels import frame_rgb
+from inference.image.reading import read_image
 from inference.phantom.dicom import set_pixels
 from inference.types import Calibration
 
@@ -49,6 +52,13 @@ class RealPicture:
     """Columns of burned-in calipers, which show the network where the landmarks are."""
     beats: int | None
     """Number of beats by a human reader."""
+    is_dicom: bool = False
+    """The file is a DICOM object with regions and scale of its own."""
+
+    @property
+    def has_scale(self) -> bool:
+        """True if centimetres and seconds are known, so that it can be measured."""
+        return self.is_dicom or self.calibration is not None
 
     @property
     def name(self) -> str:
@@ -56,12 +66,19 @@ class RealPicture:
         return self.path.name
 
     def rgb(self) -> NDArray[np.uint8]:
-        """(rows, columns, 3) uint8."""
+        """(rows, columns, 3) uint8, of the first frame."""
+        if self.is_dicom:
+            return frame_rgb(read_image(self.path), 0)
         with Image.open(self.path) as picture:
             return np.array(picture.convert("RGB"))
 
     def dataset(self) -> Dataset:
-        """An uncompressed Ultrasound Image with one M-mode region; without regions if there is no scale."""
+        """The object itself, or an uncompressed Ultrasound Image with one M-mode region.
+
+        Without regions if there is no scale.
+        """
+        if self.is_dicom:
+            return read_image(self.path)
         ds = Dataset()
         ds.file_meta = FileMetaDataset()
         ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -109,6 +126,7 @@ def _picture(path: Path, truth: Mapping[str, Any], sweeps: Mapping[RegionBox | N
         printed={PRINTED_NAMES.get(k, k): v for k, v in truth.get("printed_by_device", {}).items()},
         caliper_columns_px=tuple(x for name, x in calipers.items() if name.endswith("_line_x")),
         beats=int(counted[1]) if counted else None,
+        is_dicom=truth.get("dicom", False),
     )
 
 

@@ -68,7 +68,7 @@ def score_picture(picture: RealPicture, model: Model) -> PictureScore:
     result = max(analyse(picture.dataset(), model), key=rank)
     free = beats_without_calipers(result, picture.caliper_columns_px)
     counted = None
-    if picture.calibration is None:
+    if not picture.has_scale:
         gray = np.asarray(Image.fromarray(picture.rgb()).convert("L"))
         counted = count_beats(gray, model)
     return PictureScore(

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.builders import texture
+from support.builders import mmode_region, save, texture, us_image
 from support.measured_strips import MODEL, cycle, hidden_septum, refused, strip_result
 from support.scored_strips import boxes, labelled, scored
 
@@ -431,6 +431,17 @@ def test_a_picture_becomes_a_calibrated_image(tmp_path: Path) -> None:
 
     assert region.xyxy_px == (0, 0, 599, 399)
     assert region.calibration == Calibration(cm_per_px_y=0.04, s_per_px_x=0.005)
+
+
+def test_a_dicom_object_is_measured_by_its_own_regions(tmp_path: Path) -> None:
+    """It needs neither region nor scale in the table, and is no picture whose beats are counted."""
+    save(us_image(texture(400, 600), [mmode_region(0, 0, 599, 399)]), tmp_path / "a.dcm")
+    (tmp_path / "truth.json").write_text(json.dumps({"a.dcm": {"kind": "LV", "dicom": True}}))
+    (picture,) = read_pictures(tmp_path)
+
+    assert picture.has_scale
+    assert len(mmode_regions(picture.dataset())) == 1
+    assert picture.rgb().shape[2] == 3
 
 
 def test_a_long_strip_is_looked_at_in_overlapping_windows() -> None:
