@@ -65,8 +65,8 @@ def beside_entry(beside: Beside) -> Mapping[str, Any]:
         "left_ventricles_measured": rate_entry(beside.coverage),
         "others_measured": rate_entry(beside.false_measures),
         "differences": {
-            manner: {name: {**asdict(one), "verdict": one.verdict} for name, one in found.items()}
-            for manner, found in beside.differences.items()
+            group: {name: {**asdict(one), "verdict": one.verdict} for name, one in found.items()}
+            for group, found in beside.differences.items()
         },
     }
 
