@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 train_app = typer.Typer(help="Train one of the two networks, or calibrate both.", no_args_is_help=True)
 
-VERSION = "2026.15"
+VERSION = "2026.16"
 """Of the shipped weights."""
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
@@ -140,3 +140,20 @@ def train_calibrate(
     plan = CalibrationPlan(strips=strips, lookalikes=lookalikes, workers=workers)
     for record in calibrate(out, plan):
         typer.echo(record.model_dump_json())
+
+
+@train_app.command("average")
+def train_average(
+    folders: Annotated[list[Path], typer.Argument(help="Weights folders, two or more.")],
+    *,
+    out: Out,
+    version: Version = VERSION,
+) -> None:
+    """Average landmark networks that were trained on from the same weights; calibrate the result."""
+    from inference.errors import WeightsMismatch
+    from inference.training.average import average_landmarks
+
+    try:
+        typer.echo(average_landmarks(folders, out, version).model_dump_json())
+    except (WeightsMismatch, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
