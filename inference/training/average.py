@@ -1,6 +1,6 @@
 """Average of several landmark networks that were trained on from the same weights: `echonode train average`.
 
-Their mean errs less than each of them alone (Wortsman M et al., Model soups, ICML 2022), and takes no more time.
+Their mean errs less than each alone (Wortsman M et al., Model soups, ICML 2022), and takes no more time.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def average_landmarks(folders: Sequence[Path], out: Path, version: str) -> Weigh
         WeightsMismatch: a folder has no valid weights, or those of another head.
         ValueError: fewer than two folders.
     """
-    if len(folders) < 2:
+    if len(folders) <= 1:
         raise ValueError("an average needs two weights folders or more")
     states, records = zip(*(load_weights(folder, NETWORK, CROP_INPUT) for folder in folders), strict=True)
     if len({record.head for record in records}) > 1:
