@@ -26,13 +26,13 @@ def with_halves(shares: Mapping[str, float]) -> dict[str, Value]:
     ("doubtful", "withheld"),
     [
         ({}, ()),
-        ({"IVSd_cm": 0.49}, ()),
-        ({"IVSd_cm": 0.51}, ("IVSd_cm", "LVmass_g")),
-        ({"LVPWd_cm": 0.6}, ("LVPWd_cm", "LVmass_g", "RWT")),
-        ({"IVSs_cm": 2.0, "LVPWs_cm": 0.51}, ("IVSs_cm", "LVPWs_cm")),
-        ({"LVIDs_cm": 0.19}, ()),
+        ({"IVSd_cm": 0.59}, ()),
+        ({"IVSd_cm": 0.61}, ("IVSd_cm", "LVmass_g")),
+        ({"LVPWd_cm": 0.7}, ("LVPWd_cm", "LVmass_g", "RWT")),
+        ({"IVSs_cm": 2.0, "LVPWs_cm": 0.61}, ("IVSs_cm", "LVPWs_cm")),
+        ({"LVIDs_cm": 0.24}, ()),
         (
-            {"LVIDs_cm": 0.21},
+            {"LVIDs_cm": 0.26},
             ("LVIDs_cm", "ESV_ml", "SV_ml", "EF_percent", "FS_percent", "CO_l_min"),
         ),
     ],
@@ -54,9 +54,9 @@ def test_the_bound_is_that_of_the_limits() -> None:
 
 def test_a_strip_without_any_sure_length_is_refused() -> None:
     """Nothing would be left to report; one sure wall would be."""
-    with pytest.raises(LowAgreement, match=r"LVIDd could be 1\.8 to 7\.0 cm"):
-        too_doubtful(with_halves(dict.fromkeys(LENGTHS, 0.6)))
-    assert "LVPWd_cm" not in too_doubtful(with_halves(dict.fromkeys(LENGTHS, 0.6) | {"LVPWd_cm": 0.1}))
+    with pytest.raises(LowAgreement, match=r"LVIDd could be 1\.3 to 7\.5 cm"):
+        too_doubtful(with_halves(dict.fromkeys(LENGTHS, 0.7)))
+    assert "LVPWd_cm" not in too_doubtful(with_halves(dict.fromkeys(LENGTHS, 0.7) | {"LVPWd_cm": 0.1}))
 
 
 def test_every_value_but_the_rate_follows_from_lengths() -> None:
