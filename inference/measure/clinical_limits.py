@@ -42,10 +42,10 @@ class Limits:
     """Greatest standard deviation of a length over the test-time crops, as a share of the diastolic
     distance from the septum's outer border to the posterior wall's."""
     widest_wall: float = 0.6
-    """Greatest half of a wall's 95 % interval, as a share of its thickness: beyond, a wall of 1.0 cm could not
-    be told from a severely thickened one of 1.6 cm (Lang RM et al., J Am Soc Echocardiogr 2015;28:1)."""
+    """Greatest half of a wall's 95 % interval, as a share of its thickness: beyond, a wall of 1.0 cm could
+    not be told from a severely thickened one of 1.6 cm (Lang RM et al., J Am Soc Echocardiogr 2015;28:1)."""
     widest_cavity: float = 0.25
-    """The same of a diameter: beyond, a ventricle of 5.0 cm could not be told from a dilated one of 6.25 cm."""
+    """The same of a diameter: beyond, a ventricle of 5.0 cm could not be told from a dilated one of 6.25."""
     rate_factor: float = 1.3
     """Greatest ratio between the measured rate and HeartRate of the data set, either way."""
     regular_RR: float = 0.20
