@@ -21,7 +21,7 @@ from inference.types import CycleMeasurement
 
 LEAST_STRIPS = 40
 """Fewer strips cannot tell a 95 % interval from chance."""
-INSIDE, INSIDE_MANNER = 0.95, 0.90
+INSIDE, INSIDE_MANNER = 0.95, 0.85
 """Shares of truths that an interval shall contain, of all strips and of each manner's."""
 TRIMMED = 0.99
 """Larger errors are clipped to this quantile, so that one outlier does not widen every interval."""
@@ -89,7 +89,7 @@ def correlation(plain: Residuals, off: Array, scale: Array) -> tuple[tuple[float
 
 
 def factors(strips: Sequence[ValidationStrip], residuals: Residuals) -> dict[str, float]:
-    """Per value the factor on its interval that covers 95 % of all truths, and 90 % of each manner's.
+    """Per value the factor on its interval that covers 95 % of all truths, and 85 % of each manner's.
 
     Split conformal: the quantile of the factors that single truths would need, over all strips, and over
     those of each manner that has `LEAST_STRIPS`; the largest of these counts.
