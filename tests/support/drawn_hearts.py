@@ -97,12 +97,17 @@ def boxes_of(hearts: Sequence[Heart], *, shift: float = 0.0, probability: float 
 
 @contextmanager
 def readers(
-    hearts: Sequence[Heart], boxes: Sequence[CycleBox], *, lv_probability: float = 1.0, certainty: float = 1.0
+    hearts: Sequence[Heart],
+    boxes: Sequence[CycleBox],
+    *,
+    lv_probability: float = 1.0,
+    certainty: float = 1.0,
+    doubt_px: Sequence[float] = (0.0,) * 8,
 ) -> Iterator[Model]:
     """A model that finds these boxes and reads each beat's borders out of the pixels.
 
     `lv_probability` is the probability of a left ventricle that the landmark reader gives to every crop,
-    `certainty` how sure it is of its least sure landmark.
+    `certainty` how sure it is of its least sure landmark, `doubt_px` how wide each one's distribution is.
     """
 
     def read(_: object, strip: MModeStrip, found: Sequence[CycleBox], __: object) -> list[LandmarkSamples]:
@@ -110,7 +115,12 @@ def readers(
         home = dict(zip((box.xyxy for box in boxes), boxes_of(hearts), strict=True))
         plain = [_samples(strip, which[box.xyxy], home[box.xyxy]) for box in found]
         return [
-            replace(one, lv_probability=lv_probability * np.ones(CROPS), certainty=certainty * np.ones(CROPS))
+            replace(
+                one,
+                lv_probability=lv_probability * np.ones(CROPS),
+                certainty=certainty * np.ones(CROPS),
+                doubt_px=np.tile(doubt_px, (CROPS, 1)),
+            )
             for one in plain
         ]
 
@@ -129,7 +139,12 @@ def _samples(strip: MModeStrip, drawn: Heart, home: CycleBox) -> LandmarkSamples
             home.x0 + share * length + aside for share in (DIASTOLE_AT, DIASTOLE_AT + drawn.systole_at)
         ]
         crops.append([(x, y) for x in columns for y in _borders_px(strip.pixels[:, round(x)])])
-    return LandmarkSamples(points_px=np.array(crops), lv_probability=np.ones(CROPS), certainty=np.ones(CROPS))
+    return LandmarkSamples(
+        points_px=np.array(crops),
+        lv_probability=np.ones(CROPS),
+        certainty=np.ones(CROPS),
+        doubt_px=np.zeros((CROPS, 8)),
+    )
 
 
 def _borders_px(column: NDArray[np.uint8]) -> list[float]:

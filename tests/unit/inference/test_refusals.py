@@ -1,5 +1,7 @@
 """Every rule of plausibility and agreement, tripped by a drawn picture, with its reason and its words."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.drawn_hearts import Heart, boxes_of, changed, draw, readers, strip_of
@@ -7,6 +9,7 @@ from support.drawn_hearts import Heart, boxes_of, changed, draw, readers, strip_
 from inference.analyse import analyse_strip
 from inference.errors import NoCycle
 from inference.measure.acceptance import Located, left_ventricles
+from inference.measure.intervals import QUANTITIES, Residuals
 from inference.measure.plausibility import GAP_PX, crosses_gap
 from inference.types import UNKNOWN_PATIENT, CycleBox, LandmarkSamples, Patient, StripResult
 
@@ -213,9 +216,24 @@ def test_a_strip_whose_probable_cycles_would_not_pass_alone_is_refused() -> None
 def located(probability: float, lv_probability: float) -> Located:
     """A cycle that both networks give these probabilities."""
     samples = LandmarkSamples(
-        points_px=np.zeros((1, 8, 2)), lv_probability=np.array([lv_probability]), certainty=np.ones(1)
+        points_px=np.zeros((1, 8, 2)),
+        lv_probability=np.array([lv_probability]),
+        certainty=np.ones(1),
+        doubt_px=np.zeros((1, 8)),
     )
     return Located(box=CycleBox(x0=0, y0=0, x1=9, y1=9, probability=probability), samples=samples)
+
+
+def test_a_hidden_border_costs_its_own_lengths_only() -> None:
+    """The septum's right side is wide open at both phases: no IVS, no mass; LVID, LVPW and EF stay."""
+    hearts = [Heart()]
+    by_doubt = Residuals(of_doubt=dict.fromkeys(QUANTITIES, 1.0))
+    with readers(hearts, boxes_of(hearts), doubt_px=(40, 0, 0, 0, 60, 0, 0, 0)) as model:
+        result = analyse_strip(draw(*hearts), replace(model, residuals=by_doubt))
+
+    assert result.withheld == ("IVSd_cm", "IVSs_cm", "LVmass_g")
+    assert set(result.measurements) == set(result.cycles[0].values) - set(result.withheld)
+    assert result.measurements["LVIDd_cm"].value == pytest.approx(4.8, abs=0.03)
 
 
 def test_a_border_that_could_be_in_two_places_is_of_low_agreement() -> None:

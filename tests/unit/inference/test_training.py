@@ -150,7 +150,12 @@ def test_the_loss_falls_as_the_points_come_closer(traces: bool) -> None:
         rows[:, :, int(80 * (0.5 + off)), :] = 9.0
         columns[:, :, int(48 * (0.5 + off))] = 9.0
         reading = Reading(
-            truth + off, torch.zeros(1), torch.ones(1), rows if traces else None, columns if traces else None
+            points=truth + off,
+            lv_logit=torch.zeros(1),
+            certainty=torch.ones(1),
+            doubt=torch.zeros(1, 8),
+            rows=rows if traces else None,
+            columns=columns if traces else None,
         )
         return float(landmark_loss(reading, targets))
 
