@@ -82,15 +82,10 @@ def number(reported: ReportedValue, concept: Code, children: Sequence[ContentIte
     quantity = reported.quantity
     item = _number(concept, quantity.rounded(reported.value or 0.0), quantity.unit)
     item.ContentSequence = list(children)
-    if reported.value is None:
-        withhold(item)
+    if reported.value is None:  # the reason takes the place of the value (PS3.3 C.18.1, PS3.16 CID 42)
+        item.MeasuredValueSequence = []
+        item.NumericValueQualifierCodeSequence = [CodedConcept.from_code(codes.INDETERMINATE)]
     return item
-
-
-def withhold(item: NumContentItem) -> None:
-    """Replace the value of a NUM by the reason of its absence (PS3.3 C.18.1, PS3.16 CID 42)."""
-    item.MeasuredValueSequence = []
-    item.NumericValueQualifierCodeSequence = [CodedConcept.from_code(codes.INDETERMINATE)]
 
 
 def method(quantity: Quantity) -> list[ContentItem]:

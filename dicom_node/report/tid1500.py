@@ -48,10 +48,14 @@ def measurement_report(
 def _group(
     source: Dataset, result: StripResult, context: ReportContext
 ) -> MeasurementsAndQualitativeEvaluations:
-    """Return TID 1501 of one strip, with the code of the reason if it was not measured."""
+    """Return TID 1501 of one strip, with the code of the reason if it, or a value, was not measured.
+
+    TID 300 asks for a value: what is withheld has no item of its own here.
+    """
     numbers = reported_values(result, patient_of(source)) if result.measured else []
-    reason = refusal_of(result)
-    evaluations = [] if reason is None else [QualitativeEvaluation(codes.QUANTITATIVE_ANALYSIS, reason.code)]
+    refusal = refusal_of(result)
+    reason = codes.INDETERMINATE if result.withheld else None if refusal is None else refusal.code
+    evaluations = [] if reason is None else [QualitativeEvaluation(codes.QUANTITATIVE_ANALYSIS, reason)]
     return MeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking(source, result, "left ventricle"),
         finding_type=codes.LEFT_VENTRICLE,
@@ -59,7 +63,9 @@ def _group(
         algorithm_id=items.algorithm(
             context.model, INTERVAL, *gaps(result), family=codes.ARTIFICIAL_INTELLIGENCE
         ),
-        measurements=[_measurement(source, result, each) for each in numbers],
+        measurements=[
+            _measurement(source, result, each, each.value) for each in numbers if each.value is not None
+        ],
         qualitative_evaluations=evaluations,
     )
 
@@ -73,32 +79,30 @@ def _tracking(source: Dataset, result: StripResult, what: str) -> TrackingIdenti
     )
 
 
-def _measurement(source: Dataset, result: StripResult, each: ReportedValue) -> Measurement:
+def _measurement(source: Dataset, result: StripResult, each: ReportedValue, value: float) -> Measurement:
     """Return TID 300 of one value, with image mode and interval, which highdicom does not add."""
     measurement = Measurement(
         name=each.quantity.concept,
-        value=each.quantity.rounded(each.value or 0.0),
+        value=each.quantity.rounded(value),
         unit=each.quantity.unit,
         tracking_identifier=_tracking(source, result, each.quantity.label),
         derivation=codes.MEAN if each.is_mean else None,
         method=each.quantity.method,
     )
     mode = CodeContentItem(codes.IMAGE_MODE, codes.M_MODE, items.MODIFIER)
-    children: list[ContentItem] = [mode, *_interval(each), *items.sources(source, result.frame, each)]
+    children: list[ContentItem] = [mode, *_interval(each, value), *items.sources(source, result.frame, each)]
     measurement[0].ContentSequence.extend(children)
-    if each.value is None:
-        items.withhold(measurement[0])
     return measurement
 
 
-def _interval(each: ReportedValue) -> list[NumContentItem]:
+def _interval(each: ReportedValue, value: float) -> list[NumContentItem]:
     """Return the distance of both ends of the 95 % interval from the value, in its unit (TID 310, CID 225).
 
     Not TID 311, which describes a population and not one measurement.
     """
-    if each.value is None or each.ci95 is None:
+    if each.ci95 is None:
         return []
-    shown, unit = each.quantity.rounded(each.value), each.quantity.unit
+    shown, unit = each.quantity.rounded(value), each.quantity.unit
     ranges = {
         codes.UPPER_UNCERTAINTY: each.quantity.rounded(each.ci95[1]) - shown,
         codes.LOWER_UNCERTAINTY: shown - each.quantity.rounded(each.ci95[0]),

@@ -15,7 +15,6 @@ from dicom_node.tools.measure import image_entry
 SAID = "Border too doubtful for IVSd, IVSs."
 CODES = {
     "tid5200": {"18154-5", "18158-6", "18087-7"},
-    "tid1500": {"18154-5", "18158-6", "18087-7"},
     "tid5300": {"79968-4", "79970-0", "80022-7"},
 }
 
@@ -38,6 +37,18 @@ def test_reports_hold_a_reason_in_its_place(template: str) -> None:
     assert report.CompletionFlagDescription == SAID
     assert not any("NumericValueQualifierCodeSequence" in item for item in items if item not in empty)
     assert "80023-5" not in {code(item) for item in items}, "an index of a value that is withheld"
+
+
+def test_tid_1500_says_it_of_the_group() -> None:
+    """TID 300 asks for a value, so the item is left out, and the group has the code of the reason."""
+    (report,) = read(*built(source(), [STRIP], plan=plan("tid1500")))
+    items = [item for _, item in walk(report)]
+    reasons = [code(item, "ConceptCodeSequence") for item in items if code(item) == "122144"]
+
+    assert reasons == ["114011"]
+    assert all(item.MeasuredValueSequence for item in items if item.get("ValueType") == "NUM")
+    assert not CODES["tid5200"] & {code(item) for item in items}
+    assert report.CompletionFlagDescription == SAID
 
 
 def test_every_beat_withholds_it_too() -> None:
