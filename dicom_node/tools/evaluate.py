@@ -26,6 +26,8 @@ from inference.evaluation.units import shown
 from inference.training.datasets.errors import InvalidDataset
 from inference.types import ModelIdentity
 
+LABELS = [" ".join(shown(name)[:2]) for name in COLUMNS]
+"""Headings of the tables by manner."""
 VERDICTS: Mapping[bool | None, str] = {True: "[green]met", False: "[red]not met", None: "—"}
 
 
@@ -118,13 +120,12 @@ def print_summary(evaluation: Evaluation) -> None:
 
 def beside_table(beside: Beside) -> Table:
     """Return the differences to other weights of each manner, as a table."""
-    labels = [" ".join(shown(name)[:2]) for name in COLUMNS]
     rates = [f"{rate.hits}/{rate.of}" for rate in (beside.coverage, beside.false_measures)]
     caption = (
         f"absolute error minus that of {beside.model.version} (95 % interval), which measured "
         f"{rates[0]} left ventricles and {rates[1]} others"
     )
-    table = Table("manner", *labels, caption=caption)
+    table = Table("manner", *LABELS, caption=caption)
     for name, found in beside.differences.items():
         table.add_row(name.replace("_", " "), *(difference_text(column, found) for column in COLUMNS))
     return table
@@ -132,11 +133,10 @@ def beside_table(beside: Beside) -> Table:
 
 def manner_table(found: Mapping[str, MannerFigures]) -> Table:
     """Return errors and share of truths inside their intervals of each manner, as a table."""
-    labels = [" ".join(shown(name)[:2]) for name in COLUMNS]
     table = Table(
         "manner",
         "measured",
-        *labels,
+        *LABELS,
         caption="mean absolute error (truths inside the 95 % interval; of so many where others withhold it)",
     )
     for name, one in found.items():

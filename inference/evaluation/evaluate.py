@@ -44,8 +44,8 @@ def evaluate(plan: Plan, runtime: EvalRuntime) -> Evaluation:
 
 def evaluate_beside(plan: Plan, runtime: EvalRuntime, other: EvalRuntime) -> Evaluation:
     """Measure phantoms of the test seeds with two models; the second is what the first is compared with."""
+    model = load_model(other.weights, other.device).identity  # first: unusable weights show at once
     evaluation = evaluate(plan, runtime)
-    model = load_model(other.weights, other.device).identity
     return replace(evaluation, beside=compared(evaluation.scored, _scored(plan, other), model))
 
 

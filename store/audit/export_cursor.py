@@ -36,12 +36,12 @@ def attempts(session: Session, name: str) -> int:
 
 
 def advance(session: Session, name: str, last_id: int) -> None:
-    """Record that all rows up to `last_id` were sent; a cursor never moves back."""
+    """Record that all rows up to `last_id` were sent, none of it in vain; a cursor never moves back."""
     session.execute(insert(audit_export_table).on_conflict_do_nothing(), {"name": name, "last_id": last_id})
     behind = (audit_export_table.c.name == name) & (audit_export_table.c.last_id < last_id)
-    session.execute(update(audit_export_table).where(behind).values(last_id=last_id))
-    tried = audit_export_table.c.name == name
-    session.execute(update(audit_export_table).where(tried).values(attempts=0, last_error=None))
+    session.execute(
+        update(audit_export_table).where(behind).values(last_id=last_id, attempts=0, last_error=None)
+    )
 
 
 def record_failure(session: Session, name: str, error: str) -> int:
