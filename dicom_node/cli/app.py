@@ -193,6 +193,8 @@ def evaluate(
     from inference.evaluation.sample import Plan, Range
     from inference.evaluation.scored_strips import EvalRuntime
 
+    if beside and data is not None:
+        raise typer.BadParameter("--beside compares on phantoms, not on --data")
     plan = Plan(count=count, lookalikes=lookalikes, seed=seed, range=Range(hearts), by_manner=by == "manner")
     runtime = EvalRuntime(weights=weights, device=device, workers=workers)
     pictures = real if against else None

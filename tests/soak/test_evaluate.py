@@ -43,6 +43,14 @@ def test_a_data_set_is_scored(tmp_path: Path) -> None:
     assert "no real pictures scored" in run.stderr
 
 
+def test_weights_are_compared_on_phantoms_only(tmp_path: Path) -> None:
+    """Rather than to leave the comparison out in silence, the command refuses a data set beside it."""
+    run = evaluate("--data", tmp_path, "--beside", tmp_path)
+
+    assert run.returncode == 2
+    assert "not on --data" in run.stderr
+
+
 def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
     """What is wrong is said in a sentence, without a traceback."""
     run = evaluate("--data", tmp_path)
